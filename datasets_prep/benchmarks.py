@@ -1,0 +1,27 @@
+"""Prepare Set5, Set14, B100, Urban100 and Manga109 for testing, datasets/benchmark, from what you have of them."""
+
+from pathlib import Path
+
+from ssiu_arch.data.script import parser, positive, run
+
+
+def main() -> None:
+    """Parse the command line and prepare."""
+    arguments = parser(__doc__, "python datasets_prep/benchmarks.py --source ~/Downloads/benchmark")
+    arguments.add_argument(
+        "--source", type=Path, help="folder that holds them, as EDSR, SwinIR or BasicSR lay them out (ROOT/benchmark)"
+    )
+    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder that holds the data sets")
+    arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="LR images to have")
+    arguments.add_argument("--remake-lr", action="store_true", help="make all LR images anew by MATLAB's bicubic")
+    arguments.add_argument("--force", action="store_true", help="replace files that are there and differ")
+    given = arguments.parse_args()
+
+    from ssiu_arch.data.benchmarks import prepare_benchmarks
+
+    source = given.source or given.root / "benchmark"
+    prepare_benchmarks(source, given.root, given.scales, force=given.force, remake_lr=given.remake_lr)
+
+
+if __name__ == "__main__":
+    run(main)

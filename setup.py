@@ -1,0 +1,41 @@
+"""Package metadata of ssiu_arch. Tool configuration is in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+TEST = ["pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
+
+setup(
+    name="ssiu-arch",
+    version="0.1.0",
+    description="SSIU lightweight image super-resolution (Ni et al., IEEE TIP 2025) as a BasicSR plugin",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",  # 3.13: basicsr 1.4.2 does not build there; README, "Python 3.13", has the way round
+    packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
+    package_data={"ssiu_arch": ["py.typed"]},
+    install_requires=[
+        "basicsr>=1.4.2",
+        "torch>=2.4",
+        "torchvision",
+        "einops>=0.7",
+        "lmdb",
+        "opencv-python",
+        "pyyaml",
+    ],
+    extras_require={"test": TEST},
+    entry_points={
+        "console_scripts": ["basicsr = ssiu_arch.commands.main:main"],
+        "basicsr.plugins": ["ssiu = ssiu_arch"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)

@@ -1,0 +1,32 @@
+"""SSIU (Ni et al., IEEE TIP 34, 2025), lightweight image super-resolution, as a plugin of BasicSR.
+
+``import ssiu_arch`` repairs BasicSR 1.4.2 for today's stack (``ssiu_arch.repairs``) and registers
+``SSIU``, ``FFTL1Loss``, ``L1FFTLoss`` and ``SSIUModel`` in its registries. Both happen the moment
+BasicSR itself is imported, or at once where it already is, so that this import stays cheap: BasicSR
+brings torch and torchvision with it and takes several seconds.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from ssiu_arch import plugin
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "SSIU": "ssiu_arch.archs.ssiu_arch",
+    "FFTL1Loss": "ssiu_arch.losses.fft_loss",
+    "L1FFTLoss": "ssiu_arch.losses.fft_loss",
+    "fft_l1": "ssiu_arch.losses.fft_loss",
+    "SSIUModel": "ssiu_arch.models.ssiu_model",
+}
+__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+plugin.attach()

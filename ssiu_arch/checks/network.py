@@ -1,0 +1,83 @@
+"""The network of an option file: its arguments, and whether the named weights fit."""
+
+import inspect
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
+from ssiu_arch.errors import UserError
+from ssiu_arch.weights import read_state_dict, ssiu_options
+
+
+def build(opt: dict[str, Any]) -> nn.Module:
+    """Build ``network_g`` on the CPU, as BasicSR will.
+
+    Raises:
+        UserError: an argument is unknown, missing or refused by the network.
+    """
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    arguments = dict(opt["network_g"])
+    name = arguments.pop("type")
+    arch = ARCH_REGISTRY.get(name)
+    accepted = inspect.signature(arch).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        for argument in arguments:
+            if argument not in accepted:
+                close = get_close_matches(str(argument), accepted, n=1)
+                meant = f"did you mean {close[0]}? " if close else ""
+                raise UserError(
+                    f"network_g.{argument}: {name} has no such argument; {meant}It has {', '.join(accepted)}"
+                )
+    try:
+        return arch(**arguments)
+    except Exception as error:
+        raise UserError(
+            f"network_g: {name} cannot be built: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
+
+
+def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
+    """Load ``path.pretrain_network_g``, where it is named, into ``net``, by BasicSR's rules.
+
+    Raises:
+        UserError: the file is missing or unreadable, the key is not in it, or the weights are those of another network.
+    """
+    file = opt["path"].get("pretrain_network_g")
+    if file is None:
+        return
+    weights = read_state_dict(file, opt["path"].get("param_key_g", "params"))
+    if isinstance(net, SSIU):
+        rename_released(weights)
+    if opt["path"].get("strict_load_g", True):
+        _check_fit(file, weights, net, opt["network_g"])
+
+
+def _check_fit(file: str, weights: dict[str, Any], net: nn.Module, options: dict[str, Any]) -> None:
+    ours = net.state_dict()
+    shared = ours.keys() & weights.keys()
+    other_shape = sorted(name for name in shared if ours[name].shape != weights[name].shape)
+    missing, unexpected = sorted(ours.keys() - shared), sorted(weights.keys() - shared)
+    if not (other_shape or missing or unexpected):
+        return
+    problems = []
+    if other_shape:
+        name = other_shape[0]
+        shapes = f"{tuple(weights[name].shape)} in the file, {tuple(ours[name].shape)} in the network"
+        problems.append(f"{len(other_shape)} parameters of another shape ({name}: {shapes})")
+    for names, what in ((missing, "missing"), (unexpected, "too many")):
+        if names:
+            problems.append(f"{len(names)} parameters {what} ({names[0]}{', ...' if len(names) > 1 else ''})")
+    raise UserError(f"weights {file} do not fit network_g: {'; '.join(problems)}{_advice(weights, net, options)}")
+
+
+def _advice(weights: dict[str, Any], net: nn.Module, options: dict[str, Any]) -> str:
+    made_for = ssiu_options(weights) if isinstance(net, SSIU) else None
+    if made_for is None:
+        return ""
+    built = ssiu_options(net.state_dict()) or {}
+    differing = [name for name, value in made_for.items() if built.get(name) != value]
+    changes = ", ".join(f"{name}: {made_for[name]} (here {built.get(name)})" for name in differing)
+    return f". The file was made for {changes}" if changes else ""

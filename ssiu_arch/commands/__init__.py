@@ -1,0 +1,1 @@
+"""The ``basicsr`` command. One file a verb; ``main.py`` chooses."""

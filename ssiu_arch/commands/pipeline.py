@@ -1,0 +1,38 @@
+"""What training and testing share: BasicSR's options, the plugins, the checks, then BasicSR's own pipeline."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from ssiu_arch.commands.plugins import load_plugins
+
+
+def parser(verb: str, what: str) -> argparse.ArgumentParser:
+    """A parser of the options that BasicSR's ``train.py`` and ``test.py`` have."""
+    example = f"example: basicsr {verb} -opt options/demo/{verb}_SSIU_x4.yml"
+    parser = argparse.ArgumentParser(prog=f"basicsr {verb}", description=what, epilog=example)
+    parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes start")
+    parser.add_argument("--auto_resume", action="store_true", help="go on from the newest state of experiments/NAME")
+    parser.add_argument("--debug", action="store_true", help="log every iteration, save and validate every 8th")
+    parser.add_argument("--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace the file's")
+    return parser
+
+
+def run(verb: str, what: str, arguments: list[str]) -> None:
+    """Check the run, then hand it to BasicSR's ``train_pipeline`` or ``test_pipeline``, rooted in the current folder.
+
+    Raises:
+        UserError: something is wrong with the options or what they name; nothing has been written then.
+    """
+    args = parser(verb, what).parse_args(arguments)
+    load_plugins()
+
+    from ssiu_arch.checks import check_run
+
+    check_run(args.opt, verb == "train", args.force_yml)
+    sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it again, and writes it into the copied option file
+    pipeline = getattr(import_module(f"basicsr.{verb}"), f"{verb}_pipeline")
+    pipeline(os.getcwd())

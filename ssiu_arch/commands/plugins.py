@@ -1,0 +1,38 @@
+"""Packages that bring networks, losses, models, data sets or metrics to BasicSR announce themselves by an entry point.
+
+In the package's metadata, group ``basicsr.plugins``, any name, the value a module whose import registers them::
+
+    [project.entry-points."basicsr.plugins"]
+    mine = "my_package"
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "basicsr.plugins"
+
+_loaded: dict[str, str] = {}  # entry point -> package and version
+
+
+def load_plugins() -> None:
+    """Import every installed plugin. One that fails is named on stderr; the others still serve."""
+    import basicsr  # noqa: F401  (first, so that a plugin meets it repaired)
+
+    for entry in entry_points(group=GROUP):
+        if entry.value in _loaded:
+            continue
+        try:
+            entry.load()
+        except Exception as error:
+            print(f"basicsr: plugin {_package(entry)} failed to load: {type(error).__name__}: {error}", file=sys.stderr)
+        else:
+            _loaded[entry.value] = _package(entry)
+
+
+def loaded_plugins() -> list[str]:
+    """Package and version of every plugin in force."""
+    return sorted(_loaded.values())
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value

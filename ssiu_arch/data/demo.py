@@ -1,0 +1,65 @@
+"""A small real data set from the photographs in scikit-image's wheel: nothing to download."""
+
+from pathlib import Path
+
+from ssiu_arch.data.files import read_json, write_json
+from ssiu_arch.data.images import read_image, write_image
+from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
+from ssiu_arch.data.scores import bicubic_psnr
+from ssiu_arch.data.sources import Source, key_of
+from ssiu_arch.data.sub_images import Recipe, make_lr
+from ssiu_arch.errors import UserError
+
+TRAIN = ("astronaut.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg")
+VALIDATION = "coffee.png"
+RECIPE = Recipe(size=144, step=72, smallest=96)  # small: a CPU decodes one for every 96-pixel patch it trains on
+
+
+def prepare_demo(root: Path, *, jobs: int = 1, force: bool = False) -> None:
+    """Make ``root/demo``: training sub-images at x2, x3, x4 as LMDB, and one photo held out for validation.
+
+    The bicubic PSNR of that photo at x4, the figure to beat, is printed.
+
+    Raises:
+        UserError: If scikit-image or one of its photographs is not there, or the set cannot be written.
+    """
+    folder = root / "demo"
+    target = SubImageSet("train", folder, RECIPE)
+    known = read_json(folder / "val" / "bicubic.json")
+    if force or known is None or not is_finished(target):
+        photos = _photo_folder()
+        sources = []
+        for name in TRAIN:
+            stat = (photos / name).stat()
+            sources.append(Source(key_of(name), photos / name, "", stat.st_size, stat.st_mtime_ns))
+        prepare(target, sources, jobs=jobs, force=force)
+        known = _write_validation(folder / "val", photos / VALIDATION)
+    else:
+        say(f"demo: finished before, nothing to do ({folder})")
+    say(f"bicubic x4 on {VALIDATION}: PSNR {known:.4f} dB (Y channel, border 4)")
+
+
+def _write_validation(folder: Path, photo: Path) -> float:
+    """Write HR and LR of the photo held out; return and note the PSNR of bicubic x4."""
+    hr = read_image(photo)
+    write_image(folder / "HR" / photo.name, hr)
+    for scale in RECIPE.scales:
+        write_image(folder / "LR_bicubic" / f"X{scale}" / photo.name, make_lr(hr, scale))
+    psnr = bicubic_psnr(hr, make_lr(hr, 4), 4)
+    write_json(folder / "bicubic.json", psnr)
+    return psnr
+
+
+def _photo_folder() -> Path:
+    """Where scikit-image keeps the photographs that come in its wheel."""
+    try:
+        import skimage.data
+    except ImportError:
+        raise UserError(
+            "scikit-image, which brings the photographs, is not installed: pip install scikit-image"
+        ) from None
+    folder = Path(skimage.data.__path__[0])
+    for name in (*TRAIN, VALIDATION):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: is missing from this scikit-image; reinstall it (0.18 to 0.26 have it)")
+    return folder

