@@ -23,7 +23,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
-        if "weights_only" in str(error) and "Unsupported" in str(error):
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
             raise UserError(
                 f"weights {path}: holds Python objects besides tensors, which torch refuses to load since they can "
                 "run code; save the tensors alone with torch.save"

@@ -4,6 +4,9 @@
 """
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,89 @@ def sine_weights():
         return net.eval()
 
     return fill
+
+
+@pytest.fixture(scope="session")
+def released_names():
+    def released_names(state_dict):
+        """Undo ``rename_released``: the names that the authors' files have."""
+        back = [
+            (".sparsity.", ".s1."),
+            (".similarity.", ".s2."),
+            (".attention.dw.", ".s3.LocalProp.0."),
+            (".attention.qkv.", ".s3.qkv_conv."),
+            (".attention.", ".s3."),
+            (".centralise.", ".s4."),
+            (".w1.", ".project_in1."),
+            (".w3.", ".project_in2.0."),
+            (".w4.", ".project_in2.2."),
+            (".wo.", ".project_out."),
+            (".norm.", ".norm.body."),
+            ("selector.gates.0.", "moe.fc_a."),
+            ("selector.gates.1.", "moe.fc_b."),
+            ("selector.gates.2.", "moe.fc_c."),
+            ("selector.", "moe."),
+            ("stages.", "body."),
+        ]
+        renamed = {}
+        for name, value in state_dict.items():
+            for ours, theirs in back:
+                name = name.replace(ours, theirs)
+            renamed["module." + name.replace(".dw.", ".project_in2.1.")] = value
+        return renamed
+
+    return released_names
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Run Python in a process of its own, this checkout on its path: ``python(*arguments, cwd=folder)``."""
+
+    def run(*arguments, timeout=240, **options):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def basicsr(python):
+    """Run the command: ``basicsr("train", "-opt", file, cwd=folder)``."""
+    return lambda *arguments, **options: python("-m", "ssiu_arch.commands.main", *arguments, **options)
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory):
+    """A folder that holds ``datasets/demo``, made as a user makes it."""
+    from ssiu_arch.data.demo import prepare_demo
+
+    folder = tmp_path_factory.mktemp("demo")
+    prepare_demo(folder / "datasets", jobs=1, force=False)
+    return folder
+
+
+@pytest.fixture
+def workplace(demo_data, tmp_path):
+    """An empty folder to run in, with the demo's data and option files."""
+    (tmp_path / "datasets").symlink_to(demo_data / "datasets")
+    (tmp_path / "options").symlink_to(ROOT / "options")
+    return tmp_path
+
+
+SMALL = (  # turns the demo's training into one of seconds
+    "network_g:num_feat=16",
+    "network_g:num_block=3",
+    "datasets:train:batch_size_per_gpu=2",
+    "datasets:train:gt_size=48",
+    "train:total_iter=4",
+    "train:scheduler:periods=[4]",
+    "logger:print_freq=1",
+    "logger:save_checkpoint_freq=2",
+    "val:val_freq=4",
+)
+
+
+@pytest.fixture(scope="session")
+def small():
+    return SMALL

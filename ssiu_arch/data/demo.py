@@ -6,7 +6,7 @@ from ssiu_arch.data.files import read_json, write_json
 from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
 from ssiu_arch.data.scores import bicubic_psnr
-from ssiu_arch.data.sources import Source, key_of
+from ssiu_arch.data.sources import from_file
 from ssiu_arch.data.sub_images import Recipe, make_lr
 from ssiu_arch.errors import UserError
 
@@ -28,11 +28,7 @@ def prepare_demo(root: Path, *, jobs: int = 1, force: bool = False) -> None:
     known = read_json(folder / "val" / "bicubic.json")
     if force or known is None or not is_finished(target):
         photos = _photo_folder()
-        sources = []
-        for name in TRAIN:
-            stat = (photos / name).stat()
-            sources.append(Source(key_of(name), photos / name, "", stat.st_size, stat.st_mtime_ns))
-        prepare(target, sources, jobs=jobs, force=force)
+        prepare(target, [from_file(photos / name) for name in TRAIN], jobs=jobs, force=force)
         known = _write_validation(folder / "val", photos / VALIDATION)
     else:
         say(f"demo: finished before, nothing to do ({folder})")

@@ -85,7 +85,7 @@ def write_image(path: Path, image: Image) -> None:
 
 
 def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The image files in ``folder`` by their extensions, sorted; hidden ones are passed over.
+    """The image files in ``folder`` by their extensions, sorted; hidden ones are passed over, dead links are not.
 
     Raises:
         UserError: If ``folder`` is no folder, or cannot be read.
@@ -97,7 +97,8 @@ def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
     visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return [path for path in visible if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    named = [path for path in visible if path.suffix.lower() in EXTENSIONS]
+    return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
 
 
 def _decode(data: bytes, flags: int) -> NDArray[Any] | None:

@@ -77,10 +77,16 @@ def _fill(env: lmdb.Environment, shards: Sequence[Path], advance: Callable[[], o
     transaction.commit()
 
 
+def stored_size(size: int) -> int:
+    """The bytes that a value of ``size`` bytes takes in the file: whole pages, unless it fits half of one."""
+    if size < mmap.PAGESIZE // 2:
+        return size + 64
+    return (size + 16 + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE + 64
+
+
 def _map_size(sizes: Sequence[int]) -> int:
-    """Room for values of these ``sizes``: whole pages for each, some for the tree, and a tenth more."""
-    pages = sum((size + 16) // mmap.PAGESIZE + 2 for size in sizes)
-    return (int(pages * 1.1) + 256) * mmap.PAGESIZE
+    """Room for values of these ``sizes``, and for the tree when its pages are half full."""
+    return (sum(stored_size(size) + mmap.PAGESIZE for size in sizes) // mmap.PAGESIZE + 256) * mmap.PAGESIZE
 
 
 def read_meta(folder: Path) -> list[MetaLine]:

@@ -4,7 +4,7 @@ In the folder of a set named ``DF2K`` this writes ``DF2K_HR_sub.lmdb``, ``DF2K_L
 (and so for each scale), ``meta_info_DF2K_sub.txt`` and last ``DF2K_sub.json``, the record by which a
 finished set is known again. While it runs, ``.DF2K_work`` holds a shard per image and output. What a
 step has written counts only once it has its final name, so a run that is killed at any point goes on
-from there, and the result is the same to the byte.
+from there, and the result is the same to the byte (with the same version of OpenCV, which writes the PNG).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ssiu_arch.data.files import existing_parent, locked, read_json, size_text, write_file, write_json, writing
 from ssiu_arch.data.images import RULES as IMAGE_RULES
 from ssiu_arch.data.images import BadImage
-from ssiu_arch.data.lmdb_sets import write_lmdb
+from ssiu_arch.data.lmdb_sets import stored_size, write_lmdb
 from ssiu_arch.data.script import SetIncomplete, printable
 from ssiu_arch.data.shards import is_shard_of, write_shard
 from ssiu_arch.data.sources import Source, check_keys
@@ -175,7 +175,7 @@ def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[
         for source, tiles in zip(sample, pool.map(lambda source: _try_cut(source, target.recipe), sample), strict=True):
             read += source.size if tiles else 0
             for output in tiles:
-                made[output] += sum(len(tile.png) + 2048 for tile in tiles[output])  # half a page for LMDB
+                made[output] += sum(stored_size(len(tile.png)) for tile in tiles[output])
     share = 1 / read if read else 0.0
     total, rest = sum(source.size for source in sources), sum(source.size for source in waiting)
     sizes = {output: amount * share * total for output, amount in made.items()}
@@ -301,4 +301,4 @@ def _digest(sources: Sequence[Source]) -> str:
 
 def say(text: str) -> None:
     """Tell the user on stdout, at once."""
-    print(printable(text), flush=True)
+    print(*map(printable, text.split("\n")), sep="\n", flush=True)

@@ -97,9 +97,12 @@ def _phases(scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64], in
         raw = [_cubic(shrink * (u - j)) for j in range(first[-1], first[-1] + ceil(4 / shrink) + 2)]
         total = sum(raw)
         weights.append([w / total for w in raw])
-    denominator = lcm(2, *(w.denominator for row in weights for w in row))
-    if denominator > 2**53:  # an odd scale such as 333/1000: no integers then, and no exact ties
-        denominator = 1
+    denominator = 2
+    for w in {w for row in weights for w in row}:
+        denominator = lcm(denominator, w.denominator)
+        if denominator > 2**53:  # an odd scale such as 333/1000: no integers then, and no exact ties
+            denominator = 1
+            break
     return np.array(first), np.array([[float(w * denominator) for w in row] for row in weights]), denominator
 
 

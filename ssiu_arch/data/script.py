@@ -61,7 +61,7 @@ def add_recipe_options(arguments: argparse.ArgumentParser) -> None:
     """``--scales``, ``--size``, ``--step``, ``--smallest``."""
     arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="LR sets to make")
     arguments.add_argument("--size", type=positive, default=288, help="side of an HR sub-image")
-    arguments.add_argument("--step", type=positive, default=192, help="from one sub-image to the next")
+    arguments.add_argument("--step", type=positive, default=192, help="from one sub-image to the next, at most")
     arguments.add_argument(
         "--smallest", type=positive, help="leave out images with a side below this (default: 64 x the largest scale)"
     )
@@ -80,6 +80,6 @@ def cores() -> int:
 
 
 def printable(text: str) -> str:
-    """``text`` as the terminal can show it, also where a file name is no valid Unicode."""
+    """``text`` as one line that the terminal can show, also where a file name is no valid Unicode."""
     encoding = sys.stderr.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text.replace("\n", "\\n").encode(encoding, "backslashreplace").decode(encoding)

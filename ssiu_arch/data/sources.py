@@ -79,11 +79,16 @@ def key_of(name: str) -> str:
 
 def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
     """The images in ``folder`` as sources, sorted by path."""
-    sources = []
-    for path in list_images(folder, recursive=recursive):
+    return [from_file(path) for path in list_images(folder, recursive=recursive)]
+
+
+def from_file(path: Path) -> Source:
+    """The image file ``path`` as a source; one that is not there fails when it is read."""
+    try:
         stat = path.stat()
-        sources.append(Source(key_of(path.name), path, "", stat.st_size, stat.st_mtime_ns))
-    return sources
+        return Source(key_of(path.name), path, "", stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        return Source(key_of(path.name), path, "", 0, 0)
 
 
 def from_archive(path: Path) -> list[Source]:

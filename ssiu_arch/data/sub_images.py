@@ -10,7 +10,7 @@ itself is made from the HR image cropped to multiples of its own scale, as the p
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 
 from ssiu_arch.data.images import BadImage, Image, encode_png
 from ssiu_arch.data.resize import imresize, mod_crop
@@ -29,7 +29,7 @@ class Recipe:
         scales: The LR sets to make.
         size: Side of an HR sub-image; a multiple of ``unit``. An image with a shorter side gives
             sub-images as long as that side allows.
-        step: From one sub-image to the next; a multiple of ``unit``.
+        step: From one sub-image to the next, at most; a multiple of ``unit``.
         smallest: Images with a side below this cannot hold a training patch and are left out, by name.
 
     Raises:
@@ -86,14 +86,12 @@ class TooSmall(BadImage):
 def starts(length: int, size: int, step: int, unit: int) -> list[int]:
     """Where the sub-images begin along a side of ``length`` pixels.
 
-    From 0 in steps, and a last one that ends where the multiples of ``unit`` do; one at 0 where the
-    side is shorter than ``size``.
+    From 0 to where the last one ends with the multiples of ``unit``, evenly, at most ``step`` apart;
+    one at 0 where the side is shorter than ``size``.
     """
-    last = length - length % unit - size
-    if last <= 0:
-        return [0]
-    places = list(range(0, last + 1, step))
-    return places if places[-1] == last else [*places, last]
+    last = max(0, length - length % unit - size)
+    gaps = ceil(last / step)
+    return [0] + [last * i // (gaps * unit) * unit for i in range(1, gaps + 1)]
 
 
 def make_lr(hr: Image, scale: int) -> Image:

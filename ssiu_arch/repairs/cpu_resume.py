@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.repairs.repair import Repair, replace_everywhere
+from ssiu_arch.repairs.repair import Repair, is_ours, replace_everywhere
 
 
 def newest_state(folder: str) -> str | None:
@@ -16,7 +16,7 @@ def newest_state(folder: str) -> str | None:
 def _is_needed() -> bool:
     from basicsr.train import load_resume_state
 
-    return "torch.cuda.current_device()" in inspect.getsource(load_resume_state)
+    return not is_ours(load_resume_state) and "torch.cuda.current_device()" in inspect.getsource(load_resume_state)
 
 
 def _apply() -> None:

@@ -1,15 +1,14 @@
 """Distributed training needs CUDA: the NCCL backend and device numbers are written into BasicSR."""
 
-import functools
 from typing import Any
 
-from ssiu_arch.repairs.repair import Repair, replace_everywhere
+from ssiu_arch.repairs.repair import Repair, is_ours, replace_everywhere
 
 
 def _is_needed() -> bool:
     from basicsr.utils import dist_util
 
-    return not hasattr(getattr(dist_util, "_init_dist_pytorch", None), "without_cuda")
+    return not is_ours(dist_util._init_dist_pytorch)
 
 
 def _apply() -> None:
@@ -20,21 +19,18 @@ def _apply() -> None:
 
     init_dist, to_device = dist_util._init_dist_pytorch, BaseModel.model_to_device
 
-    @functools.wraps(init_dist)
     def _init_dist_pytorch(backend: str, **kwargs: Any) -> None:
         if torch.cuda.is_available():
             init_dist(backend, **kwargs)
         else:
             torch.distributed.init_process_group(backend="gloo", **kwargs)
 
-    @functools.wraps(to_device)
     def model_to_device(self: Any, net: nn.Module) -> nn.Module:
         if not self.opt["dist"] or self.device.type == "cuda":
             return to_device(self, net)
         unused = self.opt.get("find_unused_parameters", False)
         return nn.parallel.DistributedDataParallel(net.to(self.device), find_unused_parameters=unused)
 
-    _init_dist_pytorch.without_cuda = True  # type: ignore[attr-defined]
     replace_everywhere(init_dist, _init_dist_pytorch)
     BaseModel.model_to_device = model_to_device
 

@@ -1,45 +1,11 @@
-"""``--force_yml`` takes negative and exponent numbers for text, no value with ``=`` in it, no new keys, no seed."""
+"""``--force_yml`` takes negative and exponent numbers for text, no value with ``=`` in it, no new keys, no seed.
 
-from typing import Any
+The remedy is the wrapper of ``option_parsing``, which takes the entries off the command line, reads them as YAML and
+applies them to the file before BasicSR sees it.
+"""
 
-import yaml
-
-from ssiu_arch.errors import UserError
 from ssiu_arch.repairs import option_parsing
 from ssiu_arch.repairs.repair import Repair
-
-
-def override(opt: dict[str, Any], entry: str) -> None:
-    """Set one option in place.
-
-    Args:
-        opt: options.
-        entry: ``key:key:...=value``; what follows the first ``=`` is read as YAML. Keys that are missing are made.
-
-    Raises:
-        UserError: there is no ``=``, or a key lies below something that has no keys.
-    """
-    keys, equals, text = entry.partition("=")
-    if not equals:
-        raise UserError(f"--force_yml {entry!r} has no '=': write train:ema_decay=0.999")
-    *parents, last = (key.strip() for key in keys.split(":"))
-    node = opt
-    for depth, key in enumerate(parents):
-        node = node.setdefault(key, {})
-        if not isinstance(node, dict):
-            raise UserError(f"--force_yml {entry!r}: {':'.join(parents[: depth + 1])} is {node!r} and has no keys")
-    node[last] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    from basicsr.utils.options import ordered_yaml
-
-    if text.lower() == "none":
-        return None
-    try:
-        return yaml.load(text.replace("!!float", "!!float "), Loader=ordered_yaml()[0])
-    except yaml.YAMLError:
-        return text
 
 
 def _is_needed() -> bool:

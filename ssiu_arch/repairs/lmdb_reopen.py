@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from ssiu_arch.repairs.repair import Repair
+from ssiu_arch.repairs.repair import Repair, is_ours
 
 _open_here: dict[str, tuple[int, Any]] = {}  # real path -> (process that opened it, environment)
 
@@ -28,8 +28,9 @@ def open_once(path: str, **options: Any) -> Any:
 
 def _is_needed() -> bool:
     import lmdb
+    from basicsr.utils.file_client import LmdbBackend
 
-    return int(lmdb.__version__.split(".")[0]) >= 2
+    return int(lmdb.__version__.split(".")[0]) >= 2 and not is_ours(LmdbBackend.__init__)
 
 
 def _apply() -> None:

@@ -1,11 +1,10 @@
 """PyPI's BasicSR knows one optimiser, Adam; its git repository knows these."""
 
-import functools
 import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from ssiu_arch.repairs.repair import Repair
+from ssiu_arch.repairs.repair import Repair, is_ours
 
 NAMES = ("Adam", "AdamW", "Adamax", "SGD", "ASGD", "RMSprop", "Rprop")
 
@@ -13,7 +12,8 @@ NAMES = ("Adam", "AdamW", "Adamax", "SGD", "ASGD", "RMSprop", "Rprop")
 def _is_needed() -> bool:
     from basicsr.models.base_model import BaseModel
 
-    return "AdamW" not in inspect.getsource(BaseModel.get_optimizer)
+    upstream = BaseModel.get_optimizer
+    return not is_ours(upstream) and "AdamW" not in inspect.getsource(upstream)
 
 
 def _apply() -> None:
@@ -22,7 +22,6 @@ def _apply() -> None:
 
     upstream = BaseModel.get_optimizer
 
-    @functools.wraps(upstream)
     def get_optimizer(self: Any, optim_type: str, params: Iterable, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
         if optim_type in NAMES:
             return getattr(torch.optim, optim_type)(params, lr, **kwargs)

@@ -1,9 +1,8 @@
 """Every key below ``path:`` that BasicSR does not know becomes a folder of that name; an empty one, a TypeError."""
 
-import functools
 from typing import Any
 
-from ssiu_arch.repairs.repair import Repair, replace_everywhere
+from ssiu_arch.repairs.repair import Repair, is_ours, replace_everywhere
 
 FOLDERS = {"experiments_root", "results_root", "models", "training_states", "log", "visualization"}
 
@@ -11,7 +10,7 @@ FOLDERS = {"experiments_root", "results_root", "models", "training_states", "log
 def _is_needed() -> bool:
     from basicsr.utils import misc
 
-    return hasattr(misc, "make_exp_dirs") and not hasattr(misc.make_exp_dirs, "known_folders_only")
+    return not is_ours(misc.make_exp_dirs)
 
 
 def _apply() -> None:
@@ -19,12 +18,11 @@ def _apply() -> None:
 
     upstream = misc.make_exp_dirs
 
-    @functools.wraps(upstream)
     def make_exp_dirs(opt: dict[str, Any]) -> None:
+        """Make the folders of a run; what else stands below ``path:`` is not one."""
         known = {key: folder for key, folder in opt["path"].items() if key in FOLDERS}
         upstream({**opt, "path": known})
 
-    make_exp_dirs.known_folders_only = True  # type: ignore[attr-defined]
     replace_everywhere(upstream, make_exp_dirs)
 
 

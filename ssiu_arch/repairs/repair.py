@@ -30,6 +30,11 @@ class Repair:
             self.apply()
 
 
+def is_ours(function: Callable[..., Any]) -> bool:
+    """Whether ``function`` is a remedy already in the place of what it mends."""
+    return function.__module__.startswith("ssiu_arch.")
+
+
 def replace_everywhere(old: Any, new: Any) -> None:
     """Put ``new`` in the place of the function ``old`` in every module of BasicSR that imported it by name."""
     for name, module in list(sys.modules.items()):

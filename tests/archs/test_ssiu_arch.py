@@ -20,34 +20,6 @@ def _seeded():
     torch.manual_seed(0)
 
 
-def released_names(state_dict):
-    """Undo ``rename_released``: the names that the authors' files have."""
-    back = [
-        (".sparsity.", ".s1."),
-        (".similarity.", ".s2."),
-        (".attention.dw.", ".s3.LocalProp.0."),
-        (".attention.qkv.", ".s3.qkv_conv."),
-        (".attention.", ".s3."),
-        (".centralise.", ".s4."),
-        (".w1.", ".project_in1."),
-        (".w3.", ".project_in2.0."),
-        (".w4.", ".project_in2.2."),
-        (".wo.", ".project_out."),
-        (".norm.", ".norm.body."),
-        ("selector.gates.0.", "moe.fc_a."),
-        ("selector.gates.1.", "moe.fc_b."),
-        ("selector.gates.2.", "moe.fc_c."),
-        ("selector.", "moe."),
-        ("stages.", "body."),
-    ]
-    renamed = {}
-    for name, value in state_dict.items():
-        for ours, theirs in back:
-            name = name.replace(ours, theirs)
-        renamed["module." + name.replace(".dw.", ".project_in2.1.")] = value
-    return renamed
-
-
 class TestCost:
     @pytest.mark.parametrize(
         ("options", "count"),
@@ -410,7 +382,7 @@ class TestCheckpoint:
         assert set(SSIU().state_dict()) == expected
 
     @pytest.mark.parametrize("options", [{}, {"sparse_attention": False}, {"feature_selector": False}])
-    def test_released_names_load_strictly(self, options):
+    def test_released_names_load_strictly(self, released_names, options):
         source, target = SSIU(**TINY, **options), SSIU(**TINY, **options)
         released = released_names(source.state_dict())
         assert not released.keys() & source.state_dict().keys()
@@ -418,13 +390,13 @@ class TestCheckpoint:
         y = torch.rand(1, 3, 16, 16)
         torch.testing.assert_close(target(y), source(y), atol=0, rtol=0)
 
-    def test_loading_leaves_the_callers_dict_alone(self):
+    def test_loading_leaves_the_callers_dict_alone(self, released_names):
         released = released_names(SSIU(**TINY).state_dict())
         names = list(released)
         SSIU(**TINY).load_state_dict(released)
         assert list(released) == names
 
-    def test_own_names_load_within_a_larger_module(self):
+    def test_released_names_load_within_a_larger_module(self, released_names):
         outer = torch.nn.ModuleDict({"net": SSIU(**TINY)})
         other = torch.nn.ModuleDict({"net": SSIU(**TINY)})
         other.load_state_dict(
@@ -432,7 +404,7 @@ class TestCheckpoint:
         )
         torch.testing.assert_close(other["net"].head.weight, outer["net"].head.weight, atol=0, rtol=0)
 
-    def test_a_missing_parameter_is_still_an_error(self):
+    def test_a_missing_parameter_is_still_an_error(self, released_names):
         weights = released_names(SSIU(**TINY).state_dict())
         del weights["module.body.1.s3.qkv_conv.weight"]
         with pytest.raises(RuntimeError, match=r"stages\.1\.attention\.qkv\.weight"):

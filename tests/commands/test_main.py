@@ -1,0 +1,61 @@
+"""The command line itself."""
+
+import pytest
+
+from ssiu_arch.commands import main as command
+from ssiu_arch.errors import UserError
+
+
+def test_help_names_the_verbs_and_imports_nothing_heavy(python):
+    heavy = "[m for m in ('torch', 'basicsr', 'cv2', 'numpy') if m in sys.modules]"
+    code = f"import sys; from ssiu_arch.commands.main import main; main(['--help']); print({heavy})"
+    lines = python("-c", code).stdout.splitlines()
+    assert lines[0].startswith("usage: basicsr VERB")
+    assert any(line.strip().startswith("train") for line in lines)
+    assert lines[-1] == "[]"
+
+
+def test_no_verb_is_help(capsys):
+    assert command.main([]) == 0
+    assert "usage: basicsr VERB" in capsys.readouterr().out
+
+
+def test_unknown_verb(capsys):
+    assert command.main(["tain"]) == 2
+    assert capsys.readouterr().err == "basicsr: no verb 'tain': use train or test\n"
+
+
+@pytest.mark.parametrize("verb", command.VERBS)
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as left:
+        command.main([verb, "--help"])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert f"example: basicsr {verb} -opt options/" in " ".join(out.split())
+    for option in ("-opt", "--launcher", "--auto_resume", "--debug", "--force_yml"):
+        assert option in out
+
+
+def test_missing_opt_is_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as left:
+        command.main(["train"])
+    assert left.value.code == 2
+    assert "-opt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (UserError("scale (5) is wrong"), 2, "basicsr train: scale (5) is wrong\n"),
+        (KeyboardInterrupt(), 130, "basicsr train: interrupted\n"),
+    ],
+)
+def test_exit_codes(monkeypatch, capsys, raised, code, line):
+    from ssiu_arch.commands import train
+
+    def fail(arguments):
+        raise raised
+
+    monkeypatch.setattr(train, "run", fail)
+    assert command.main(["train", "-opt", "x"]) == code
+    assert capsys.readouterr().err == line

@@ -1,0 +1,154 @@
+"""``basicsr train`` and ``basicsr test`` from option files: BasicSR's real pipeline on real photographs in an LMDB."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TRAIN = "options/demo/train_SSIU_x4.yml"
+TEST = "options/demo/test_SSIU_x4.yml"
+
+
+def logged(output, name):
+    return [float(value) for value in re.findall(rf"{name}: ([-+.e\d]+|nan)", output)]
+
+
+@pytest.fixture(scope="module")
+def trained(demo_data, basicsr, small, tmp_path_factory, root):
+    """One short training of the demo file: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "datasets").symlink_to(demo_data / "datasets")
+    done = basicsr("train", "-opt", root / TRAIN, "--force_yml", *small, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
+
+
+class TestTrain:
+    def test_outputs_go_below_the_current_folder(self, trained):
+        folder, _ = trained
+        run = folder / "experiments/demo_SSIU_x4"
+        assert {p.name for p in (run / "models").iterdir()} == {"net_g_2.pth", "net_g_4.pth", "net_g_latest.pth"}
+        assert {p.name for p in (run / "training_states").iterdir()} == {"2.state", "4.state"}
+        assert "--force_yml network_g:num_feat=16" in (run / "train_SSIU_x4.yml").read_text()
+        assert sorted(p.name for p in folder.iterdir()) == ["datasets", "experiments"]
+
+    def test_both_losses_are_logged(self, trained):
+        _, output = trained
+        assert len(logged(output, "l_pix")) == len(logged(output, "l_fft")) == 4
+        assert all(value > 0 for value in logged(output, "l_pix") + logged(output, "l_fft"))
+
+    def test_bicubic_is_logged_once_before_the_network_is_scored(self, trained):
+        _, output = trained
+        assert output.count("Bicubic interpolation on coffee\n\t # psnr: 27.2914\n\t # ssim: 0.7648") == 1
+        assert output.count("Bicubic") == 1
+        assert output.index("Bicubic interpolation on coffee") < output.index("Validation coffee")
+
+    def test_checkpoint_is_basicsrs_with_our_names(self, trained):
+        folder, _ = trained
+        held = torch.load(folder / "experiments/demo_SSIU_x4/models/net_g_4.pth", weights_only=True)
+        assert held.keys() == {"params"}
+        assert "stages.2.ffn.wo.bias" in held["params"]
+
+    def test_optimiser_is_adamw_and_the_schedule_the_files(self, trained):
+        folder, output = trained
+        state = torch.load(folder / "experiments/demo_SSIU_x4/training_states/4.state", weights_only=True)
+        (group,) = state["optimizers"][0]["param_groups"]
+        assert (group["weight_decay"], group["betas"], group["decoupled_weight_decay"]) == (1e-4, (0.9, 0.99), True)
+        assert group["fused"] is True
+        assert [float(lr) for lr in re.findall(r"lr:\(([\d.e-]+),", output)] == pytest.approx(
+            [1e-3, 8.538e-4, 5.005e-4, 1.473e-4], rel=1e-3
+        )
+
+    def test_resumes_where_it_was(self, trained, basicsr, small, tmp_path, root):
+        folder, _ = trained
+        copy = tmp_path / "copy"
+        shutil.copytree(folder, copy, symlinks=True)
+        (copy / "experiments/demo_SSIU_x4/training_states/4.state").unlink()
+        done = basicsr("train", "-opt", root / TRAIN, "--auto_resume", "--force_yml", *small, cwd=copy)
+        assert done.returncode == 0, done.stderr
+        assert "Resuming training from epoch: 0, iter: 2." in done.stderr
+        assert [int(n) for n in re.findall(r"iter: +(\d+), lr", done.stderr)] == [3, 4]
+        assert not list((copy / "experiments").glob("*_archived_*"))
+
+
+class TestTest:
+    def test_scores_and_picture(self, trained, basicsr, small, root):
+        folder, _ = trained
+        done = basicsr("test", "-opt", root / TEST, "--force_yml", *small[:2], cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "# psnr: 27.2914" in done.stderr  # bicubic
+        (scored,) = re.findall(r"Validation coffee\n\t # psnr: ([\d.]+)", done.stderr)
+        picture = folder / "results/demo_SSIU_x4/visualization/coffee/coffee_demo_SSIU_x4.png"
+
+        import cv2
+        from basicsr.metrics import calculate_psnr
+
+        pair = [cv2.imread(str(path)) for path in (picture, folder / "datasets/demo/val/HR/coffee.png")]
+        assert pair[0].shape == pair[1].shape
+        assert calculate_psnr(*pair, crop_border=4, test_y_channel=True) == pytest.approx(float(scored), abs=1e-4)
+
+
+class TestOtherModels:
+    """The command is BasicSR's: stock model, other networks, EMA, released weights."""
+
+    def test_stock_srmodel_trains_ssiu_with_the_combined_loss(self, workplace, basicsr, small):
+        changes = [
+            *small,
+            "model_type=SRModel",
+            "train:pixel_opt={type: L1FFTLoss, fft_weight: 0.01}",
+            "train:fft_opt=~",
+            "train:total_iter=1",
+        ]
+        done = basicsr("train", "-opt", TRAIN, "--force_yml", *changes, cwd=workplace)
+        assert done.returncode == 0, done.stderr
+        assert len(logged(done.stderr, "l_pix")) == 1
+        assert not logged(done.stderr, "l_fft")
+
+    def test_released_weights_start_a_training_with_ema_of_a_stock_network_beside(
+        self, workplace, basicsr, small, released_names
+    ):
+        from ssiu_arch.archs.ssiu_arch import SSIU
+
+        weights = SSIU(4, num_feat=16, num_block=3).state_dict()
+        released = {"epoch": 290, "model_state_dict": released_names(weights), "stat_dict": {"psnr": 32.6}}
+        torch.save(released, workplace / "released.pt")
+        changes = [
+            *small,
+            "path:pretrain_network_g=released.pt",
+            "path:param_key_g=model_state_dict",
+            "path:strict_load_g=true",
+            "train:ema_decay=0.5",
+            "train:optim_g:lr=0",
+            "train:scheduler:eta_min=0",
+            "train:total_iter=1",
+        ]
+        done = basicsr("train", "-opt", TRAIN, "--force_yml", *changes, cwd=workplace)
+        assert done.returncode == 0, done.stderr
+        assert "Current net - loaded net" not in done.stderr
+        held = torch.load(workplace / "experiments/demo_SSIU_x4/models/net_g_latest.pth", weights_only=True)
+        for key in ("params", "params_ema"):
+            assert held[key].keys() == weights.keys()
+            torch.testing.assert_close(held[key]["head.weight"], weights["head.weight"], atol=0, rtol=0)
+
+    def test_a_network_of_basicsr(self, workplace, basicsr, small):
+        network = "network_g={type: EDSR, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1, upscale: 4}"
+        changes = [*small[2:], network, "model_type=SRModel", "train:fft_opt=~", "train:total_iter=1"]
+        done = basicsr("train", "-opt", TRAIN, "--force_yml", *changes, cwd=workplace)
+        assert done.returncode == 0, done.stderr
+
+
+def test_two_processes_by_torchrun(workplace, python, small):
+    """Workers are spawned there: BasicSR must be importable in them too. CPU and gloo, where there is no GPU."""
+    script = Path(sys.executable).parent / "basicsr"
+    if not script.exists():
+        pytest.skip("the package is not installed: no basicsr script beside this Python")
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "--no-python"]
+    arguments = ["train", "-opt", TRAIN, "--launcher", "pytorch", "--force_yml", *small, "train:total_iter=2"]
+    done = python(*torchrun, script, *arguments, cwd=workplace)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "World size (gpu number): 2" in done.stderr
+    assert len(logged(done.stderr, "l_pix")) == 2
+    assert (workplace / "experiments/demo_SSIU_x4/models/net_g_latest.pth").exists()

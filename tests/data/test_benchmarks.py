@@ -1,0 +1,144 @@
+import cv2
+import numpy as np
+import pytest
+
+from ssiu_arch.data import benchmarks
+from ssiu_arch.data.benchmarks import find_sets, prepare_benchmarks, set_name
+from ssiu_arch.data.images import read_image, write_image
+from ssiu_arch.data.script import SetIncomplete
+from ssiu_arch.data.sub_images import make_lr
+from ssiu_arch.errors import UserError
+
+NAMES = ("baby", "bird")
+
+
+@pytest.fixture(autouse=True)
+def two_images_a_set(monkeypatch):
+    monkeypatch.setattr(benchmarks, "COUNTS", {"Set5": 2, "B100": 2})
+
+
+@pytest.fixture
+def hr(photo):
+    return {name: photo(51 + i, 62, i) for i, name in enumerate(NAMES)}
+
+
+def lay_out(folder, images, hr_folder, lr_folder, template):
+    for name, image in images.items():
+        write_image(folder / hr_folder / f"{name}.png", image)
+        if lr_folder:
+            write_image(folder / lr_folder / f"{template.format(name)}.png", make_lr(image, 4))
+
+
+@pytest.mark.parametrize(
+    ("hr_folder", "lr_folder", "template"),
+    [
+        ("HR", "LR_bicubic/X4", "{}x4"),
+        ("GT", "LRbicx4", "{}"),
+        ("original", None, ""),
+        (".", None, ""),
+    ],
+)
+def test_every_layout_becomes_edsrs(tmp_path, hr, hr_folder, lr_folder, template):
+    lay_out(tmp_path / "in" / "testsets" / "set5", hr, hr_folder, lr_folder, template)
+    assert prepare_benchmarks(tmp_path / "in", tmp_path, [2, 4]) == [tmp_path / "benchmark" / "Set5"]
+    for name, image in hr.items():
+        np.testing.assert_array_equal(read_image(tmp_path / "benchmark/Set5/HR" / f"{name}.png"), image)
+        for scale in (2, 4):
+            lr = read_image(tmp_path / "benchmark/Set5/LR_bicubic" / f"X{scale}" / f"{name}x{scale}.png")
+            np.testing.assert_array_equal(lr, make_lr(image, scale))
+
+
+def test_png_files_are_copied_to_the_byte_and_others_converted(tmp_path, hr):
+    folder = tmp_path / "in" / "Set5" / "HR"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "baby.png"), hr["baby"][..., 0])  # grey, as Set14's bridge
+    cv2.imwrite(str(folder / "bird.bmp"), hr["bird"])
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    out = tmp_path / "benchmark" / "Set5" / "HR"
+    assert (out / "baby.png").read_bytes() == (folder / "baby.png").read_bytes()
+    np.testing.assert_array_equal(read_image(out / "bird.png"), hr["bird"])
+
+
+def test_the_place_itself_is_completed(tmp_path, hr):
+    lay_out(tmp_path / "benchmark" / "Set5", hr, "HR", "LR_bicubic/X4", "{}x4")
+    before = (tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png").stat().st_mtime_ns
+    prepare_benchmarks(tmp_path / "benchmark", tmp_path, [3, 4])
+    assert (tmp_path / "benchmark/Set5/LR_bicubic/X3/birdx3.png").is_file()
+    assert (tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png").stat().st_mtime_ns == before
+
+
+def test_mod_12_files_are_used_with_a_note(tmp_path, hr, capsys):
+    cropped = {name: image[:48, :60] for name, image in hr.items()}
+    lay_out(tmp_path / "in" / "Set5", cropped, "GTmod12", "LRbicx4", "{}")
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    assert "HR is cropped to multiples of 12" in capsys.readouterr().out
+
+
+def test_lr_of_the_mod_12_files_is_not_paired_with_uncropped_hr(tmp_path, photo, capsys):
+    hr = {name: photo(59, 71, i) for i, name in enumerate(NAMES)}
+    lay_out(tmp_path / "in" / "Set5", hr, "original", None, "")
+    for name, image in hr.items():
+        write_image(tmp_path / "in" / "Set5" / "LRbicx4" / f"{name}.png", make_lr(image[:48, :60], 4))
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    assert "15x12 is not 1/4 of HR (71x59); made anew" in capsys.readouterr().out
+    lr = read_image(tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png")
+    np.testing.assert_array_equal(lr, make_lr(hr["baby"], 4))
+
+
+def test_lr_of_another_kind_is_kept_with_a_note_or_remade(tmp_path, hr, capsys):
+    lay_out(tmp_path / "in" / "Set5", hr, "HR", None, "")
+    for name, image in hr.items():
+        odd = cv2.resize(image, (15, 12), interpolation=cv2.INTER_CUBIC)
+        write_image(tmp_path / "in" / "Set5" / "LR_bicubic" / "X4" / f"{name}x4.png", odd)
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    assert "2 LR images are not MATLAB's bicubic of HR; --remake-lr makes them so" in capsys.readouterr().out
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4], remake_lr=True, force=True)
+    lr = read_image(tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png")
+    np.testing.assert_array_equal(lr[:12, :15], make_lr(hr["baby"], 4))
+
+
+def test_another_image_in_the_place_is_kept_without_force(tmp_path, hr, photo, capsys):
+    lay_out(tmp_path / "in" / "Set5", hr, "HR", None, "")
+    mine = tmp_path / "benchmark/Set5/HR/baby.png"
+    write_image(mine, photo(51, 62, 9))
+    kept = mine.read_bytes()
+    with pytest.raises(SetIncomplete, match="1 images or sets are not as they should be"):
+        prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    assert "baby.png: another image is there" in capsys.readouterr().out
+    assert mine.read_bytes() == kept
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4], force=True)
+    np.testing.assert_array_equal(read_image(mine), hr["baby"])
+
+
+def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr, capsys):
+    lay_out(tmp_path / "in" / "BSDS100", hr, "HR", None, "")
+    (tmp_path / "in" / "BSDS100" / "HR" / "bird.png").write_bytes(b"")
+    (tmp_path / "in" / "BSDS100" / "HR" / "third.png").write_bytes(b"x")
+    with pytest.raises(SetIncomplete, match="3 images or sets"):
+        prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    out = capsys.readouterr().out
+    assert "3 images, B100 has 2" in out
+    assert "bird.png: is empty" in out
+    assert (tmp_path / "benchmark/B100/LR_bicubic/X4/babyx4.png").is_file()
+
+
+def test_the_selfexsr_layout_is_refused_by_name(tmp_path, hr):
+    lay_out(tmp_path / "in" / "Set5", hr, "image_SRF_4", None, "")
+    with pytest.raises(UserError, match="is the layout of the SelfExSR repository"):
+        list(find_sets(tmp_path / "in", [4]))
+
+
+def test_a_folder_without_sets_says_which_names_it_looked_for(tmp_path):
+    with pytest.raises(UserError, match="holds none of Set5, B100"):
+        prepare_benchmarks(tmp_path, tmp_path, [4])
+    with pytest.raises(UserError, match="there is no such folder"):
+        prepare_benchmarks(tmp_path / "none", tmp_path, [4])
+
+
+def test_sets_are_known_by_their_usual_names(tmp_path):
+    assert [set_name(tmp_path / name) for name in ("set5", "BSDS100", "CBSD100", "mine")] == [
+        "Set5",
+        "B100",
+        "B100",
+        None,
+    ]

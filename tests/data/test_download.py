@@ -1,0 +1,132 @@
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ssiu_arch.data.download import Download, fetch
+from ssiu_arch.errors import UserError
+
+DATA = bytes(range(256)) * 20_000  # 5 MB
+MD5 = hashlib.md5(DATA).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves DATA; breaks the connection after ``limit`` bytes, if that is set, and notes every request."""
+
+    limit: int | None = None
+    status = 200
+    ranges = True
+    announce = True
+
+    def __init__(self) -> None:
+        self.requests: list[str | None] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/set.zip"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted = self.headers.get("Range")
+        server.requests.append(wanted)
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.ranges else 0
+        if start >= len(DATA):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(DATA)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        if server.announce:
+            self.send_header("Content-Length", str(len(DATA) - start))
+        self.end_headers()
+        self.wfile.write(DATA[start:][: server.limit])
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def get(server, folder, **known):
+    return fetch(Download(server.url, "set.zip", **known), folder, pause=0.001)
+
+
+def test_a_connection_that_breaks_again_and_again_is_taken_up_where_it_broke(server, tmp_path):
+    server.limit = 1_200_000
+    path = get(server, tmp_path / "new", size=len(DATA), md5=MD5)
+    assert path.read_bytes() == DATA
+    assert server.requests == [None, *(f"bytes={k * 1_200_000}-" for k in (1, 2, 3, 4))]
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["set.zip"]
+
+
+def test_what_an_earlier_run_got_is_kept(server, tmp_path):
+    (tmp_path / "set.zip.part").write_bytes(DATA[:1000])
+    assert get(server, tmp_path, md5=MD5).read_bytes() == DATA
+    assert server.requests == ["bytes=1000-"]
+
+
+@pytest.mark.parametrize("known", [{}, {"size": len(DATA)}])
+def test_a_complete_part_is_only_checked(server, tmp_path, known):
+    (tmp_path / "set.zip.part").write_bytes(DATA)
+    assert get(server, tmp_path, md5=MD5, **known).read_bytes() == DATA
+
+
+def test_a_file_that_is_there_is_not_fetched(server, tmp_path):
+    (tmp_path / "set.zip").write_bytes(b"mine")
+    assert get(server, tmp_path, md5=MD5).read_bytes() == b"mine"
+    assert server.requests == []
+
+
+def test_a_server_that_knows_no_ranges_sends_it_all_again(server, tmp_path):
+    server.ranges = False
+    (tmp_path / "set.zip.part").write_bytes(b"rubbish")
+    assert get(server, tmp_path, md5=MD5).read_bytes() == DATA
+
+
+def test_a_part_longer_than_the_file_begins_again(server, tmp_path):
+    (tmp_path / "set.zip.part").write_bytes(DATA + b"more")
+    assert get(server, tmp_path, md5=MD5).read_bytes() == DATA
+
+
+def test_a_wrong_checksum_is_named_and_the_file_removed(server, tmp_path):
+    with pytest.raises(UserError, match=rf"sent a file of MD5 {MD5}, not 0123; removed"):
+        get(server, tmp_path, md5="0123")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_early_end_without_announced_length_is_found_by_the_known_size(server, tmp_path):
+    server.announce, server.limit = False, 1000
+    with pytest.raises(UserError, match=rf"sent 1000 bytes, not {len(DATA)}"):
+        get(server, tmp_path, size=len(DATA))
+
+
+def test_a_server_that_says_no_is_quoted(server, tmp_path):
+    server.status = 404
+    with pytest.raises(UserError, match=r"the server says 404 Not Found; try later or fetch it yourself to .*set\.zip"):
+        get(server, tmp_path)
+
+
+def test_a_server_that_is_not_there_is_given_up_and_the_part_kept(server, tmp_path):
+    server.limit = 0
+    (tmp_path / "set.zip.part").write_bytes(DATA[:10])
+    with pytest.raises(UserError, match=r"set\.zip\.part holds what came, run the same command to go on"):
+        get(server, tmp_path)
+    assert (tmp_path / "set.zip.part").read_bytes() == DATA[:10]

@@ -1,0 +1,123 @@
+import os
+import struct
+
+import lmdb
+import numpy as np
+import pytest
+from basicsr.data.data_util import paired_paths_from_lmdb
+from basicsr.utils import FileClient, imfrombytes
+from basicsr.utils.lmdb_util import LmdbMaker
+
+from ssiu_arch.data.files import write_file
+from ssiu_arch.data.images import encode_png
+from ssiu_arch.data.lmdb_sets import MetaLine, check_file_size, open_lmdb, read_meta, write_lmdb
+from ssiu_arch.data.shards import is_shard_of, read_shard, shard_entries, write_shard
+from ssiu_arch.data.sources import from_file
+from ssiu_arch.data.sub_images import Tile
+from ssiu_arch.errors import UserError
+
+
+@pytest.fixture
+def shards(tmp_path, photo):
+    paths = []
+    for i in range(3):
+        write_file(tmp_path / f"{i}.png", b"x" * i)
+        tiles = [Tile(f"{i}_s{k:03d}", 24, 36, encode_png(photo(24, 36, 10 * i + k))) for k in (1, 2)]
+        paths.append(tmp_path / f"{i}.shard")
+        write_shard(paths[-1], from_file(tmp_path / f"{i}.png"), tiles)
+    return paths
+
+
+def test_shards_give_back_their_tiles_and_know_their_source(tmp_path, shards, photo):
+    tiles = list(read_shard(shards[1]))
+    assert [(tile.key, tile.height, tile.width) for tile in tiles] == [("1_s001", 24, 36), ("1_s002", 24, 36)]
+    assert tiles[1].png == encode_png(photo(24, 36, 12))
+    assert [entry[3] for entry in shard_entries(shards[1])] == [len(tile.png) for tile in tiles]
+    assert is_shard_of(shards[1], from_file(tmp_path / "1.png"))
+    assert not is_shard_of(shards[1], from_file(tmp_path / "2.png"))
+    assert not is_shard_of(tmp_path / "none", from_file(tmp_path / "1.png"))
+    (tmp_path / "1.png").write_bytes(b"changed")
+    assert not is_shard_of(shards[1], from_file(tmp_path / "1.png"))
+
+
+def test_basicsr_reads_what_we_write(tmp_path, shards, photo):
+    folders = [tmp_path / "gt.lmdb", tmp_path / "lq.lmdb"]
+    for folder in folders:
+        write_lmdb(folder, shards, lambda: None)
+    names = [str(folder) for folder in folders]
+    paths = paired_paths_from_lmdb(names, ["gt", "lq"])
+    assert [item["gt_path"] for item in paths] == ["0_s001", "0_s002", "1_s001", "1_s002", "2_s001", "2_s002"]
+    client = FileClient("lmdb", db_paths=names, client_keys=["gt", "lq"])
+    np.testing.assert_array_equal(imfrombytes(client.get("2_s001", "lq")), photo(24, 36, 21))
+
+
+def test_the_meta_lines_are_basicsrs(tmp_path, shards):
+    write_lmdb(tmp_path / "ours.lmdb", shards, lambda: None)
+    maker = LmdbMaker(str(tmp_path / "theirs.lmdb"), map_size=2**20)
+    for shard in shards:
+        for tile in read_shard(shard):
+            maker.put(tile.png, tile.key, (tile.height, tile.width, 3))
+    maker.close()
+    ours, theirs = ((tmp_path / name / "meta_info.txt").read_text() for name in ("ours.lmdb", "theirs.lmdb"))
+    assert ours == theirs
+    assert read_meta(tmp_path / "ours.lmdb")[0] == MetaLine("0_s001", 24, 36, 3)
+    assert check_file_size(tmp_path / "ours.lmdb") == check_file_size(tmp_path / "theirs.lmdb") == 6
+
+
+def test_the_same_shards_give_the_same_bytes_also_over_the_rest_of_an_older_attempt(tmp_path, shards, monkeypatch):
+    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.COMMIT_BYTES", 5000)  # several commits
+    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    write_file(tmp_path / "b.lmdb.partial" / "data.mdb", b"rubbish")
+    write_lmdb(tmp_path / "b.lmdb", shards, lambda: None)
+    for name in ("data.mdb", "meta_info.txt"):
+        assert (tmp_path / "a.lmdb" / name).read_bytes() == (tmp_path / "b.lmdb" / name).read_bytes()
+    assert sorted(os.listdir(tmp_path / "a.lmdb")) == ["data.mdb", "meta_info.txt"]
+
+
+def test_the_map_has_room_for_images_of_very_different_size(tmp_path):
+    tiles = [Tile("flat", 1, 1, b"x"), *(Tile(f"big{i}", 1, 1, bytes([i]) * 300_000) for i in range(20))]
+    write_file(tmp_path / "s.png", b"")
+    write_shard(tmp_path / "s.shard", from_file(tmp_path / "s.png"), tiles)
+    write_lmdb(tmp_path / "a.lmdb", [tmp_path / "s.shard"], lambda: None)
+    with open_lmdb(tmp_path / "a.lmdb") as env, env.begin() as transaction:
+        assert transaction.get(b"big19") == bytes([19]) * 300_000
+
+
+@pytest.mark.parametrize("missing", [1, 4096, 20000])
+def test_a_truncated_map_is_found_without_touching_it(tmp_path, shards, missing):
+    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    path = tmp_path / "a.lmdb" / "data.mdb"
+    size = path.stat().st_size
+    os.truncate(path, size - missing)
+    with pytest.raises(UserError, match=rf"data\.mdb: is truncated, {size - missing} of {size} bytes"):
+        open_lmdb(tmp_path / "a.lmdb")
+
+
+def test_a_map_with_room_behind_its_pages_is_whole(tmp_path, shards):
+    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    os.truncate(tmp_path / "a.lmdb" / "data.mdb", 2**20)
+    assert check_file_size(tmp_path / "a.lmdb") == 6
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", bytes(9000), struct.pack("=16xI", 0xBEEFC0DE)])
+def test_what_is_no_lmdb_is_named(tmp_path, data):
+    write_file(tmp_path / "a.lmdb" / "data.mdb", data)
+    with pytest.raises(UserError, match=r"data\.mdb: is no LMDB file"):
+        check_file_size(tmp_path / "a.lmdb")
+
+
+def test_the_later_meta_page_counts(tmp_path):
+    with lmdb.open(str(tmp_path / "a.lmdb"), map_size=2**20, lock=False) as env:
+        for i in range(5):  # the two meta pages take turns
+            with env.begin(write=True) as transaction:
+                transaction.put(f"k{i}".encode(), b"v")
+            assert check_file_size(tmp_path / "a.lmdb") == i + 1
+
+
+@pytest.mark.parametrize(
+    "line", ["a.png", "a (1,2,3) 1", "a.b.png (1,2,3) 1", "a.png (1,2) 1", "a.png (1, 2, 3) 1", ""]
+)
+def test_a_meta_line_that_basicsr_would_misread_is_quoted(tmp_path, line):
+    write_file(tmp_path / "a.lmdb" / "meta_info.txt", f"ok.png (1,2,3) 1\n{line}\n".encode())
+    with pytest.raises(UserError, match=r"meta_info\.txt: line 2 is '"):
+        read_meta(tmp_path / "a.lmdb")

@@ -1,0 +1,114 @@
+"""Every shipped option file, read by plain PyYAML as a BasicSR without our repairs reads it, and built."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+OPTIONS = Path(__file__).parents[2] / "options"
+FILES = sorted(OPTIONS.rglob("*.yml"))
+TRAIN = [path for path in FILES if path.name.startswith("train")]
+TEST = [path for path in FILES if path.name.startswith("test")]
+
+
+def options(path):
+    return yaml.safe_load(path.read_text())
+
+
+def ids(path):
+    return str(path.relative_to(OPTIONS))
+
+
+def scalars(node):
+    if isinstance(node, dict):
+        node = node.values()
+    if isinstance(node, (list, type({}.values()))):
+        for child in node:
+            yield from scalars(child)
+    else:
+        yield node
+
+
+def test_the_files_that_are_promised():
+    assert {ids(path) for path in FILES} >= {
+        *(f"{verb}_SSIU_x{s}.yml" for verb in ("train", "test") for s in (2, 3, 4)),
+        "ablation/train_SSIU_x4_noMoEFS.yml",
+        "ablation/train_SSIU_x4_SAM.yml",
+        "ablation/train_SSIU_x4_L1.yml",
+        "demo/train_SSIU_x4.yml",
+        "demo/test_SSIU_x4.yml",
+    }
+    assert sorted(TRAIN + TEST) == FILES
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_numbers_are_numbers(path):
+    for value in scalars(options(path)):
+        if isinstance(value, str):
+            with pytest.raises(ValueError, match="could not convert"):
+                float(value)
+
+
+@pytest.mark.parametrize("path", FILES, ids=ids)
+def test_network_and_names(path):
+    from basicsr.archs import build_network
+
+    opt = options(path)
+    net = build_network(opt["network_g"])
+    assert net.upscale == opt["scale"]
+    for metric in opt["val"]["metrics"].values():
+        assert metric["crop_border"] == opt["scale"]
+        assert metric["test_y_channel"] is True
+    if opt["name"].startswith(("train", "test")):
+        assert opt["name"] == path.stem
+    assert f"-opt {path.relative_to(OPTIONS.parent)}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", TRAIN, ids=ids)
+def test_model_losses_optimiser_and_schedule(path):
+    from basicsr.models import build_model
+
+    opt = copy.deepcopy(options(path))
+    train = opt["train"]
+    opt.update(is_train=True, dist=False, num_gpu=0, network_g={**opt["network_g"], "num_feat": 16, "num_block": 3})
+    model = build_model(opt)
+
+    assert isinstance(model.optimizer_g, torch.optim.AdamW)
+    assert model.get_current_learning_rate() == [1e-3]
+    assert model.schedulers[0].eta_min == 1e-6
+    assert sum(model.schedulers[0].periods) == train["total_iter"]
+    weights = (model.cri_pix.loss_weight, model.cri_fft.loss_weight if model.cri_fft else None)
+    assert weights == (1.0, None if path.stem.endswith("_L1") else 0.01)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_recipe_is_the_papers(scale):
+    opt = options(OPTIONS / f"train_SSIU_x{scale}.yml")
+    data = opt["datasets"]["train"]
+    assert (data["batch_size_per_gpu"], data["gt_size"]) == (40, 64 * scale)
+    assert opt["train"]["total_iter"] == 290 * 3450
+    assert opt["train"]["optim_g"] == {"type": "AdamW", "lr": 1e-3, "weight_decay": 1e-4, "betas": [0.9, 0.99]}
+    assert "ema_decay" not in opt["train"]
+    assert opt["network_g"] == {"type": "SSIU", "upscale": scale, "num_feat": 64, "num_block": 9, "num_head": 4}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_tests_cover_the_five_benchmarks(scale):
+    sets = options(OPTIONS / f"test_SSIU_x{scale}.yml")["datasets"].values()
+    assert [s["name"] for s in sets] == ["Set5", "Set14", "B100", "Urban100", "Manga109"]
+    for s in sets:
+        assert s["dataroot_lq"] == f"datasets/benchmark/{s['name']}/LR_bicubic/X{scale}"
+        assert s["filename_tmpl"] == f"{{}}x{scale}"
+
+
+def test_ablations_differ_from_the_recipe_in_one_thing():
+    base = options(OPTIONS / "train_SSIU_x4.yml")
+    for name, changed in {
+        "noMoEFS": {"network_g": {**base["network_g"], "feature_selector": False}},
+        "SAM": {"network_g": {**base["network_g"], "sparse_attention": False}},
+        "L1": {"train": {k: v for k, v in base["train"].items() if k != "fft_opt"}},
+    }.items():
+        expected = {**base, **changed, "name": f"train_SSIU_x4_{name}"}
+        assert options(OPTIONS / f"ablation/train_SSIU_x4_{name}.yml") == expected
