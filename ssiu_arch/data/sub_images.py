@@ -116,7 +116,7 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
     if usable < recipe.smallest:
         raise TooSmall(
             f"{source.name}: {width}x{height} is too small for patches of {recipe.smallest} pixels "
-            f"(sides are cropped to multiples of {recipe.unit}); left out, --smallest lowers the limit"
+            f"(sides are cropped to multiples of {recipe.unit}); --smallest lowers the limit"
         )
     images = {"HR": (hr, 1)}
     for scale in recipe.scales:

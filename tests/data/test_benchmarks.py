@@ -88,7 +88,7 @@ def test_lr_of_the_mod_12_files_is_not_paired_with_uncropped_hr(tmp_path, photo,
 def test_lr_of_another_kind_is_kept_with_a_note_or_remade(tmp_path, hr, capsys):
     lay_out(tmp_path / "in" / "Set5", hr, "HR", None, "")
     for name, image in hr.items():
-        odd = cv2.resize(image, (15, 12), interpolation=cv2.INTER_CUBIC)
+        odd = cv2.resize(image, (15, image.shape[0] // 4), interpolation=cv2.INTER_CUBIC)
         write_image(tmp_path / "in" / "Set5" / "LR_bicubic" / "X4" / f"{name}x4.png", odd)
     prepare_benchmarks(tmp_path / "in", tmp_path, [4])
     assert "2 LR images are not MATLAB's bicubic of HR; --remake-lr makes them so" in capsys.readouterr().out

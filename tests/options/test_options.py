@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -112,3 +113,19 @@ def test_ablations_differ_from_the_recipe_in_one_thing():
     }.items():
         expected = {**base, **changed, "name": f"train_SSIU_x4_{name}"}
         assert options(OPTIONS / f"ablation/train_SSIU_x4_{name}.yml") == expected
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_released_format_checkpoints_load_strictly_through_the_option_files(golden, scale):
+    """BasicSR's own ``load_network``, the stock model; the output is the reference vectors'."""
+    from basicsr.models import build_model
+
+    opt = options(OPTIONS / f"test_SSIU_x{scale}.yml")
+    weights = {"pretrain_network_g": golden / f"released_format_x{scale}.pt", "param_key_g": "model_state_dict"}
+    opt.update(model_type="SRModel", is_train=False, dist=False, num_gpu=0, path={**opt["path"], **weights})
+    assert opt["path"]["strict_load_g"] is True
+    model = build_model(opt)
+    vectors = np.load(golden / f"vectors_x{scale}.npz")
+    model.feed_data({"lq": torch.from_numpy(vectors["input_33x47"])})
+    model.test()
+    assert np.abs(model.output.numpy() - vectors["output_33x47"]).max() <= 1e-5

@@ -1,0 +1,259 @@
+import os
+import re
+import shutil
+
+import cv2
+import lmdb
+import pytest
+
+from ssiu_arch.data import verify as verify_module
+from ssiu_arch.data.files import write_file
+from ssiu_arch.data.images import encode_png, read_image, write_image
+from ssiu_arch.data.prepare import SubImageSet, prepare
+from ssiu_arch.data.sources import from_folder
+from ssiu_arch.data.sub_images import Recipe, make_lr
+from ssiu_arch.data.verify import PairedSet, find_pairs, verify
+from ssiu_arch.errors import UserError
+
+RECIPE = Recipe((2, 4), 48, 24, 48)
+
+
+@pytest.fixture
+def lmdb_pair(folder_of_photos, tmp_path):
+    target = SubImageSet("set", tmp_path / "out", RECIPE)
+    prepare(target, from_folder(folder_of_photos()))
+    return PairedSet(target.lmdb("HR"), target.lmdb("X4"), 4)
+
+
+@pytest.fixture
+def folder_pair(tmp_path, photo):
+    for i in range(3):
+        write_image(tmp_path / "HR" / f"{i}.png", photo(50, 70, i))
+        write_image(tmp_path / "LR" / f"{i}x4.png", make_lr(photo(50, 70, i), 4))
+    return PairedSet(tmp_path / "HR", tmp_path / "LR", 4, "{}x4")
+
+
+def change(folder, action):
+    """Do ``action`` to the database in ``folder``."""
+    with lmdb.open(str(folder), map_size=2**22, lock=False) as env, env.begin(write=True) as transaction:
+        action(transaction)
+
+
+def edit_meta(folder, action):
+    path = folder / "meta_info.txt"
+    path.write_text(action(path.read_text()))
+
+
+def test_prepared_sets_are_right_in_every_way_of_naming_them(lmdb_pair, folder_pair):
+    for pair in (lmdb_pair, folder_pair):
+        report = verify(pair)
+        assert (report.problems, report.notes) == ([], [])
+    found = find_pairs(lmdb_pair.dataroot_gt.parent)
+    assert [pair.scale for pair in found] == [2, 4]
+    assert found[1] == lmdb_pair
+    assert all(verify(pair).problems == [] for pair in found)
+
+
+PROBLEMS = {
+    "a key that is not in the database": (
+        lambda gt, lq: change(lq, lambda t: t.delete(b"img1_s002")),
+        r"X4_sub\.lmdb: img1_s002 is in meta_info\.txt, not in data\.mdb$",
+    ),
+    "a key that is not in meta_info": (
+        lambda gt, lq: change(gt, lambda t: t.put(b"more", b"x")),
+        r"HR_sub\.lmdb: more is in data\.mdb, not in meta_info\.txt$",
+    ),
+    "a line that is there twice": (
+        lambda gt, lq: edit_meta(gt, lambda text: text + text.splitlines()[0] + "\n"),
+        r"HR_sub\.lmdb/meta_info\.txt: 1 keys are listed twice",
+    ),
+    "different keys": (
+        lambda gt, lq: edit_meta(lq, lambda text: text.replace("img0_s001.png", "other.png")),
+        r"img0_s001: only in one of the two meta_info\.txt \(and 1 more like it\)",
+    ),
+    "sizes that do not fit": (
+        lambda gt, lq: edit_meta(lq, lambda text: text.replace("(12,12,3)", "(12,13,3)", 1)),
+        r"img0_s001: GT 48x48 is not 4 x LQ 13x12",
+    ),
+    "an image that is not what meta_info says": (
+        lambda gt, lq: change(lq, lambda t: t.put(b"img0_s001", encode_png(read_image(lq.parent / "tiny.png")))),
+        r"img0_s001: is \(6, 6, 3\), meta_info\.txt says \(12, 12, 3\)",
+    ),
+    "a damaged image": (
+        lambda gt, lq: change(lq, lambda t: t.put(b"img0_s001", t.get(b"img0_s001")[:100])),
+        r"X4_sub\.lmdb/img0_s001: is truncated after 100 bytes",
+    ),
+    "images in the wrong order": (
+        lambda gt, lq: change(
+            lq, lambda t: (t.put(b"img0_s001", t.get(b"img2_s001")), t.put(b"img0_s002", t.get(b"img2_s002")))
+        ),
+        r"img0_s001: LR does not show what HR shows",
+    ),
+    "a truncated map": (
+        lambda gt, lq: os.truncate(gt / "data.mdb", 30_000),
+        r"HR_sub\.lmdb/data\.mdb: is truncated, 30000 of \d+ bytes",
+    ),
+    "an empty set": (
+        lambda gt, lq: [write_file(folder / "meta_info.txt", b"") for folder in (gt, lq)],
+        r"HR_sub\.lmdb/meta_info\.txt: is empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_a_problem_in_lmdb_is_named(lmdb_pair, photo, kind):
+    damage, message = PROBLEMS[kind]
+    write_image(lmdb_pair.dataroot_lq.parent / "tiny.png", photo(6, 6))
+    damage(lmdb_pair.dataroot_gt, lmdb_pair.dataroot_lq)
+    problems = verify(lmdb_pair).problems
+    assert any(re.search(message, problem) for problem in problems), problems
+
+
+def test_patches_larger_than_the_sub_images_are_named(lmdb_pair):
+    pair = PairedSet(lmdb_pair.dataroot_gt, lmdb_pair.dataroot_lq, 4, gt_size=96)
+    assert "GT 48x48 is smaller than gt_size 96" in verify(pair).problems[0]
+
+
+def test_folders_lmdb_and_missing_ones_do_not_mix(lmdb_pair, folder_pair, tmp_path):
+    with pytest.raises(UserError, match=r"either both are \.lmdb or none"):
+        verify(PairedSet(lmdb_pair.dataroot_gt, folder_pair.dataroot_lq, 4))
+    with pytest.raises(UserError, match="none: there is no such folder"):
+        verify(PairedSet(lmdb_pair.dataroot_gt, tmp_path / "none", 4))
+    (lmdb_pair.dataroot_gt / "meta_info.txt").unlink()
+    with pytest.raises(UserError, match=r"meta_info\.txt: is missing"):
+        verify(lmdb_pair)
+
+
+def test_a_missing_partner_names_the_template(folder_pair):
+    pair = PairedSet(folder_pair.dataroot_gt, folder_pair.dataroot_lq, 4, "{}")
+    assert verify(pair).problems[-1].endswith("LR/0.png: is missing (filename_tmpl '{}') (and 2 more like it)")
+    (folder_pair.dataroot_lq / "1x4.png").unlink()
+    assert any("3 images in" in problem for problem in verify(folder_pair).problems)
+
+
+def test_a_shifted_lr_image_is_named_with_the_shift(folder_pair, photo):
+    hr = photo(200, 240, 5)
+    lr = make_lr(hr, 4)
+    shutil.rmtree(folder_pair.dataroot_gt)
+    shutil.rmtree(folder_pair.dataroot_lq)
+    write_image(folder_pair.dataroot_gt / "a.png", hr)
+    shifted = lr.copy()
+    shifted[2:, 1:] = lr[:-2, :-1]
+    write_image(folder_pair.dataroot_lq / "ax4.png", shifted)
+    assert verify(folder_pair).problems == [
+        "a: LR does not show what HR shows; it is shifted by 1 pixels to the right and 2 down"
+    ]
+
+
+def test_lr_of_another_kind_is_a_note_not_a_problem(folder_pair):
+    for path in folder_pair.dataroot_gt.iterdir():
+        hr = read_image(path)[:48, :68]
+        area = cv2.resize(hr, (17, 12), interpolation=cv2.INTER_AREA)
+        write_image(folder_pair.dataroot_lq / f"{path.stem}x4.png", area)
+    report = verify(folder_pair)
+    assert report.problems == []
+    assert re.fullmatch(r"LR differs from MATLAB's bicubic of HR in \d+\.\d % of the samples", report.notes[0])
+
+
+@pytest.fixture
+def set5(shared_benchmark, tmp_path):
+    for kind in ("HR", "LR_bicubic/X4"):
+        shutil.copytree(shared_benchmark / "Set5" / kind, tmp_path / "Set5" / kind)
+    return tmp_path / "Set5"
+
+
+def test_the_published_set5_is_known(set5):
+    (pair,) = find_pairs(set5)
+    report = verify(pair)
+    assert report.problems == []
+    assert report.summary == "5 pairs in folders, x4, bicubic 28.431 dB / 0.8113 as known"
+
+
+def other_lr(set5):
+    for path in (set5 / "HR").iterdir():
+        hr = read_image(path)
+        size = (hr.shape[1] // 4, hr.shape[0] // 4)
+        write_image(set5 / f"LR_bicubic/X4/{path.stem}x4.png", cv2.resize(hr, size, interpolation=cv2.INTER_CUBIC))
+
+
+def cropped_hr(set5):
+    for path in (set5 / "HR").iterdir():
+        hr = read_image(path)
+        hr = hr[: hr.shape[0] // 12 * 12, : hr.shape[1] // 12 * 12]
+        write_image(path, hr)
+        write_image(set5 / f"LR_bicubic/X4/{path.stem}x4.png", make_lr(hr, 4))
+
+
+def four_images(set5):
+    for path in (set5 / "HR/head.png", set5 / "LR_bicubic/X4/headx4.png"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (other_lr, "LR was not made by MATLAB's bicubic"),
+        (cropped_hr, r"28\.397 dB / 0\.\d+, expected 28\.431 / 0\.8113: HR is cropped to multiples of 12"),
+        (four_images, "4 images instead of 5"),
+    ],
+)
+def test_a_wrong_copy_is_named_as_such(set5, spoil, reason):
+    spoil(set5)
+    (pair,) = find_pairs(set5)
+    (problem,) = verify(pair).problems
+    assert re.search(rf"Set5 x4: bicubic .*{reason}", problem), problem
+
+
+def options(tmp_path, text):
+    write_file(tmp_path / "o.yml", text.encode())
+    return tmp_path / "o.yml"
+
+
+def test_an_option_file_names_its_sets(tmp_path):
+    path = options(
+        tmp_path,
+        "scale: 4\ndatasets:\n  train: {dataroot_gt: a.lmdb, dataroot_lq: b.lmdb, gt_size: 256}\n"
+        "  val: {dataroot_gt: c, dataroot_lq: d, filename_tmpl: '{}x4'}\n",
+    )
+    first, second = find_pairs(path)
+    assert (str(first.dataroot_gt), first.scale, first.filename_tmpl, first.gt_size) == ("a.lmdb", 4, "{}", 256)
+    assert (str(second.dataroot_lq), second.scale, second.filename_tmpl, second.gt_size) == ("d", 4, "{}x4", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "is no YAML"),
+        ("scale: 4", "has no data sets under 'datasets:'"),
+        ("- 1", "has no data sets"),
+        ("scale: 4\ndatasets: {train: {dataroot_gt: a}}", "datasets: train: needs dataroot_gt and dataroot_lq"),
+        ("datasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(None\) must be a whole number"),
+        ("scale: 4.0\ndatasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(4\.0\) must be"),
+        ("scale: 4\ndatasets: {train: {dataroot_gt: a, dataroot_lq: b, gt_size: 250}}", r"gt_size \(250\) must be"),
+    ],
+)
+def test_an_option_file_that_cannot_be_used_is_one_line(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as caught:
+        find_pairs(options(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_that_names_no_set_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"x\.yml: cannot be read"):
+        find_pairs(tmp_path / "x.yml")
+    with pytest.raises(UserError, match="neither a folder nor an option file"):
+        find_pairs(tmp_path / "x")
+    with pytest.raises(UserError, match="holds no NAME_HR_sub"):
+        find_pairs(tmp_path)
+
+
+def test_large_sets_are_sampled_evenly(lmdb_pair, monkeypatch):
+    looked_at = []
+    original = verify_module._stored
+    monkeypatch.setattr(verify_module, "SAMPLE", 5)
+    monkeypatch.setattr(
+        verify_module, "_stored", lambda env, folder, line: looked_at.append(line.key) or original(env, folder, line)
+    )
+    assert verify(lmdb_pair).problems == []
+    assert len(set(looked_at)) == 5
+    assert {key[:4] for key in looked_at} == {"img0", "img1", "img2"}
