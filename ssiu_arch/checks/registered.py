@@ -8,6 +8,18 @@ from ssiu_arch.commands.plugins import loaded_plugins
 from ssiu_arch.errors import UserError
 
 
+# Networks of the field that BasicSR does not have, by lower-case name, and whose repository brings them.
+BROUGHT_BY = {
+    "atd": "LabShuHangGU/Adaptive-Token-Dictionary",
+    "craft": "AVC2-UESTC/CRAFT-SR",
+    "dat": "zhengchen1999/DAT",
+    "hat": "XPixelGroup/HAT",
+    "safmn": "sunny2109/SAFMN",
+    "shufflemixer": "sunny2109/ShuffleMixer",
+    "srformer": "HVision-NKU/SRFormer",
+}
+
+
 def check(opt: dict[str, Any]) -> None:
     """Raise ``UserError`` for the first type that no registry knows, with what is registered."""
     from basicsr.utils import registry
@@ -38,9 +50,11 @@ def named_types(opt: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
 def _unknown(name: str, kind: str, known: list[str]) -> str:
     lower = {entry.lower(): entry for entry in known}
     close = [lower[match] for match in get_close_matches(name.lower(), lower, n=2)]
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    plugins = ", ".join(loaded_plugins()) or "none"
+    meant = f"; did you mean {' or '.join(close)}?" if close else "."
+    source = BROUGHT_BY.get(name.lower().removesuffix("model"))
+    brings = f"{name} comes with {source}" if source else f"another package brings its {kind}s"
     return (
-        f"no {kind} {name!r} is registered{meant} Registered: {', '.join(known)}. Plugins: {plugins}; another package "
-        f"brings its {kind}s once it is installed here with an entry point in the group basicsr.plugins"
+        f"no {kind} {name!r} is registered{meant} Registered: {', '.join(known)}. Plugins: "
+        f"{', '.join(loaded_plugins()) or 'none'}; {brings} once it is installed here with an entry point in the group "
+        "basicsr.plugins"
     )
