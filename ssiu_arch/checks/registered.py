@@ -7,7 +7,6 @@ from typing import Any
 from ssiu_arch.commands.plugins import loaded_plugins
 from ssiu_arch.errors import UserError
 
-
 # Networks of the field that BasicSR does not have, by lower-case name, and whose repository brings them.
 BROUGHT_BY = {
     "atd": "LabShuHangGU/Adaptive-Token-Dictionary",
