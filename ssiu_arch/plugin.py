@@ -28,10 +28,11 @@ def attach() -> None:
 
 
 def complete() -> None:
-    """Apply the repairs that need BasicSR's modules, then register network, losses and model."""
+    """Apply the repairs that need BasicSR's modules, then register network, losses, metrics and model."""
     repairs.after_import()
     from ssiu_arch.archs import ssiu_arch  # noqa: F401
     from ssiu_arch.losses import fft_loss  # noqa: F401
+    from ssiu_arch.metrics import published  # noqa: F401
     from ssiu_arch.models import ssiu_model  # noqa: F401
 
 

@@ -20,4 +20,3 @@ def test_paths_exist(root):
             assert (document.parent / path).exists(), f"{document.name}: {path}"
         for path in re.findall(r"(?:options|datasets_prep|ssiu_arch)/[\w/]+\.(?:yml|py)", text):
             assert (root / path).exists(), f"{document.name}: {path}"
-

@@ -6,7 +6,7 @@ run of the same name, so whatever can fail should have failed by then.
 
 from typing import Any
 
-from ssiu_arch.checks import datasets, network, option_file, registered, training
+from ssiu_arch.checks import datasets, network, option_file, registered, scores, training
 
 
 def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -28,5 +28,6 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
     net = network.build(opt)
     network.check_weights(opt, net)
     training.check(opt)
+    scores.check(opt)
     datasets.check(opt)
     return opt

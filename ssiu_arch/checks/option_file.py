@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from ssiu_arch.errors import UserError
-from ssiu_arch.repairs.option_parsing import changed_when_read, parse_entry
+from ssiu_arch.repairs.option_parsing import split_arguments
 
 NEEDED = {
     True: ("name", "model_type", "datasets", "network_g", "train"),
@@ -41,7 +41,8 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
         raise UserError(f"{where}: no valid YAML: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(opt, dict):
         raise UserError(f"{path}: is no option file, its YAML holds {'nothing' if opt is None else type(opt).__name__}")
-    opt = changed_when_read(opt, [parse_entry(entry) for entry in overrides])
+    for change in split_arguments(["--force_yml", *overrides] if overrides else [])[1]:
+        change(opt)
     _check_sections(path, opt, is_train)
     return opt
 

@@ -34,5 +34,11 @@ def run(verb: str, what: str, arguments: list[str]) -> None:
 
     check_run(args.opt, verb == "train", args.force_yml)
     sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it again, and writes it into the copied option file
-    pipeline = getattr(import_module(f"basicsr.{verb}"), f"{verb}_pipeline")
-    pipeline(os.getcwd())
+
+    from ssiu_arch.scores import summary
+    from ssiu_arch.scores.watch import watched
+
+    module = import_module(f"basicsr.{verb}")
+    with watched(module, is_test=verb == "test") as watch:
+        getattr(module, f"{verb}_pipeline")(os.getcwd())
+    summary.report(watch.opt, watch.sets)

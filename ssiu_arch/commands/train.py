@@ -1,8 +1,23 @@
 """``basicsr train``."""
 
+import sys
+
 from ssiu_arch.commands import pipeline
+from ssiu_arch.commands.interrupt import stopping_after_an_iteration
+from ssiu_arch.repairs.guarded_iterations import Stopped
 
 
 def run(arguments: list[str]) -> None:
     """Train a network from an option file with BasicSR's ``train_pipeline``; see ``pipeline.run``."""
-    pipeline.run("train", "Train a network from an option file, with BasicSR's own train_pipeline.", arguments)
+    with stopping_after_an_iteration():
+        try:
+            pipeline.run("train", "Train a network from an option file, with BasicSR's own train_pipeline.", arguments)
+        except Stopped as stopped:
+            resume = " ".join(
+                ["basicsr train", *arguments, *([] if "--auto_resume" in arguments else ["--auto_resume"])]
+            )
+            print(
+                f"basicsr train: stopped at iteration {stopped}, its state is saved; go on with: {resume}",
+                file=sys.stderr,
+            )
+            raise KeyboardInterrupt from stopped

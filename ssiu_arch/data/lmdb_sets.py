@@ -4,6 +4,7 @@ Keys are image names without extension, values PNG files; a line of ``meta_info.
 ``0001_s001.png (288,288,3) 1``: name, shape, PNG compression level.
 """
 
+import errno
 import mmap
 import os
 import re
@@ -12,15 +13,16 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lmdb
 
-from ssiu_arch.data.files import sync_folder, write_file, writing
+from ssiu_arch.data.files import read_json, sync_folder, write_file, write_json, writing
 from ssiu_arch.data.images import PNG_LEVEL
 from ssiu_arch.data.shards import read_shard, shard_entries
 from ssiu_arch.errors import UserError
 
-COMMIT_BYTES = 64 * 2**20  # LMDB keeps what is not committed in memory
+BATCH_BYTES = 64 * 2**20  # of one transaction, which LMDB keeps in memory
 _MAGIC = 0xBEEFC0DE
 
 
@@ -34,47 +36,79 @@ class MetaLine:
     channels: int
 
 
-def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[], object]) -> None:
-    """Build ``folder`` (``.../NAME.lmdb``) from ``shards``; the same shards give the same bytes.
+def write_lmdb(folder: Path, shards: Sequence[Path], plan: Path, advance: Callable[[int], object]) -> None:
+    """Move the contents of ``shards`` into ``folder`` (``.../NAME.lmdb``); the same shards give the same bytes.
 
-    It grows under another name and takes its own when it is complete. ``advance`` is called after each shard.
+    It grows under another name, a batch of shards at a time, and takes its own name when it is complete.
+    Shards are removed as soon as their batch is safely stored, so the disk never holds much twice. After a
+    kill the same call goes on with the first batch that is not stored.
+
+    Args:
+        folder: What to make.
+        shards: From what, in this order.
+        plan: A file to note the batches in; it must stay with the shards until ``folder`` exists.
+        advance: Called with the number of shards in each batch that is done.
 
     Raises:
         UserError: If it cannot be written.
     """
     partial = folder.with_suffix(".lmdb.partial")
-    with writing(folder):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    entries = [entry for shard in shards for entry in shard_entries(shard)]
+    agreed = read_json(plan)
+    if agreed is None:
+        agreed = _begin(partial, shards)
+        write_json(plan, agreed)
+    places = {shard.name: shard for shard in shards}
     try:
-        with lmdb.open(str(partial), map_size=_map_size([size for *_, size in entries]), lock=False, sync=False) as env:
-            _fill(env, shards, advance)
-            env.sync(True)
+        for names in agreed["batches"]:
+            # Opened anew for each batch: LMDB leaves rests of earlier transactions in the gaps of its pages.
+            with lmdb.open(str(partial), map_size=agreed["map_size"], lock=False, sync=False) as env:
+                _store(env, [places[name] for name in names])
+            advance(len(names))
     except lmdb.Error as error:
         with writing(folder):
-            if shutil.disk_usage(folder.parent).free < 2 * COMMIT_BYTES:
-                raise OSError(28, "No space left on device") from None
+            if shutil.disk_usage(folder.parent).free < 2 * BATCH_BYTES:
+                raise OSError(errno.ENOSPC, "No space left on device") from None
         raise UserError(f"{folder}: cannot be written ({error})") from None
-    lines = [f"{key}.png ({height},{width},3) {PNG_LEVEL}\n" for key, height, width, _ in entries]
-    write_file(partial / "meta_info.txt", "".join(lines).encode("ascii"))
     with writing(folder):
         sync_folder(partial)
         os.replace(partial, folder)
         sync_folder(folder.parent)
 
 
-def _fill(env: lmdb.Environment, shards: Sequence[Path], advance: Callable[[], object]) -> None:
-    transaction, pending = env.begin(write=True), 0
+def _begin(partial: Path, shards: Sequence[Path]) -> dict[str, Any]:
+    """Write ``meta_info.txt`` and return the size of the map and the names of the shards by batches."""
+    with writing(partial):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    lines: list[str] = []
+    sizes: list[int] = []
+    batches: list[list[str]] = [[]]
+    pending = 0
     for shard in shards:
-        for tile in read_shard(shard):
-            transaction.put(tile.key.encode("ascii"), tile.png)
-            pending += len(tile.png)
-            if pending >= COMMIT_BYTES:
-                transaction.commit()
-                transaction, pending = env.begin(write=True), 0
-        advance()
-    transaction.commit()
+        if pending >= BATCH_BYTES:
+            batches.append([])
+            pending = 0
+        for key, height, width, size in shard_entries(shard):
+            lines.append(f"{key}.png ({height},{width},3) {PNG_LEVEL}\n")
+            sizes.append(size)
+            pending += size
+        batches[-1].append(shard.name)
+    write_file(partial / "meta_info.txt", "".join(lines).encode("ascii"))
+    return {"map_size": _map_size(sizes), "batches": batches}
+
+
+def _store(env: lmdb.Environment, shards: Sequence[Path]) -> None:
+    """Store a batch in one transaction, or recognise that it is stored, and remove its shards."""
+    if all(shard.exists() for shard in shards):
+        last_key = shard_entries(shards[-1])[-1][0].encode("ascii")
+        with env.begin(write=True) as transaction:
+            if transaction.get(last_key) is None:  # else the kill came before the shards could be removed
+                for shard in shards:
+                    for tile in read_shard(shard):
+                        transaction.put(tile.key.encode("ascii"), tile.png)
+        env.sync(True)
+    for shard in shards:
+        shard.unlink(missing_ok=True)
 
 
 def stored_size(size: int) -> int:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ssiu_arch.data.files import existing_parent, locked, read_json, size_text, write_file, write_json, writing
 from ssiu_arch.data.images import RULES as IMAGE_RULES
 from ssiu_arch.data.images import BadImage
-from ssiu_arch.data.lmdb_sets import stored_size, write_lmdb
+from ssiu_arch.data.lmdb_sets import BATCH_BYTES, stored_size, write_lmdb
 from ssiu_arch.data.script import SetIncomplete, printable
 from ssiu_arch.data.shards import is_shard_of, write_shard
 from ssiu_arch.data.sources import Source, check_keys
@@ -54,6 +54,16 @@ class SubImageSet:
     def work(self) -> Path:
         """Shards, until the set is finished."""
         return self.folder / f".{self.name}_work"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the run that prepares the set."""
+        return self.folder / f".{self.name}.lock"
+
+    @property
+    def merging(self) -> Path:
+        """Written when all shards are there: from which images the LMDB are made."""
+        return self.work / "merging.json"
 
     def lmdb(self, output: str) -> Path:
         """The folder of the output ``HR``, ``X2``, ``X3`` or ``X4``."""
@@ -115,25 +125,23 @@ def prepare(
         raise UserError(f"{target.folder}: there are no images to make {target.name} from")
     if not force and is_finished(target, sources):
         shutil.rmtree(target.work, ignore_errors=True)
+        target.lock.unlink(missing_ok=True)
         say(f"{target.name}: finished before, nothing to do ({target.record})")
         return
     check_keys(sources)
     if dry_run:
         _estimate(target, sources, sources, jobs)
         return
-    with locked(target.folder / f".{target.name}.lock"):
+    with locked(target.lock):
         _claim(target, force)
-        waiting = [source for source in sources if not _is_cut(target, source)]
-        if waiting:
-            _estimate(target, sources, waiting, jobs)
-        bad, small = _cut_all(target, waiting, jobs, len(sources))
-        if bad and not skip_bad:
-            raise SetIncomplete(
-                f"{len(bad)} of {len(sources)} images could not be used, see above; the others are ready. Repair or "
-                "remove these and run the same command again, or finish without them by --skip-bad"
-            )
-        left_out = {source.key for source in (*bad, *small)}
-        _finish(target, sources, [source for source in sources if source.key not in left_out])
+        used = _merge_begun(target, sources)
+        if used is None:
+            left_out = _cut_all(target, sources, jobs, skip_bad)
+            used = [source for source in sources if source.key not in left_out]
+            if not used:
+                raise UserError(f"{target.folder}: none of the {len(sources)} images can be used")
+            write_json(target.merging, {"sources": _digest(sources), "used": [source.key for source in used]})
+        _merge(target, sources, used)
 
 
 def _claim(target: SubImageSet, force: bool) -> None:
@@ -159,11 +167,15 @@ def _claim(target: SubImageSet, force: bool) -> None:
             )
 
 
-def _is_cut(target: SubImageSet, source: Source) -> bool:
-    return all(
-        target.lmdb(output).exists() or is_shard_of(target.shard(output, source), source)
-        for output in target.recipe.outputs
-    )
+def _merge_begun(target: SubImageSet, sources: Sequence[Source]) -> list[Source] | None:
+    """The sources whose shards were being moved into LMDB when an earlier run ended, or None before that stage."""
+    note = read_json(target.merging)
+    if note is None:
+        return None
+    if note["sources"] != _digest(sources):
+        raise UserError(f"{target.folder}: the images changed while the sets were written; start over with --force")
+    used = set(note["used"])
+    return [source for source in sources if source.key in used]
 
 
 def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[Source], jobs: int) -> None:
@@ -179,7 +191,7 @@ def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[
     share = 1 / read if read else 0.0
     total, rest = sum(source.size for source in sources), sum(source.size for source in waiting)
     sizes = {output: amount * share * total for output, amount in made.items()}
-    needed = sum(made.values()) * share * rest + max(sizes.values())  # shards, then one LMDB beside them at a time
+    needed = sum(made.values()) * share * rest + min(max(sizes.values()), BATCH_BYTES)  # one batch is there twice
     free = shutil.disk_usage(existing_parent(target.folder)).free
 
     say(f"{target.name}: {len(sources)} images, {size_text(total)}, sub-images of {target.recipe.size} pixels. Writes")
@@ -201,26 +213,37 @@ def _try_cut(source: Source, recipe: Recipe) -> dict[str, Any]:
         return {}
 
 
-def _cut_all(
-    target: SubImageSet, waiting: Sequence[Source], jobs: int, total: int
-) -> tuple[list[Source], list[Source]]:
-    """Write the shards of ``waiting``; name every image that cannot be used, and return these, bad and too small."""
-    bad: list[Source] = []
-    small: list[Source] = []
+def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad: bool) -> set[str]:
+    """Write the shards that are not there yet, name every image that cannot be used, and return the keys of these."""
+    outputs = target.recipe.outputs
+    waiting = [item for item in sources if not all(is_shard_of(target.shard(output, item), item) for output in outputs)]
+    if waiting:
+        _estimate(target, sources, waiting, jobs)
+    bad: set[str] = set()
+    small: set[str] = set()
 
     def work(source: Source) -> None:
         for output, tiles in cut(source, target.recipe).items():
             write_shard(target.shard(output, source), source, tiles)
 
-    with tqdm(total=total, initial=total - len(waiting), unit="image", desc="sub-images", file=sys.stderr) as bar:
+    done = len(sources) - len(waiting)
+    with tqdm(total=len(sources), initial=done, unit="image", desc="sub-images", file=sys.stderr) as bar:
         for source, future in _in_parallel(work, waiting, jobs):
             try:
                 future.result()
+            except TooSmall as problem:
+                small.add(source.key)
+                bar.write(printable(f"left out: {problem}"), sys.stderr)
             except BadImage as problem:
-                (small if isinstance(problem, TooSmall) else bad).append(source)
-                bar.write(printable(f"{'left out' if isinstance(problem, TooSmall) else 'bad'}: {problem}"), sys.stderr)
+                bad.add(source.key)
+                bar.write(printable(f"bad: {problem}"), sys.stderr)
             bar.update()
-    return bad, small
+    if bad and not skip_bad:
+        raise SetIncomplete(
+            f"{len(bad)} of {len(sources)} images could not be used, see above; the others are ready. Repair or "
+            "remove these and run the same command again, or finish without them by --skip-bad"
+        )
+    return bad | small
 
 
 def _in_parallel(work: Any, items: Iterable[Source], jobs: int) -> Iterator[tuple[Source, "Future[None]"]]:
@@ -249,11 +272,8 @@ def _pool(jobs: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(jobs)
 
 
-def _finish(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source]) -> None:
-    """Turn the shards of ``used`` into LMDB, and leave meta information and the record."""
-    if not used:
-        raise UserError(f"{target.folder}: none of the {len(sources)} images can be used")
-    _begin_merge(target, used)
+def _merge(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source]) -> None:
+    """Move the shards of ``used`` into LMDB, and leave meta information and the record."""
     made = {}
     with tqdm(total=len(used) * len(target.recipe.outputs), unit="image", desc="LMDB", file=sys.stderr) as bar:
         for output in target.recipe.outputs:
@@ -261,8 +281,8 @@ def _finish(target: SubImageSet, sources: Sequence[Source], used: Sequence[Sourc
             if folder.exists():
                 bar.update(len(used))
             else:
-                write_lmdb(folder, [target.shard(output, source) for source in used], bar.update)
-            shutil.rmtree(target.work / output, ignore_errors=True)
+                shards = [target.shard(output, source) for source in used]
+                write_lmdb(folder, shards, target.work / f"{output}.json", bar.update)
             for name in ("data.mdb", "meta_info.txt"):
                 made[f"{folder.name}/{name}"] = (folder / name).stat().st_size
 
@@ -282,15 +302,6 @@ def _finish(target: SubImageSet, sources: Sequence[Source], used: Sequence[Sourc
     shutil.rmtree(target.work, ignore_errors=True)
     size = size_text(sum(made.values()))
     say(f"{target.name}: {len(used)} images, {len(lines)} sub-images a set, {size} in {target.folder}")
-
-
-def _begin_merge(target: SubImageSet, used: Sequence[Source]) -> None:
-    """Note what the LMDB are built from, so that all of them are built from the same, also after a kill."""
-    note = target.work / "merging.json"
-    begun, now = read_json(note), _digest(used)
-    if begun not in (None, now) and any(target.lmdb(output).exists() for output in target.recipe.outputs):
-        raise UserError(f"{target.folder}: the images changed while the sets were written; start over with --force")
-    write_json(note, now)
 
 
 def _digest(sources: Sequence[Source]) -> str:

@@ -1,7 +1,8 @@
 """SSIU's training model: BasicSR's ``SRModel`` with a loss in the frequency domain and AdamW."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.metrics.baseline import bicubic_metrics
+from ssiu_arch.metrics.baseline import bicubic_metrics, log_bicubic
 
 
 class SSIUModel(SRModel):
@@ -22,6 +23,11 @@ class SSIUModel(SRModel):
 
     - ``train.fft_opt``: a loss beside ``pixel_opt``, logged as ``l_fft`` (``FFTL1Loss``).
     - ``train.optim_g.type``: ``AdamW`` as well as ``Adam``, both fused where the device can (``fused: false`` forbids).
+    - ``train.micro_batch_size``: a batch goes through the network in parts of this many images, which add up to the
+      gradients of the whole: the paper's 40 on a small GPU.
+    - ``train.grad_clip``: largest norm of the gradients.
+    - ``train.skip_non_finite``: true leaves out a batch with a loss or gradient that is not finite, and says so;
+      otherwise it ends the training.
     - ``val.bicubic``: true measures bicubic interpolation once by the same metrics, before the first validation of each
       set: a score is worth what it is above that, and a wrong data set shows there first.
     """
@@ -49,28 +55,64 @@ class SSIUModel(SRModel):
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One training iteration on ``self.lq`` (B, 3, h, w) and ``self.gt`` (B, 3, s*h, s*w), range [0, 1]."""
+        train = self.opt["train"]
         self.optimizer_g.zero_grad()
-        self.output = self.net_g(self.lq)
-        losses = self.losses()
-        torch.stack(list(losses.values())).sum().backward()
+        losses = self.backward(self.lq, self.gt, train.get("micro_batch_size") or len(self.lq))
+        if train.get("grad_clip"):
+            torch.nn.utils.clip_grad_norm_(self.net_g.parameters(), train["grad_clip"])
+        if train.get("skip_non_finite") and not self.all_finite(losses):
+            named = ", ".join(f"{name} {value.item()}" for name, value in losses.items())
+            get_root_logger().warning(f"iteration {current_iter} is skipped: {named}")
+            self.log_dict = self.__dict__.get("log_dict", {})
+            return
         self.optimizer_g.step()
 
         self.log_dict = self.reduce_loss_dict(losses)
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
 
-    def losses(self) -> "OrderedDict[str, Tensor]":
-        """The weighted losses of ``self.output`` against ``self.gt`` by the names they are logged under."""
-        losses = OrderedDict()
+    def backward(self, lq: Tensor, gt: Tensor, size: int) -> "OrderedDict[str, Tensor]":
+        """Add up the gradients of a batch, ``size`` images at a time: those of the whole, its losses being means.
+
+        Returns:
+            The batch's losses by the names they are logged under, detached.
+        """
+        total: OrderedDict[str, Tensor] = OrderedDict()
+        parts = list(zip(lq.split(size), gt.split(size), strict=True))
+        for n, (lq_part, gt_part) in enumerate(parts, 1):
+            waits = self.opt["dist"] and n < len(parts)  # the processes exchange gradients once
+            with self.net_g.no_sync() if waits else nullcontext():
+                self.output = self.net_g(lq_part)
+                losses = {name: loss * (len(lq_part) / len(lq)) for name, loss in self.losses(self.output, gt_part)}
+                torch.stack(list(losses.values())).sum().backward()
+            for name, loss in losses.items():
+                total[name] = total.get(name, 0) + loss.detach()
+        return total
+
+    def losses(self, output: Tensor, gt: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The weighted losses by the names they are logged under; ``output`` and ``gt`` are (B, 3, s*h, s*w)."""
         if self.cri_pix:
-            losses["l_pix"] = self.cri_pix(self.output, self.gt)
+            yield "l_pix", self.cri_pix(output, gt)
         if self.cri_fft:
-            losses["l_fft"] = self.cri_fft(self.output, self.gt)
+            yield "l_fft", self.cri_fft(output, gt)
         if self.cri_perceptual:
-            l_percep, l_style = self.cri_perceptual(self.output, self.gt)
-            named = {"l_percep": l_percep, "l_style": l_style}
-            losses.update({name: loss for name, loss in named.items() if loss is not None})
-        return losses
+            for name, loss in zip(("l_percep", "l_style"), self.cri_perceptual(output, gt), strict=True):
+                if loss is not None:
+                    yield name, loss
+
+    def all_finite(self, losses: "OrderedDict[str, Tensor]") -> bool:
+        """Whether losses and gradients are finite, in every process of a distributed training."""
+        gradients = [parameter.grad for parameter in self.net_g.parameters() if parameter.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).sum() + sum(losses.values())
+        if self.opt["dist"]:
+            torch.distributed.all_reduce(norm)
+        return bool(norm.isfinite())
+
+    def model_ema(self, decay: float = 0.999) -> None:
+        """BasicSR's moving average, over all parameters at once: a few launches instead of two a tensor."""
+        averages = list(self.net_g_ema.parameters())
+        current = [parameter.detach() for parameter in self.get_bare_model(self.net_g).parameters()]
+        torch._foreach_lerp_([average.data for average in averages], current, 1 - decay)
 
     def load_network(
         self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
@@ -91,12 +133,10 @@ class SSIUModel(SRModel):
     def nondist_validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool) -> None:
         """Validate as BasicSR does, after bicubic interpolation where ``val.bicubic`` asks for it."""
         name = dataloader.dataset.opt["name"]
-        measured: set[str] = self.__dict__.setdefault("_bicubic_sets", set())
+        measured = self.__dict__.setdefault("bicubic_scores", {})  # ``ssiu_arch.scores.watch`` fills it too
         if self.opt["val"].get("bicubic") and self.opt["val"].get("metrics") and name not in measured:
-            measured.add(name)
-            scores = bicubic_metrics(dataloader, self.opt["val"]["metrics"])
-            lines = "".join(f"\t # {metric}: {value:.4f}\n" for metric, value in scores.items())
-            get_root_logger().info(f"Bicubic interpolation on {name}\n{lines}")
+            measured[name] = bicubic_metrics(dataloader, self.opt["val"]["metrics"])
+            log_bicubic(name, measured[name])
         super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
 
 

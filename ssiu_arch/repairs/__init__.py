@@ -5,15 +5,20 @@ absent. ``ssiu_arch.plugin`` calls ``before_import`` and ``after_import`` around
 """
 
 from ssiu_arch.repairs import (
+    atomic_saves,
     cpu_only,
-    cpu_resume,
     ddp_without_cuda,
     force_yml,
     functional_tensor,
+    guarded_iterations,
+    iteration_count,
     lmdb_reopen,
     missing_options,
     optimizers,
     path_keys,
+    resume_state,
+    sample_order,
+    training_state,
     yaml_numbers,
 )
 from ssiu_arch.repairs.repair import Repair
@@ -25,7 +30,12 @@ AFTER_IMPORT: tuple[Repair, ...] = (
     missing_options.REPAIR,
     path_keys.REPAIR,
     cpu_only.REPAIR,
-    cpu_resume.REPAIR,
+    resume_state.REPAIR,
+    sample_order.REPAIR,
+    iteration_count.REPAIR,
+    training_state.REPAIR,
+    atomic_saves.REPAIR,
+    guarded_iterations.REPAIR,
     ddp_without_cuda.REPAIR,
     lmdb_reopen.REPAIR,
     optimizers.REPAIR,

@@ -1,5 +1,7 @@
 import os
+import shutil
 import struct
+from contextlib import nullcontext
 
 import lmdb
 import numpy as np
@@ -40,10 +42,20 @@ def test_shards_give_back_their_tiles_and_know_their_source(tmp_path, shards, ph
     assert not is_shard_of(shards[1], from_file(tmp_path / "1.png"))
 
 
+def make(folder, shards):
+    """Build ``folder`` from copies of ``shards``, which stay."""
+    copies = folder.with_suffix(".shards")
+    copies.mkdir()
+    for shard in shards:
+        shutil.copy(shard, copies)
+    write_lmdb(folder, [copies / shard.name for shard in shards], copies / "plan.json", lambda count: None)
+    assert os.listdir(copies) == ["plan.json"]
+
+
 def test_basicsr_reads_what_we_write(tmp_path, shards, photo):
     folders = [tmp_path / "gt.lmdb", tmp_path / "lq.lmdb"]
     for folder in folders:
-        write_lmdb(folder, shards, lambda: None)
+        make(folder, shards)
     names = [str(folder) for folder in folders]
     paths = paired_paths_from_lmdb(names, ["gt", "lq"])
     assert [item["gt_path"] for item in paths] == ["0_s001", "0_s002", "1_s001", "1_s002", "2_s001", "2_s002"]
@@ -52,7 +64,7 @@ def test_basicsr_reads_what_we_write(tmp_path, shards, photo):
 
 
 def test_the_meta_lines_are_basicsrs(tmp_path, shards):
-    write_lmdb(tmp_path / "ours.lmdb", shards, lambda: None)
+    make(tmp_path / "ours.lmdb", shards)
     maker = LmdbMaker(str(tmp_path / "theirs.lmdb"), map_size=2**20)
     for shard in shards:
         for tile in read_shard(shard):
@@ -65,10 +77,10 @@ def test_the_meta_lines_are_basicsrs(tmp_path, shards):
 
 
 def test_the_same_shards_give_the_same_bytes_also_over_the_rest_of_an_older_attempt(tmp_path, shards, monkeypatch):
-    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.COMMIT_BYTES", 5000)  # several commits
-    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH_BYTES", 5000)  # several commits
+    make(tmp_path / "a.lmdb", shards)
     write_file(tmp_path / "b.lmdb.partial" / "data.mdb", b"rubbish")
-    write_lmdb(tmp_path / "b.lmdb", shards, lambda: None)
+    make(tmp_path / "b.lmdb", shards)
     for name in ("data.mdb", "meta_info.txt"):
         assert (tmp_path / "a.lmdb" / name).read_bytes() == (tmp_path / "b.lmdb" / name).read_bytes()
     assert sorted(os.listdir(tmp_path / "a.lmdb")) == ["data.mdb", "meta_info.txt"]
@@ -78,14 +90,49 @@ def test_the_map_has_room_for_images_of_very_different_size(tmp_path):
     tiles = [Tile("flat", 1, 1, b"x"), *(Tile(f"big{i}", 1, 1, bytes([i]) * 300_000) for i in range(20))]
     write_file(tmp_path / "s.png", b"")
     write_shard(tmp_path / "s.shard", from_file(tmp_path / "s.png"), tiles)
-    write_lmdb(tmp_path / "a.lmdb", [tmp_path / "s.shard"], lambda: None)
+    make(tmp_path / "a.lmdb", [tmp_path / "s.shard"])
     with open_lmdb(tmp_path / "a.lmdb") as env, env.begin() as transaction:
         assert transaction.get(b"big19") == bytes([19]) * 300_000
 
 
+class Killed(BaseException):
+    """Stands for kill -9 at a place of our choice."""
+
+
+@pytest.mark.parametrize("place", ["put", "sync", "unlink", "replace"])
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_killed_at_any_place_it_goes_on_to_the_same_bytes(tmp_path, shards, monkeypatch, place, moment):
+    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH_BYTES", 5000)  # a batch for every shard
+    make(tmp_path / "whole.lmdb", shards)
+    moments = iter(range(1, 100))
+
+    def maybe_die(*args):
+        if next(moments) == moment:
+            raise Killed
+
+    target = tmp_path / "killed.lmdb"
+    arguments = (target, shards, tmp_path / "plan.json", lambda count: None)
+    with monkeypatch.context() as patched:
+        module = "ssiu_arch.data.lmdb_sets"
+        if place == "put":
+            patched.setattr(f"{module}.read_shard", lambda shard: maybe_die() or read_shard(shard))
+        elif place == "sync":
+            patched.setattr(f"{module}.shard_entries", lambda shard: maybe_die() or shard_entries(shard))
+        elif place == "unlink":
+            patched.setattr("pathlib.Path.unlink", lambda path, missing_ok=False: maybe_die() or os.unlink(path))
+        else:
+            patched.setattr(f"{module}.sync_folder", lambda folder: moment == 1 and maybe_die())
+        with pytest.raises(Killed) if (place, moment) not in {("replace", 2), ("replace", 3)} else nullcontext():
+            write_lmdb(*arguments)
+    if not target.exists():
+        write_lmdb(*arguments)
+    for name in ("data.mdb", "meta_info.txt"):
+        assert (target / name).read_bytes() == (tmp_path / "whole.lmdb" / name).read_bytes()
+
+
 @pytest.mark.parametrize("missing", [1, 4096, 20000])
 def test_a_truncated_map_is_found_without_touching_it(tmp_path, shards, missing):
-    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    make(tmp_path / "a.lmdb", shards)
     path = tmp_path / "a.lmdb" / "data.mdb"
     size = path.stat().st_size
     os.truncate(path, size - missing)
@@ -94,7 +141,7 @@ def test_a_truncated_map_is_found_without_touching_it(tmp_path, shards, missing)
 
 
 def test_a_map_with_room_behind_its_pages_is_whole(tmp_path, shards):
-    write_lmdb(tmp_path / "a.lmdb", shards, lambda: None)
+    make(tmp_path / "a.lmdb", shards)
     os.truncate(tmp_path / "a.lmdb" / "data.mdb", 2**20)
     assert check_file_size(tmp_path / "a.lmdb") == 6
 

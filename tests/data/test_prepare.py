@@ -152,7 +152,7 @@ def test_small_images_are_left_out_by_name_and_do_not_stop_the_set(folder_of_pho
 
 def test_an_unfinished_set_goes_on_only_with_its_own_settings(folder_of_photos, target, monkeypatch):
     sources = from_folder(folder_of_photos())
-    monkeypatch.setattr(prepare_module, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(prepare_module, "_merge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         prepare(target, sources)
     monkeypatch.undo()
@@ -163,17 +163,29 @@ def test_an_unfinished_set_goes_on_only_with_its_own_settings(folder_of_photos, 
     assert is_finished(target, sources)
 
 
-def test_an_image_that_changed_since_it_was_cut_is_cut_again(folder_of_photos, target, tmp_path, photo, monkeypatch):
+def test_an_image_that_changed_since_it_was_cut_is_cut_again(folder_of_photos, target, tmp_path, photo):
     photos = folder_of_photos()
-    monkeypatch.setattr(prepare_module, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
+    (photos / "img1.png").write_bytes(b"")  # so that the other two are cut and the set is not finished
+    with pytest.raises(SetIncomplete):
         prepare(target, from_folder(photos))
-    monkeypatch.undo()
+    write_image(photos / "img1.png", photo(80, 80, 78))
     write_image(photos / "img0.png", photo(90, 90, 77))
     prepare(target, from_folder(photos))
     fresh = SubImageSet("set", tmp_path / "fresh", RECIPE)
     prepare(fresh, from_folder(photos))
     assert digests(target.folder) == digests(fresh.folder)
+
+
+def test_images_that_change_while_the_sets_are_written_are_noticed(folder_of_photos, target, monkeypatch):
+    photos = folder_of_photos()
+    monkeypatch.setattr(prepare_module, "_merge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(target, from_folder(photos))
+    monkeypatch.undo()
+    (photos / "img1.png").unlink()
+    with pytest.raises(UserError, match="the images changed while the sets were written; start over with --force"):
+        prepare(target, from_folder(photos))
+    prepare(target, from_folder(photos), force=True)
 
 
 def test_a_disk_too_small_is_noticed_before_anything_large_is_written(folder_of_photos, target, monkeypatch):

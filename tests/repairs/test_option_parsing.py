@@ -10,7 +10,7 @@ from basicsr.utils.options import parse_options
 
 from ssiu_arch.errors import UserError
 from ssiu_arch.repairs import cpu_only, missing_options
-from ssiu_arch.repairs.option_parsing import split_force_yml
+from ssiu_arch.repairs.force_yml import split_force_yml
 from ssiu_arch.repairs.repair import is_ours
 
 OPTIONS = """

@@ -1,0 +1,48 @@
+"""Tables as text for a terminal and as Markdown."""
+
+from dataclasses import dataclass, field
+from textwrap import fill
+
+WIDTH = 100  # of the text around a table; the table itself is as wide as it is
+
+
+@dataclass
+class Table:
+    """A title, named columns, and rows that begin with a name.
+
+    Attributes:
+        title: one line above.
+        columns: their names.
+        rows: name and cells, as many as there are columns.
+        note: one line below, or None.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[str]]] = field(default_factory=list)
+    note: str | None = None
+
+    def text(self) -> str:
+        """The table with columns aligned by spaces, numbers to the right."""
+        lines = [["", *self.columns], *([name, *cells] for name, cells in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = [
+            "  ".join(
+                [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+            )
+            for line in lines
+        ]
+        return "\n".join([fill(self.title, WIDTH), *aligned, *([fill(self.note, WIDTH)] if self.note else [])]) + "\n"
+
+    def markdown(self) -> str:
+        """The table as Markdown, its title above and its note below as paragraphs."""
+        lines = [["", *self.columns], ["---", *["---:"] * len(self.columns)]]
+        lines += [[name, *cells] for name, cells in self.rows]
+        rows = ["| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines]
+        note = [escaped(self.note), ""] if self.note else []
+        return "\n".join([escaped(self.title), "", *rows, "", *note]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """``text`` with what Markdown would take for markup marked as plain."""
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
