@@ -9,7 +9,7 @@ one on a GPU does; PSNR and SSIM on Y are BasicSR's. Each image of HR_FOLDER is 
 import argparse
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,6 @@ def main() -> None:
         with ProcessPoolExecutor(args.workers, mp_context=get_context(kind)) as pool:
             list(pool.map(score, [pairs[0]] * args.workers, METRICS[:1] * args.workers))  # started, BasicSR imported
             _, means = timed(f"{args.workers} processes ({kind})", lambda: with_pool(pairs, args.network, pool), plain)
-    with ThreadPoolExecutor(args.workers) as pool:
-        timed(f"{args.workers} threads, no queue limit", lambda: with_pool(pairs, args.network, pool), plain)
     print(f"queue: {QUEUED} tasks a worker; means identical: {means == expected}")
 
 

@@ -81,7 +81,7 @@ def _apply() -> None:
     from basicsr import train
     from basicsr.data.data_sampler import EnlargedSampler
 
-    upstream, build_dataset = train.create_train_val_dataloader, train.build_dataset
+    upstream = train.create_train_val_dataloader
 
     class Sampler(EnlargedSampler):
         """BasicSR's order of samples, from one iteration of the run to another."""
@@ -96,16 +96,14 @@ def _apply() -> None:
                 if first <= n < last:
                     yield Place(index, (self.epoch * self.num_samples + n) * self.num_replicas + self.rank)
 
-    def seeded(options: dict[str, Any]) -> Any:
-        dataset = build_dataset(options)
-        return SeededSamples(dataset, seed) if options["phase"] == "train" else dataset
-
-    seed = 0
-
     def create_train_val_dataloader(opt: dict[str, Any], logger: Any) -> tuple:
         """BasicSR's loaders; the training's goes on at the iteration that is resumed and ends at ``total_iter``."""
-        nonlocal seed
-        seed = opt["manual_seed"]
+        build_dataset = train.build_dataset
+
+        def seeded(options: dict[str, Any]) -> Any:
+            dataset = build_dataset(options)
+            return SeededSamples(dataset, opt["manual_seed"]) if options["phase"] == "train" else dataset
+
         train.EnlargedSampler, train.build_dataset = Sampler, seeded
         try:
             loader, sampler, *rest = upstream(opt, logger)
