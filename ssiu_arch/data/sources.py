@@ -105,8 +105,6 @@ def from_archive(path: Path) -> list[Source]:
         else:
             with tarfile.open(path, "r:") as archive:
                 members = [(item.name, item.size, item.offset_data) for item in archive if item.isreg()]
-            if members and members[-1][2] + members[-1][1] > path.stat().st_size:
-                raise tarfile.ReadError("unexpected end of data")
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise UserError(
             f"{path}: is no complete zip or uncompressed tar archive ({error}); "

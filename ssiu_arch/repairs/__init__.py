@@ -7,7 +7,7 @@ absent. ``ssiu_arch.plugin`` calls ``before_import`` and ``after_import`` around
 from ssiu_arch.repairs import (
     atomic_saves,
     cpu_only,
-    ddp_without_cuda,
+    distributed,
     force_yml,
     functional_tensor,
     guarded_iterations,
@@ -36,7 +36,7 @@ AFTER_IMPORT: tuple[Repair, ...] = (
     training_state.REPAIR,
     atomic_saves.REPAIR,
     guarded_iterations.REPAIR,
-    ddp_without_cuda.REPAIR,
+    distributed.REPAIR,
     lmdb_reopen.REPAIR,
     optimizers.REPAIR,
 )

@@ -46,7 +46,7 @@ def mean(values: list[float]) -> float:
     total = 0.0
     for value in values:
         total += value
-    return total / len(values)
+    return float(total / len(values))
 
 
 def grey_effect(record: SetScores) -> str | None:

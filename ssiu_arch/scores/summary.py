@@ -78,13 +78,13 @@ def _markdown(opt: Options, tables: list[Table], facts: list[tuple[str, str]]) -
 
 
 def _write_csv(path: Path, opt: Options, sets: list[SetScores]) -> None:
-    """One row an image and one, ``mean``, a set; numbers in full."""
+    """One row an image, by name, and one, ``mean``, a set; numbers in full."""
     metrics = [metric for metric in opt["val"]["metrics"] if any(metric in record.means for record in sets)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["set", "row", "image", *metrics, *(f"bicubic_{metric}" for metric in metrics)])
         for record in sets:
-            for i, image in enumerate(record.images):
+            for i, image in sorted(enumerate(record.images), key=lambda item: item[1]):
                 scored = [by_metric.get(m) for by_metric in (record.scores, record.bicubic) for m in metrics]
                 cells = ["" if scores is None else repr(float(scores[i].value)) for scores in scored]
                 writer.writerow([record.name, "image", image, *cells])

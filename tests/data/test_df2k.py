@@ -39,8 +39,8 @@ def tar_flickr2k(folder, files):
     loose = folder / "loose"
     with tarfile.open(folder / "Flickr2K.tar", "w") as archive:
         for key in FLICKR2K.keys:
-            for name in (f"Flickr2K_HR/{key}.png", f"Flickr2K_LR_bicubic/X4/{key}x4.png", f"Flickr2K_LR/{key}.png"):
-                loose.write_bytes(files[key] if "HR" in name else b"LR")
+            for name in (f"Flickr2K_HR/{key}.png", f"Flickr2K_LR_bicubic/X4/{key}x4.png", f"A_LR/{key}.png"):
+                loose.write_bytes(files[key] if "_HR" in name else b"LR")
                 archive.add(loose, f"Flickr2K/{name}")
     loose.unlink()
 

@@ -145,6 +145,12 @@ def test_a_shifted_lr_image_is_named_with_the_shift(folder_pair, photo):
     ]
 
 
+def test_an_unrelated_lr_image_is_not_called_shifted(folder_pair, photo):
+    write_image(folder_pair.dataroot_gt / "a.png", photo(200, 240, 5))
+    write_image(folder_pair.dataroot_lq / "ax4.png", make_lr(photo(200, 240, 6), 4))
+    assert verify(folder_pair).problems == ["a: LR does not show what HR shows"]
+
+
 def test_lr_of_another_kind_is_a_note_not_a_problem(folder_pair):
     for path in folder_pair.dataroot_gt.iterdir():
         hr = read_image(path)[:48, :68]

@@ -7,12 +7,18 @@ import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import dist_util
 
+from ssiu_arch.repairs import distributed
+
 
 @pytest.fixture
 def backend(monkeypatch):
-    """The backend of the process group that would be made."""
+    """Backend and time-out of the process group that would be made."""
     asked = []
-    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **_: asked.append(backend))
+    monkeypatch.setattr(
+        torch.distributed,
+        "init_process_group",
+        lambda backend, timeout: asked.append((backend, timeout.total_seconds())),
+    )
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setenv("RANK", "0")
     return asked
@@ -21,14 +27,22 @@ def backend(monkeypatch):
 def test_gloo_without_a_gpu(backend, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     dist_util.init_dist("pytorch")
-    assert backend == ["gloo"]
+    assert backend == [("gloo", distributed.PATIENCE)]
 
 
-def test_inert_with_a_gpu(backend, monkeypatch):
+def test_backend_and_time_out_are_options(backend, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    distributed.remember({"dist_params": {"backend": "mpi", "timeout": 60}})
+    dist_util.init_dist("pytorch")
+    distributed.remember({})
+    assert backend == [("mpi", 60)]
+
+
+def test_nccl_stays_with_a_gpu(backend, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     dist_util.init_dist("pytorch")
-    assert backend == ["nccl"]
+    assert backend == [("nccl", distributed.PATIENCE)]
 
 
 def test_networks_are_wrapped_without_device_numbers(monkeypatch):
