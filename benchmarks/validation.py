@@ -24,6 +24,7 @@ METRICS = [{"type": f"calculate_{name}", "crop_border": 4, "test_y_channel": Tru
 
 
 def score(images: dict[str, Any], options: dict[str, Any]) -> float:
+    """One metric of one image, in whatever thread or process."""
     from basicsr.metrics import calculate_metric
 
     return calculate_metric(images, options)
@@ -40,15 +41,18 @@ def validate(pairs: list[dict[str, Any]], network: float, calculate: Callable[..
 
 
 def with_workers(pairs: list[dict[str, Any]], network: float, count: int) -> list[float]:
+    """The means by threads, as ``basicsr test`` computes them."""
     with Workers(count) as workers:
         return validate(pairs, network, lambda *task: Pending(0, workers.submit(score, *task).result))
 
 
 def with_pool(pairs: list[dict[str, Any]], network: float, pool: Executor) -> list[float]:
+    """The means by processes."""
     return validate(pairs, network, lambda *task: Pending(0, pool.submit(score, *task).result))
 
 
 def timed(what: str, run: Callable[[], list[float]], plain: float | None = None) -> tuple[float, list[float]]:
+    """Print how long ``run`` takes, beside ``plain`` seconds; return its time and its result."""
     start = time.perf_counter()
     means = run()
     seconds = time.perf_counter() - start
@@ -58,6 +62,7 @@ def timed(what: str, run: Callable[[], list[float]], plain: float | None = None)
 
 
 def main() -> None:
+    """Time each way, side by side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hr", type=Path, required=True)
     parser.add_argument("--network", type=float, default=0.03)

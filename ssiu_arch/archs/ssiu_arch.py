@@ -62,7 +62,7 @@ def conv3x3(in_ch: int, out_ch: int, groups: int = 1) -> nn.Conv2d:
 class MSGM(nn.Module):
     """Mixed-Scale Gating Module: a learned soft threshold.
 
-    Ni et al., Sec. III-B::
+    Ni et al., Sec. III-D::
 
         MSGM(x) = W_o( GELU(W_1 x) * W_4( DW( W_3 x ) ) )
 
@@ -84,7 +84,7 @@ class MSGM(nn.Module):
 class SAM(nn.Module):
     """Sparse Attention Module: each 8x8 window attends to the 10x10 block around it.
 
-    Ni et al., Sec. III-B; the "SAM" row of Table III. Queries, keys and values come from one 1x1 convolution without
+    Ni et al., Sec. III-E; the "SAM" row of Table III. Queries, keys and values come from one 1x1 convolution without
     bias. Blocks that reach over the border are filled with zero keys and values *after* the projection, and these take
     part in the softmax with their position. A learned position is added to the keys: ``rel_h`` by row to the first half
     of every head's channels, ``rel_w`` by column to the second half, the same for all heads.
@@ -107,18 +107,17 @@ class SAM(nn.Module):
         q, k, v = self.qkv(u).chunk(3, dim=1)
         rows, columns = u.shape[2] // self.window, u.shape[3] // self.window
 
-        q = rearrange(
-            q, "b (h d) (y p) (x q) -> (b y x) h (p q) d", h=self.num_head, y=rows, x=columns
-        )  # (BN, h, P, d)
-        k, v = self._blocks(k), self._blocks(v)  # (BN, h, Q, d)
+        # to (BN, h, P, d) and (BN, h, Q, d): N windows, y by x; r and c count rows and columns within one
+        q = rearrange(q, "b (h d) (y r) (x c) -> (b y x) h (r c) d", h=self.num_head, y=rows, x=columns)
+        k, v = self._blocks(k), self._blocks(v)
         out = F.scaled_dot_product_attention(q, k + self._position(), v)  # softmax(q k^T / sqrt(d)) v
-        return rearrange(out, "(b y x) h (p q) d -> b (h d) (y p) (x q)", y=rows, x=columns, p=self.window)
+        return rearrange(out, "(b y x) h (r c) d -> b (h d) (y r) (x c)", y=rows, x=columns, r=self.window)
 
     def _blocks(self, x: Tensor) -> Tensor:
         """The overlapping blocks of ``x``, zero outside the image: ``(B, C, H, W)`` to ``(BN, h, Q, d)``."""
         x = F.pad(x, [self.halo] * 4)
         x = x.unfold(2, self.block, self.window).unfold(3, self.block, self.window)  # (B, C, y, x, block, block)
-        return rearrange(x, "b (h d) y x p q -> (b y x) h (p q) d", h=self.num_head)
+        return rearrange(x, "b (h d) y x r c -> (b y x) h (r c) d", h=self.num_head)
 
     def _position(self) -> Tensor:
         """The learned position of every neighbour: ``(Q, d)``."""
@@ -187,7 +186,7 @@ class SSReM(nn.Module):
 class MoEFS(nn.Module):
     """Mixture-of-Experts-based Feature Selector over the outputs of three stages, the experts.
 
-    Ni et al., Sec. III-B, for every channel and pixel::
+    Ni et al., Sec. III-F, for every channel and pixel::
 
         w   = softmax_i( W_i alpha_i )
         s   = sum_i w_i alpha_i
@@ -313,13 +312,12 @@ class SSIU(nn.Module):
 
     def unfold(self, f_y: Tensor) -> Tensor:
         """Run the N stages from ``alpha^0 = f_y`` and select: ``f_x``, of the shape of ``f_y``, ``(B, C, H, W)``."""
-        alphas = [f_y]
-        for stage in self.stages:
-            alphas.append(stage(alphas[-1], f_y))
-        if self.selector is None:
-            return alphas[-1]
-        third = len(self.stages) // MoEFS.num_expert
-        return self.selector(alphas[third::third])
+        alpha, experts = f_y, []
+        for t, stage in enumerate(self.stages, 1):
+            alpha = stage(alpha, f_y)
+            if t * MoEFS.num_expert % len(self.stages) == 0:
+                experts.append(alpha)
+        return alpha if self.selector is None else self.selector(experts)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         rename_released(state_dict, prefix)

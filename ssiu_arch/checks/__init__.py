@@ -6,7 +6,7 @@ run of the same name, so whatever can fail should have failed by then.
 
 from typing import Any
 
-from ssiu_arch.checks import datasets, network, option_file, registered, scores, training
+from ssiu_arch.checks import datasets, network, option_file, options, registered, scores, training
 
 
 def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
         UserError: for the first thing that is wrong.
     """
     opt = option_file.read(path, is_train, overrides or [])
+    options.check(opt)
     registered.check(opt)
     net = network.build(opt)
     network.check_weights(opt, net)

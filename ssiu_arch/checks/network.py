@@ -1,14 +1,19 @@
 """The network of an option file: its arguments, and whether the named weights fit."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.errors import UserError
 from ssiu_arch.weights import read_state_dict, ssiu_options
+
+MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5
 
 
 def build(opt: dict[str, Any]) -> nn.Module:
@@ -32,11 +37,31 @@ def build(opt: dict[str, Any]) -> nn.Module:
                     f"network_g.{argument}: {name} has no such argument; {meant}It has {', '.join(accepted)}"
                 )
     try:
-        return arch(**arguments)
+        with limited_size():
+            return arch(**arguments)
     except Exception as error:
         raise UserError(
             f"network_g: {name} cannot be built: {' '.join(str(error).split()) or type(error).__name__}"
         ) from error
+
+
+@contextmanager
+def limited_size() -> Iterator[None]:
+    """Raise ``ValueError`` when a network in the making has grown beyond what anybody trains: a slip in a number."""
+    parameters = tensors = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal parameters, tensors
+        tensors += 1
+        parameters += parameter.numel() if parameter is not None else 0
+        if parameters > MOST_PARAMETERS or tensors > MOST_TENSORS:
+            raise ValueError(f"over {parameters:,} parameters in {tensors:,} tensors; is there a digit too many?")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def check_weights(opt: dict[str, Any], net: nn.Module) -> None:

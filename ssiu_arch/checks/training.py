@@ -1,6 +1,7 @@
 """Options of a training that contradict each other and would show only when it runs, or after hours."""
 
 import inspect
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from ssiu_arch.repairs import optimizers
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Raise ``UserError`` where scale, schedule or loss options cannot work together."""
+    """Raise ``UserError`` where scale, schedule, losses, metrics or loggers cannot work together."""
     _check_scale(opt)
     if opt.get("train"):
         _check_schedule(opt)
-        _check_losses(opt["train"])
+        _check_losses(opt)
+        _check_logger(opt)
+    _check_validation(opt)
 
 
 def _check_scale(opt: dict[str, Any]) -> None:
@@ -44,26 +47,46 @@ def _check_schedule(opt: dict[str, Any]) -> None:
         if not train.get(needed):
             raise UserError(f"train.{needed} is missing")
     model = MODEL_REGISTRY.get(opt["model_type"])
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer: torch.optim.Optimizer = torch.optim.SGD([parameter], 0.1)
     if model.get_optimizer in (BaseModel.get_optimizer, SSIUModel.get_optimizer):  # else it may know other names
         known = {name: getattr(torch.optim, name) for name in optimizers.NAMES}
-        _check_type("train.optim_g", train["optim_g"], known)
+        optimizer = _make("train.optim_g", train["optim_g"], known, [parameter])
     if model.setup_schedulers is BaseModel.setup_schedulers:
         cosine, steps = lr_scheduler.CosineAnnealingRestartLR, lr_scheduler.MultiStepRestartLR
         known = {"CosineAnnealingRestartLR": cosine, "MultiStepRestartLR": steps, "MultiStepLR": steps}
-        _check_type("train.scheduler", train["scheduler"], known)
-    periods = train["scheduler"].get("periods")
-    if periods is not None and sum(periods) < int(train["total_iter"]):
-        total = int(train["total_iter"])
+        _make("train.scheduler", train["scheduler"], known, optimizer)
+        _check_periods(train)
+
+
+def _check_periods(train: dict[str, Any]) -> None:
+    periods, total = train["scheduler"].get("periods"), int(train["total_iter"])
+    if periods is None:
+        return
+    if min(periods, default=0) <= 0:
+        raise UserError(f"train.scheduler.periods ({periods}) must be numbers of iterations, each above 0")
+    if sum(periods) < total:
         raise UserError(f"train.scheduler.periods add up to {sum(periods)}, fewer than train.total_iter ({total})")
 
 
-def _check_type(where: str, options: dict[str, Any], known: dict[str, Any]) -> None:
+def _make(where: str, options: dict[str, Any], known: dict[str, Any], leading: Any) -> Any:
+    """What the options describe, made as BasicSR will make it, for a parameter of no use."""
     name = options.get("type")
     if name is None:
         raise UserError(f"{where}.type is missing")
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UserError(f"{where}.type ({name}) must be one of {', '.join(known)}")
-    _check_arguments(where, known[name], options, "params_or_optimizer")
+    _check_arguments(where, known[name], options, leading)
+    arguments = {key: value for key, value in options.items() if key != "type"}
+    try:
+        return known[name](leading, **arguments)
+    except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError, LookupError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{where}: {name} cannot be made of {_listed(arguments)}: {reason}") from error
+
+
+def _listed(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())[:200]
 
 
 def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: Any) -> None:
@@ -74,9 +97,42 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: A
         raise UserError(f"{where}: {options['type']} takes other arguments: {error}") from error
 
 
-def _check_losses(train: dict[str, Any]) -> None:
+def _check_losses(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import LOSS_REGISTRY
 
+    train, known_model = opt["train"], opt["model_type"] in ("SRModel", "SSIUModel")
     for section, options in train.items():
-        if section.endswith("_opt") and isinstance(options, dict) and "type" in options:
-            _check_arguments(f"train.{section}", LOSS_REGISTRY.get(options["type"]), options)
+        if section.endswith("_opt") and options and isinstance(options, dict):
+            if "type" in options:
+                _check_arguments(f"train.{section}", LOSS_REGISTRY.get(options["type"]), options)
+            elif known_model:
+                raise UserError(f"train.{section}.type is missing")
+    if known_model and not (train.get("pixel_opt") or train.get("perceptual_opt")):
+        raise UserError("train.pixel_opt is missing: there is no loss to train on")
+
+
+def _check_validation(opt: dict[str, Any]) -> None:
+    """What the first validation would stumble over."""
+    from basicsr.utils.registry import METRIC_REGISTRY
+
+    val = opt.get("val") or {}
+    if opt.get("train") and opt.get("val") is not None and "val_freq" not in val:
+        raise UserError("val.val_freq is missing: the number of iterations from one validation to the next")
+    for name, options in (val.get("metrics") or {}).items():
+        arguments = {key: value for key, value in options.items() if key not in ("type", "better", "float_output")}
+        try:
+            inspect.signature(METRIC_REGISTRY.get(options["type"])).bind(img=None, img2=None, **arguments)
+        except TypeError as error:
+            raise UserError(f"val.metrics.{name}: {options['type']} takes other arguments: {error}") from error
+
+
+def _check_logger(opt: dict[str, Any]) -> None:
+    logger = opt.get("logger") or {}
+    if logger.get("use_tb_logger") and find_spec("tensorboard") is None:
+        raise UserError("logger.use_tb_logger: tensorboard is not installed: pip install tensorboard, or write false")
+    wandb = logger.get("wandb") or {}
+    if wandb.get("project") is not None:
+        if not logger.get("use_tb_logger"):
+            raise UserError("logger.wandb needs use_tb_logger: true, whose records it sends")
+        if find_spec("wandb") is None:
+            raise UserError("logger.wandb: wandb is not installed: pip install wandb, or leave the section out")

@@ -30,9 +30,12 @@ def run(verb: str, what: str, arguments: list[str]) -> None:
     args = parser(verb, what).parse_args(arguments)
     load_plugins()
 
-    from ssiu_arch.checks import check_run
+    from ssiu_arch.checks import check_run, options
 
-    check_run(args.opt, verb == "train", args.force_yml)
+    opt = check_run(args.opt, verb == "train", args.force_yml)
+    if int(os.environ.get("RANK", 0)) == 0:
+        for line in options.unknown(opt):
+            print(f"basicsr {verb}: {line}", file=sys.stderr)
     sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it again, and writes it into the copied option file
 
     from ssiu_arch.scores import summary

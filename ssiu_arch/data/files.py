@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         UserError: If it cannot be written; with a full disk, how to go on.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that the next attempt takes up what a kill left
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,4 +1,4 @@
-"""From source images to verified-by-construction LMDB sets: estimated, in parallel, resumable.
+"""From source images to LMDB sets of sub-images: estimated, in parallel, resumable.
 
 In the folder of a set named ``DF2K`` this writes ``DF2K_HR_sub.lmdb``, ``DF2K_LR_bicubic_X4_sub.lmdb``
 (and so for each scale), ``meta_info_DF2K_sub.txt`` and last ``DF2K_sub.json``, the record by which a
@@ -89,6 +89,8 @@ def is_finished(target: SubImageSet, sources: Sequence[Source] | None = None) ->
     record = read_json(target.record)
     if record is None:
         return False
+    if not isinstance(record, dict) or not {"settings", "sources", "images", "files"} <= record.keys():
+        raise UserError(f"{target.record}: is no record of a prepared set; move it, or use --force")
     if record["settings"] != target.settings:
         mine, theirs = target.settings, record["settings"]
         changes = ", ".join(f"{key} {theirs.get(key)} not {mine[key]}" for key in mine if mine[key] != theirs.get(key))

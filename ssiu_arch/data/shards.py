@@ -27,7 +27,7 @@ def is_shard_of(path: Path, source: Source) -> bool:
     try:
         with open(path, "rb") as file:
             return bool(json.loads(file.readline())["source"] == _identity(source))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # the others: damaged by more than a kill
         return False
 
 

@@ -157,7 +157,7 @@ def _verify_folders(pair: PairedSet) -> Report:
     summary = f"{len(gt)} pairs in folders, x{pair.scale}"
     name = set_name(pair.dataroot_gt.parent)
     if name and not missing and not problems:
-        line, wrong = _check_benchmark(name, pair.scale, [(hr, lr) for _, hr, lr in images()], bool(notes))
+        line, wrong = _check_benchmark(name, pair.scale, images, bool(notes))
         summary += f", {line}"
         problems += wrong
     return Report(summary, notes, problems)
@@ -207,21 +207,22 @@ def _shift_hint(expected: Image, lr: Image) -> str:
 
 
 def _check_benchmark(
-    name: str, scale: int, pairs: list[tuple[Image, Image]], lr_differs: bool
+    name: str, scale: int, images: Callable[[], Iterator[tuple[str, Image, Image]]], lr_differs: bool
 ) -> tuple[str, list[str]]:
     """Bicubic PSNR and SSIM against the known figures; return both as a line, and what is wrong."""
-    psnr, ssim = bicubic_scores(pairs, scale)
+    psnr, ssim = bicubic_scores(((hr, lr) for _, hr, lr in images()), scale)
     line = f"bicubic {psnr:.3f} dB / {ssim:.4f}"
     known = BICUBIC.get((name, scale))
     if known is None:
         return line, []
     if abs(psnr - known[0]) <= PSNR_TOLERANCE and abs(ssim - known[1]) <= SSIM_TOLERANCE:
         return f"{line} as known", []
-    if len(pairs) != COUNTS[name]:
-        reason = f"{len(pairs)} images instead of {COUNTS[name]}"
+    sizes = [hr.shape for _, hr, _ in images()]
+    if len(sizes) != COUNTS[name]:
+        reason = f"{len(sizes)} images instead of {COUNTS[name]}"
     elif lr_differs:
         reason = "LR was not made by MATLAB's bicubic from these HR images"
-    elif all(hr.shape[0] % 12 == 0 and hr.shape[1] % 12 == 0 for hr, _ in pairs):
+    elif all(height % 12 == 0 and width % 12 == 0 for height, width, _ in sizes):
         reason = "HR is cropped to multiples of 12 (GTmod12), which scores differently"
     else:
         reason = "the HR images are not the published ones"

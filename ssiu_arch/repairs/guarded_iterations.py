@@ -1,4 +1,4 @@
-"""Training goes on with a loss that is not finite and saves it; the last validation runs twice under two numbers."""
+"""Training goes on with a loss that is not finite, validates its end twice, saves a state before its best scores."""
 
 import math
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 from ssiu_arch.errors import UserError
 from ssiu_arch.repairs.repair import Repair, is_ours
 
-stop = threading.Event()  # set, the training ends after the iteration under way, its state saved
+stop = threading.Event()  # set, the training ends after the iteration under way and its validation, its state saved
 
 
 class Stopped(Exception):
@@ -15,24 +15,48 @@ class Stopped(Exception):
 
 
 def guard(model: Any) -> None:
-    """Make ``model`` stop at the first loss that is not finite, or when asked to, and validate an iteration once."""
-    optimize, validate = model.optimize_parameters, model.validation
+    """Change what ``model`` does around an iteration.
+
+    It stops at the first loss that is not finite; validates an iteration once; saves an iteration's state after its
+    validation, so that the state knows the best scores; and stops, its state saved, once ``stop`` is set.
+    """
+    begin, optimize, validate, save = (
+        getattr(model, name) for name in ("update_learning_rate", "optimize_parameters", "validation", "save")
+    )
     validated: set[tuple[str, int]] = set()
+    waiting: list[tuple[int, int]] = []  # epoch and iteration of a state to be saved
+    sets = sum(phase.split("_")[0] == "val" for phase in model.opt["datasets"])
+
+    def update_learning_rate(current_iter: int, **options: Any) -> None:
+        if stop.is_set() and not model.opt["dist"]:  # several processes would stop at different iterations
+            save(0, current_iter - 1)
+            raise Stopped(current_iter - 1)
+        begin(current_iter, **options)
 
     def optimize_parameters(current_iter: int) -> None:
         optimize(current_iter)
         check_finite(model, current_iter)
-        if stop.is_set() and not model.opt["dist"]:  # several processes would stop at different iterations
-            model.save(0, current_iter)
-            raise Stopped(current_iter)
 
-    def validation(dataloader: Any, current_iter: int, *args: Any, **kwargs: Any) -> None:
+    def save_after_validation(epoch: int, current_iter: int) -> None:
+        frequency = (model.opt.get("val") or {}).get("val_freq")
+        if sets and current_iter > 0 and frequency and current_iter % frequency == 0:
+            waiting.append((epoch, current_iter))
+        else:
+            save(epoch, current_iter)
+
+    def validation(dataloader: Any, current_iter: int, *args: Any, **options: Any) -> None:
         turn = (dataloader.dataset.opt["name"], current_iter)
-        if turn not in validated:
-            validated.add(turn)
-            validate(dataloader, current_iter, *args, **kwargs)
+        last = len({name for name, done in validated if done == current_iter} | {turn[0]}) == sets
+        try:
+            if turn not in validated:
+                validated.add(turn)
+                validate(dataloader, current_iter, *args, **options)
+        finally:
+            if waiting and last:
+                save(*waiting.pop())
 
-    model.optimize_parameters, model.validation = optimize_parameters, validation
+    model.update_learning_rate, model.optimize_parameters = update_learning_rate, optimize_parameters
+    model.validation, model.save = validation, save_after_validation
 
 
 def check_finite(model: Any, current_iter: int) -> None:
@@ -67,8 +91,8 @@ def _apply() -> None:
 
 
 REPAIR = Repair(
-    defect="a loss of nan is trained on and saved; the final validation runs twice, the second time as total_iter + 1",
-    upstream="basicsr/train.py:169 and 210",
+    defect="a loss of nan is trained on and saved; the last validation runs twice; states lack their own scores",
+    upstream="basicsr/train.py:169, 187 and 210",
     until="BasicSR stops at the first loss that is not finite",
     is_needed=_is_needed,
     apply=_apply,

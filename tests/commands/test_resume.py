@@ -114,9 +114,9 @@ def test_killed_at_any_moment_it_ends_as_if_it_never_had_been(place, start, work
     for kill in range(KILLS):
         folder = place(f"killed{kill}")
         process = start(folder, change)
-        until = chance.choice([1, 2, 3, 4, 5])
+        until = chance.choice([0, 1, 2, 3, 4, 5])
         wait_for(lambda: len(states(folder)) >= until, process)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.15))
+        time.sleep(chance.uniform(0, 0.3) if until else chance.uniform(0, 8))
         process.send_signal(signal.SIGKILL)
         process.wait()
         at = states(folder)

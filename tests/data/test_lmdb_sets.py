@@ -38,6 +38,9 @@ def test_shards_give_back_their_tiles_and_know_their_source(tmp_path, shards, ph
     assert is_shard_of(shards[1], from_file(tmp_path / "1.png"))
     assert not is_shard_of(shards[1], from_file(tmp_path / "2.png"))
     assert not is_shard_of(tmp_path / "none", from_file(tmp_path / "1.png"))
+    for rubbish in (b"", b"\xff", b"[]\n", b"{}\n"):
+        write_file(tmp_path / "bad.shard", rubbish)
+        assert not is_shard_of(tmp_path / "bad.shard", from_file(tmp_path / "1.png"))
     os.utime(tmp_path / "1.png", ns=(0, 0))  # the same size, another time
     assert not is_shard_of(shards[1], from_file(tmp_path / "1.png"))
 

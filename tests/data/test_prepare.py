@@ -80,6 +80,12 @@ def test_other_settings_other_images_or_damage_are_no_finished_set(folder_of_pho
         is_finished(other)
     with pytest.raises(UserError, match="made from 3 images that have changed since"):
         is_finished(target, from_folder(photos)[:2])
+    record = target.record.read_text()
+    for foreign in ("[]", "{}", '{"settings": 1}'):
+        target.record.write_text(foreign)
+        with pytest.raises(UserError, match=r"set_sub\.json: is no record of a prepared set"):
+            is_finished(target)
+    target.record.write_text(record)
     os.truncate(target.lmdb("X3") / "data.mdb", 5000)
     with pytest.raises(UserError, match=r"X3_sub\.lmdb/data\.mdb: has 5000 bytes, \d+ bytes were written"):
         is_finished(target)

@@ -59,9 +59,7 @@ def test_nothing_to_compare_with_cannot_be_enlarged():
     assert not is_enlargeable({"lq": torch.zeros(1, 3, 8, 9), "lq_path": ["a.png"]})
 
 
-@pytest.mark.parametrize(
-    ("scale", "psnr", "ssim"), [(2, 33.678, 0.9304), (3, 30.404, 0.8690), (4, 28.431, 0.8113)]
-)
+@pytest.mark.parametrize(("scale", "psnr", "ssim"), [(2, 33.678, 0.9304), (3, 30.404, 0.8690), (4, 28.431, 0.8113)])
 def test_known_figures_of_set5(scale, psnr, ssim, set5):
     metrics = {name: {**metric, "crop_border": scale} for name, metric in (("psnr", PSNR), ("ssim", SSIM))}
     scores = bicubic_metrics(set5(scale), metrics)

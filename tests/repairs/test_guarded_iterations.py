@@ -10,12 +10,13 @@ from ssiu_arch.repairs.repair import is_ours
 
 @pytest.fixture
 def model():
-    """A model that does nothing but log what it is told to."""
-    model = types.SimpleNamespace(opt={"path": {"training_states": "states"}, "dist": False}, log_dict={}, calls=[])
+    """A model with two validation sets, every 5 iterations, that notes what it is made to do."""
+    datasets = {"train": {}, "val_1": {"name": "a"}, "val_2": {"name": "b"}}
+    opt = {"path": {"training_states": "states"}, "dist": False, "datasets": datasets, "val": {"val_freq": 5}}
+    model = types.SimpleNamespace(opt=opt, log_dict={}, calls=[])
+    model.update_learning_rate = lambda iteration, warmup_iter=-1: None
     model.optimize_parameters = lambda iteration: model.calls.append(iteration)
-    model.validation = lambda loader, iteration, *args: model.calls.append(
-        (loader.dataset.opt["name"], iteration, *args)
-    )
+    model.validation = lambda loader, iteration, *args: model.calls.append((loader.dataset.opt["name"], iteration))
     model.save = lambda epoch, iteration: model.calls.append(f"saved {iteration}")
     guarded_iterations.guard(model)
     yield model
@@ -45,21 +46,52 @@ def test_finite_losses_pass(model):
 def test_an_iteration_is_validated_once_a_set(model):
     for name, iteration in [("a", 5), ("b", 5), ("a", 5), ("b", 5), ("a", 6)]:
         model.validation(loader(name), iteration, None, False)
-    assert model.calls == [("a", 5, None, False), ("b", 5, None, False), ("a", 6, None, False)]
+    assert model.calls == [("a", 5), ("b", 5), ("a", 6)]
 
 
-def test_asked_to_stop_it_finishes_the_iteration_and_saves(model):
+def test_a_state_is_saved_after_the_validation_of_its_iteration(model):
+    """Else a run resumed from it would know the best scores of the turn before, and skip the validation."""
+    model.save(0, 4)
+    model.save(0, 5)
+    model.validation(loader("a"), 5, None, False)
+    model.validation(loader("b"), 5, None, False)
+    model.save(-1, -1)
+    assert model.calls == ["saved 4", ("a", 5), ("b", 5), "saved 5", "saved -1"]
+
+
+def test_a_validation_that_fails_does_not_cost_the_state(model):
+    def fail(*args):
+        raise OSError("a damaged image")
+
+    plain = types.SimpleNamespace(opt={**model.opt, "datasets": {"val": {}}}, log_dict={}, calls=[], validation=fail)
+    plain.update_learning_rate = plain.optimize_parameters = None
+    plain.save = lambda epoch, iteration: plain.calls.append(f"saved {iteration}")
+    guarded_iterations.guard(plain)
+    plain.save(0, 5)
+    with pytest.raises(OSError, match="damaged"):
+        plain.validation(loader("a"), 5, None, False)
+    assert plain.calls == ["saved 5"]
+
+
+def test_without_validation_a_state_is_saved_at_once(model):
+    model.opt["val"] = None
+    model.save(0, 5)
+    assert model.calls == ["saved 5"]
+
+
+def test_asked_to_stop_it_saves_before_the_next_iteration(model):
     guarded_iterations.stop.set()
+    model.optimize_parameters(3)
     with pytest.raises(guarded_iterations.Stopped, match="3"):
-        model.optimize_parameters(3)
+        model.update_learning_rate(4, warmup_iter=-1)
     assert model.calls == [3, "saved 3"]
 
 
 def test_several_processes_do_not_stop_one_by_one(model):
     model.opt["dist"] = True
     guarded_iterations.stop.set()
-    model.optimize_parameters(3)
-    assert model.calls == [3]
+    model.update_learning_rate(4, warmup_iter=-1)
+    assert model.calls == []
 
 
 def test_trainings_are_guarded():

@@ -1,4 +1,4 @@
-"""A small test run of BasicSR in this process: pictures on disk, its loaders, its stock model and a network of its own."""
+"""A small test run of BasicSR in this process: pictures on disk, BasicSR's loader of them and its stock model."""
 
 import copy
 

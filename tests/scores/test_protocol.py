@@ -18,7 +18,10 @@ PUBLISHED = {"type": "calculate_ssim_published", "crop_border": 4}
             {**PUBLISHED, "float_output": True},
             "calculate_ssim_published, as published, on Y, float output, neither clamped nor rounded, border 4",
         ),
-        ({"type": "calculate_niqe", "convert_to": "y", "better": "lower"}, "calculate_niqe, 8-bit images, convert_to y"),
+        (
+            {"type": "calculate_niqe", "convert_to": "y", "better": "lower"},
+            "calculate_niqe, 8-bit images, convert_to y",
+        ),
     ],
 )
 def test_protocol_in_words(options, expected):
