@@ -13,7 +13,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def fill(opt: dict[str, Any]) -> None:
-    """Complete ``opt`` in place. ``val`` of a training is left out where the file has none: it means no validation."""
+    """Complete ``opt`` in place.
+
+    ``val`` of a training is left out where the file has none: it means no validation. A data set that is null is left
+    out too, so that ``--force_yml datasets:test_3=none`` does without one.
+    """
+    if isinstance(opt.get("datasets"), dict):
+        for name in [name for name, dataset in opt["datasets"].items() if dataset is None]:
+            del opt["datasets"][name]
     for section, defaults in DEFAULTS.items():
         if section == "val" and "train" in opt and opt.get("val") is None:
             continue

@@ -111,6 +111,11 @@ class TestMissingOptions:
     def test_a_test_without_val_saves_nothing(self, parse):
         assert parse(is_train=False, text=OPTIONS.replace("train: {ema", "other: {ema"))["val"]["save_img"] is False
 
+    def test_a_data_set_that_is_null_is_left_out(self, parse):
+        text = OPTIONS.replace("network_g:", "  val_1: {name: c, type: d}\n  val_2: {name: e, type: f}\nnetwork_g:")
+        opt = parse("--force_yml", "datasets:val_1=none", text=text)
+        assert list(opt["datasets"]) == ["train", "val_2"]
+
     def test_inert_the_second_time(self):
         assert not missing_options.REPAIR.is_needed()
 
