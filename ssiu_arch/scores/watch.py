@@ -86,9 +86,9 @@ class Watch:
         with ExitStack() as stack:
             count = opt.get("metric_workers")
             workers = stack.enter_context(Workers(default_workers() if count is None else count))
-            is_first = name not in self._seen
             self._open = _Pass(record, opt["metrics"], workers, self._calculate)
-            if is_first:
+            if name not in self._seen:  # greyscale images are looked for once
+                self._seen.add(name)
                 self._open.gt_root = str(dataloader.dataset.opt.get("dataroot_gt"))
             stack.callback(setattr, self, "_open", None)
             if opt.get("bicubic", self._is_test):
@@ -97,11 +97,9 @@ class Watch:
                 stack.enter_context(self._open.keeping_float_outputs(model))
             validate(_WatchedLoader(dataloader, self._open.begin_image))
             self._open.finish(model)
-        if is_first:
-            self._seen.add(name)
-            note = grey_effect(record)
-            if note and not self._is_test:  # a test's summary has it
-                get_root_logger().info(f"Greyscale: {note}")
+        note = grey_effect(record)
+        if note and not self._is_test:  # a test's summary has it
+            get_root_logger().info(f"Greyscale: {note}")
         return record
 
 
@@ -182,9 +180,8 @@ class _Pass:
         for pair in loader:
             if not is_enlargeable(pair):
                 if "gt" in pair:
-                    get_root_logger().info(
-                        f"Bicubic interpolation on {name}: not measured, GT is not LQ times 2, 3, ..."
-                    )
+                    reason = "not measured, GT is not a whole number of times as large as LQ"
+                    get_root_logger().info(f"Bicubic interpolation on {name}: {reason}")
                 futures = []
                 break
             futures.append(self.workers.submit(self._bicubic_scores, pair))

@@ -73,6 +73,13 @@ def test_csv_has_every_image_and_the_means(opt, sets, tmp_path):
     ]
 
 
+def test_a_metric_that_no_set_has_is_left_out(opt, sets, capsys, tmp_path):
+    opt["val"]["metrics"]["lpips"] = {"type": "calculate_lpips"}
+    report(opt, sets)
+    assert "lpips" not in capsys.readouterr().out
+    assert "lpips" not in (tmp_path / "scores.csv").read_text() + (tmp_path / "scores.md").read_text()
+
+
 def test_nothing_measured_nothing_said(opt, capsys, tmp_path):
     report(opt, [])
     report(None, [])

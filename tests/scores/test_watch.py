@@ -94,6 +94,7 @@ def test_greyscale_images_are_reported_once(run, watching, log):
     assert log.text.count("Greyscale: Set14: 1 of 3 images (bridge) scored on Y") == 1
     with watching() as watch:
         run()
+    assert log.text.count("Greyscale") == 1  # in a test the summary has it
     (grey,) = [score for score in watch.sets[0].scores["psnr"] if score.grey is not None]
     assert grey.value - grey.grey == pytest.approx(20 * np.log10(255 / 219), abs=1e-4)
 
