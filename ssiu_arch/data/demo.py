@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.files import read_json, write_json
 from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
-from ssiu_arch.data.scores import bicubic_psnr
 from ssiu_arch.data.sources import from_file
 from ssiu_arch.data.sub_images import Recipe, make_lr
 from ssiu_arch.errors import UserError
@@ -41,7 +41,7 @@ def _write_validation(folder: Path, photo: Path) -> float:
     write_image(folder / "HR" / photo.name, hr)
     for scale in RECIPE.scales:
         write_image(folder / "LR_bicubic" / f"X{scale}" / photo.name, make_lr(hr, scale))
-    psnr = bicubic_psnr(hr, make_lr(hr, 4), 4)
+    psnr, _ = bicubic_scores([(hr, make_lr(hr, 4))], 4)
     write_json(folder / "bicubic.json", psnr)
     return psnr
 

@@ -8,6 +8,7 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger, tensor2img
 from numpy.typing import NDArray
 
+from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.resize import imresize
 
 Image = NDArray[Any]
@@ -44,8 +45,8 @@ def bicubic_images(pair: dict[str, Any], as_float: bool = False) -> dict[str, Im
         BGR images (s*h, s*w, 3) in [0, 255]; uint8, rounded once, but for ``as_float``.
     """
     low, high = tensor2img([pair["lq"]]), tensor2img([pair["gt"]])
-    enlarged = imresize(low.astype(np.float64), high.shape[0] // low.shape[0])
-    return {"img": enlarged if as_float else np.floor(enlarged.clip(0, 255) + 0.5).astype(np.uint8), "img2": high}
+    scale = high.shape[0] // low.shape[0]
+    return {"img": imresize(low.astype(np.float64), scale) if as_float else enlarge(low, scale), "img2": high}
 
 
 def is_enlargeable(pair: dict[str, Any]) -> bool:

@@ -27,30 +27,9 @@ BICUBIC = {
 }
 
 
-def psnr_y(image: Image, reference: Image, border: int) -> float:
-    """PSNR in dB on Y of YCbCr (BT.601, 16..235) without ``border`` pixels, as BasicSR's ``calculate_psnr``.
-
-    Args:
-        image: (H, W, 3), BGR, uint8.
-        reference: The same.
-        border: Pixels left out at each side; the scale, by convention.
-    """
-    weights = np.array([24.966, 128.553, 65.481]) / 255  # B, G, R
-    difference = (image.astype(np.float64) - reference) @ weights
-    inner = difference[border : difference.shape[0] - border, border : difference.shape[1] - border]
-    mse = float(np.mean(inner**2))
-    return float("inf") if mse == 0 else 10 * float(np.log10(255**2 / mse))
-
-
 def enlarge(lr: Image, scale: int) -> Image:
-    """``lr`` (h, w, 3) enlarged by MATLAB's bicubic to (scale h, scale w, 3), rounded once, at the end."""
+    """``lr`` (h, w, 3), uint8, enlarged by MATLAB's bicubic to (scale h, scale w, 3), rounded once, at the end."""
     return np.floor(imresize(lr.astype(np.float64), scale).clip(0, 255) + 0.5).astype(np.uint8)
-
-
-def bicubic_psnr(hr: Image, lr: Image, scale: int) -> float:
-    """PSNR on Y of ``lr`` enlarged by MATLAB's bicubic, against ``hr`` cropped to it; border = scale."""
-    enlarged = enlarge(lr, scale)
-    return psnr_y(enlarged, hr[: enlarged.shape[0], : enlarged.shape[1]], scale)
 
 
 def bicubic_scores(pairs: Iterable[tuple[Image, Image]], scale: int) -> tuple[float, float]:

@@ -1,21 +1,9 @@
 import numpy as np
 import pytest
-from basicsr.metrics import calculate_psnr
 
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, enlarge
 from ssiu_arch.data.images import read_image
-from ssiu_arch.data.scores import BICUBIC, bicubic_scores, enlarge, psnr_y
 from ssiu_arch.data.sub_images import make_lr
-
-
-@pytest.mark.parametrize("border", [0, 4])
-def test_psnr_is_basicsrs(photo, border):
-    a, b = photo(40, 50, 1), photo(40, 50, 2)
-    expected = calculate_psnr(a, b, border, test_y_channel=True)
-    assert psnr_y(a, b, border) == pytest.approx(expected, abs=1e-6)
-
-
-def test_psnr_of_equal_images_is_infinite(photo):
-    assert psnr_y(photo(20, 20), photo(20, 20), 2) == float("inf")
 
 
 def test_enlarging_rounds_once(photo):
