@@ -37,7 +37,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
-    """The weights that BasicSR's ``load_network`` takes from ``path``, ``module.`` removed.
+    """The weights that ``load_network`` takes from ``path``; ``module.`` and a compiled one's ``_orig_mod.`` removed.
 
     Args:
         path: the checkpoint.
@@ -57,7 +57,7 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
                 hint = f"it holds {', '.join(map(str, held))}: name one of them in path.param_key_g"
             raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
         held = held[param_key]
-    return {name.removeprefix("module."): value for name, value in held.items()}
+    return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in held.items()}
 
 
 def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:

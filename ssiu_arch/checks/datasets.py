@@ -50,9 +50,17 @@ def check_one(phase: str, dataset: dict[str, Any], scale: int) -> None:
         pairs = _check_pairs(where, dataset, scale, is_train)
         if is_train:
             _check_batch(where, dataset, len(pairs))
-    elif dataset["type"] == "SingleImageDataset" and _backend(dataset) == "disk" and dataset.get("dataroot_lq"):
-        if not dataset.get("meta_info_file") and not any(os.scandir(os.path.expanduser(dataset["dataroot_lq"]))):
-            raise UserError(f"{where}: {dataset['dataroot_lq']} holds no images")
+    elif dataset["type"] == "SingleImageDataset":
+        _check_single(where, dataset)
+
+
+def _check_single(where: str, options: dict[str, Any]) -> None:
+    root = options.get("dataroot_lq")
+    if root is None or options.get("io_backend") is None:
+        raise UserError(f"{where}: SingleImageDataset needs dataroot_lq and io_backend")
+    listed = options.get("meta_info_file") or _backend(options) != "disk"
+    if not listed and not any(os.scandir(os.path.expanduser(root))):
+        raise UserError(f"{where}: {root} holds no images")
 
 
 def paired_dataset(where: str, options: dict[str, Any], scale: int) -> Any:

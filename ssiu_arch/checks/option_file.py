@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from ssiu_arch.checks.options import shown
 from ssiu_arch.errors import UserError
 from ssiu_arch.repairs.option_parsing import split_arguments
 
@@ -27,6 +28,21 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it is no YAML, or a section is missing or no mapping.
     """
+    opt = load(path)
+    for change in split_arguments(["--force_yml", *overrides] if overrides else [])[1]:
+        _check_mappings(path, opt)  # which the next change may rely upon
+        change(opt)
+    _check_mappings(path, opt)
+    _check_sections(path, opt, is_train)
+    return opt
+
+
+def load(path: str) -> dict[str, Any]:
+    """The options of a file as they stand there.
+
+    Raises:
+        UserError: there is no such file, or it is no YAML.
+    """
     from basicsr.utils.options import ordered_yaml
 
     if not os.path.isfile(path):
@@ -42,21 +58,17 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
-        raise UserError(f"{where}: no valid YAML: {getattr(error, 'problem', None) or error}") from error
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{where}: no valid YAML: {reason}") from error
     if not isinstance(opt, dict):
         raise UserError(f"{path}: is no option file, its YAML holds {'nothing' if opt is None else type(opt).__name__}")
-    for change in split_arguments(["--force_yml", *overrides] if overrides else [])[1]:
-        _check_mappings(path, opt)  # which the next change may rely upon
-        change(opt)
-    _check_mappings(path, opt)
-    _check_sections(path, opt, is_train)
     return opt
 
 
 def _check_mappings(path: str, opt: dict[str, Any]) -> None:
     for section in SECTIONS:
         if opt.get(section) is not None and not isinstance(opt[section], dict):
-            raise UserError(f"{path}: {section} ({str(opt[section])[:60]!r}) must hold options of its own")
+            raise UserError(f"{path}: {section} ({shown(opt[section])}) must hold options of its own")
 
 
 def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
@@ -67,7 +79,7 @@ def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
         raise UserError(f"{path}: a {kind} needs {', '.join(missing)}{hint}")
     for name, dataset in opt["datasets"].items():
         if not isinstance(dataset, dict):
-            raise UserError(f"{path}: datasets.{name} ({str(dataset)[:60]!r}) must hold options of its own")
+            raise UserError(f"{path}: datasets.{name} ({shown(dataset)}) must hold options of its own")
     phases = [str(name) for name in opt["datasets"]]
     if is_train and "train" not in phases:
         raise UserError(f"{path}: datasets has no train ({', '.join(phases)})")

@@ -140,7 +140,7 @@ PAIRED = {
     "color": TEXT,
 }
 TRAIN = {
-    "total_iter": FREQUENCY,
+    "total_iter": Kind(FREQUENCY.what, FREQUENCY.fits),
     "warmup_iter": NUMBER,
     "ema_decay": FRACTION,
     "optim_g": MAPPING,
@@ -172,7 +172,7 @@ def problems(opt: Options) -> list[str]:
             if value is None and not kind.null:
                 found.append(f"{where}{key} is empty: give {kind.what}, or leave it out")
             elif value is not None and not kind.fits(value):
-                found.append(f"{where}{key} ({_shown(value)}) must be {kind.what}")
+                found.append(f"{where}{key} ({shown(value)}) must be {kind.what}")
         if not where and not found:
             sections += list(_sections(opt))
     return found
@@ -217,8 +217,9 @@ def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind]]]:
     yield "logger.", opt.get("logger") or {}, LOGGER
     val, train = opt.get("val") or {}, opt.get("train") or {}
     yield "val.", val, VAL
-    yield "val.metrics.", val.get("metrics") or {}, dict.fromkeys(val.get("metrics") or {}, MAPPING)
-    for name, metric in _mappings(val.get("metrics")):
+    metrics = val["metrics"] if isinstance(val.get("metrics"), dict) else {}
+    yield "val.metrics.", metrics, dict.fromkeys(metrics, MAPPING)
+    for name, metric in _mappings(metrics):
         yield f"val.metrics.{name}.", metric, METRIC
     yield "train.", train, MODELS.get(opt.get("model_type", ""), TRAIN)
     for name, section in _mappings(train):
@@ -245,6 +246,7 @@ def _odd(node: Any, where: str = "the option file") -> Iterator[tuple[str, Any]]
         yield from _odd(value, str(key))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message shows it."""
     text = repr(dict(value) if isinstance(value, dict) else value)
     return text if len(text) < 60 else f"{text[:56]} ..."

@@ -13,12 +13,8 @@ from ssiu_arch.repairs import optimizers
 
 def check(opt: dict[str, Any]) -> None:
     """Raise ``UserError`` where scale, schedule, losses, metrics or loggers cannot work together."""
-    _check_scale(opt)
-    if opt.get("train"):
-        _check_schedule(opt)
-        _check_losses(opt)
-        _check_logger(opt)
-    _check_validation(opt)
+    for _, one in PARTS:
+        one(opt)
 
 
 def _check_scale(opt: dict[str, Any]) -> None:
@@ -38,6 +34,8 @@ def _check_scale(opt: dict[str, Any]) -> None:
 
 
 def _check_schedule(opt: dict[str, Any]) -> None:
+    if not opt.get("train"):
+        return
     from basicsr.models import lr_scheduler
     from basicsr.models.base_model import BaseModel
     from basicsr.utils.registry import MODEL_REGISTRY
@@ -100,6 +98,8 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: A
 def _check_losses(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import LOSS_REGISTRY
 
+    if not opt.get("train"):
+        return
     train, known_model = opt["train"], opt["model_type"] in ("SRModel", "SSIUModel")
     for section, options in train.items():
         if section.endswith("_opt") and options and isinstance(options, dict):
@@ -127,7 +127,7 @@ def _check_validation(opt: dict[str, Any]) -> None:
 
 
 def _check_logger(opt: dict[str, Any]) -> None:
-    logger = opt.get("logger") or {}
+    logger = opt["logger"] if opt.get("train") else {}
     if logger.get("use_tb_logger") and find_spec("tensorboard") is None:
         raise UserError("logger.use_tb_logger: tensorboard is not installed: pip install tensorboard, or write false")
     wandb = logger.get("wandb") or {}
@@ -136,3 +136,12 @@ def _check_logger(opt: dict[str, Any]) -> None:
             raise UserError("logger.wandb needs use_tb_logger: true, whose records it sends")
         if find_spec("wandb") is None:
             raise UserError("logger.wandb: wandb is not installed: pip install wandb, or leave the section out")
+
+
+PARTS = (
+    ("scale", _check_scale),
+    ("schedule", _check_schedule),
+    ("losses", _check_losses),
+    ("logger", _check_logger),
+    ("val", _check_validation),
+)

@@ -7,11 +7,13 @@ This module is imported by the console script, and again by every worker that a 
 import sys
 from importlib import import_module
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.errors import UserError, in_one_line
 
 VERBS = {
     "train": "train a network from an option file",
     "test": "test a network from an option file",
+    "check": "find what would fail, in seconds, without writing anything",
+    "doctor": "versions, plugins, repairs and known conflicts of this installation",
 }
 
 USAGE = """usage: basicsr VERB -opt FILE [options]
@@ -31,12 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(USAGE.format(verbs="\n".join(f"  {name:8}{what}" for name, what in VERBS.items())), end="")
         return 0
     if verb not in VERBS:
-        print(f"basicsr: no verb {verb!r}: use {' or '.join(VERBS)}", file=sys.stderr)
+        print(f"basicsr: no verb {verb!r}: use {', '.join(VERBS)}", file=sys.stderr)
         return 2
     try:
         import_module(f"ssiu_arch.commands.{verb}").run(rest)
     except UserError as error:
-        print(f"basicsr {verb}: {error}", file=sys.stderr)
+        print(f"basicsr {verb}: {in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"basicsr {verb}: interrupted", file=sys.stderr)

@@ -5,6 +5,7 @@ import os
 import sys
 from importlib import import_module
 
+from ssiu_arch.commands import which_basicsr
 from ssiu_arch.commands.plugins import load_plugins
 
 
@@ -16,7 +17,7 @@ def parser(verb: str, what: str) -> argparse.ArgumentParser:
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes start")
     parser.add_argument("--auto_resume", action="store_true", help="go on from the newest state of experiments/NAME")
     parser.add_argument("--debug", action="store_true", help="log every iteration, save and validate every 8th")
-    parser.add_argument("--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace the file's")
     return parser
 
@@ -28,14 +29,17 @@ def run(verb: str, what: str, arguments: list[str]) -> None:
         UserError: something is wrong with the options or what they name; nothing has been written then.
     """
     args = parser(verb, what).parse_args(arguments)
+    is_first = int(os.environ.get("RANK", 0)) == 0  # of the processes of a distributed run
+    several = which_basicsr.warning()
+    if several and is_first:
+        print(f"basicsr {verb}: {several}", file=sys.stderr)
     load_plugins()
 
     from ssiu_arch.checks import check_run, options
 
     opt = check_run(args.opt, verb == "train", args.force_yml)
-    if int(os.environ.get("RANK", 0)) == 0:
-        for line in options.unknown(opt):
-            print(f"basicsr {verb}: {line}", file=sys.stderr)
+    for line in options.unknown(opt) if is_first else ():
+        print(f"basicsr {verb}: {line}", file=sys.stderr)
     sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it again, and writes it into the copied option file
 
     from ssiu_arch.scores import summary

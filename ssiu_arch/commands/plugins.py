@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 GROUP = "basicsr.plugins"
 
 _loaded: dict[str, str] = {}  # entry point -> package and version
+_failed: dict[str, str] = {}  # entry point -> package, version and why
 
 
 def load_plugins() -> None:
@@ -24,7 +25,8 @@ def load_plugins() -> None:
         try:
             entry.load()
         except Exception as error:
-            print(f"basicsr: plugin {_package(entry)} failed to load: {type(error).__name__}: {error}", file=sys.stderr)
+            _failed[entry.value] = f"{_package(entry)} failed to load: {type(error).__name__}: {error}"
+            print(f"basicsr: plugin {_failed[entry.value]}", file=sys.stderr)
         else:
             _loaded[entry.value] = _package(entry)
 
@@ -32,6 +34,11 @@ def load_plugins() -> None:
 def loaded_plugins() -> list[str]:
     """Package and version of every plugin in force."""
     return sorted(_loaded.values())
+
+
+def failures() -> list[str]:
+    """Package, version and reason of every plugin that failed to load."""
+    return sorted(_failed.values())
 
 
 def _package(entry: EntryPoint) -> str:

@@ -114,17 +114,6 @@ class SSIUModel(SRModel):
         current = [parameter.detach() for parameter in self.get_bare_model(self.net_g).parameters()]
         torch._foreach_lerp_([average.data for average in averages], current, 1 - decay)
 
-    def load_network(
-        self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
-    ) -> None:
-        """Load weights as BasicSR does; the EMA network takes ``param_key_g`` where the file has no ``params_ema``."""
-        named = self.opt["path"].get("param_key_g", "params")
-        if param_key == "params_ema" and named != "params_ema":
-            held = torch.load(load_path, map_location="meta", weights_only=True)
-            if not {"params", "params_ema"} & held.keys():
-                param_key = named
-        super().load_network(net, load_path, strict, param_key)
-
     def _print_different_keys_loading(self, crt_net: nn.Module, load_net: dict, strict: bool = True) -> None:
         if isinstance(self.get_bare_model(crt_net), SSIU):
             rename_released(load_net)  # else BasicSR would list each of the names that differ as missing

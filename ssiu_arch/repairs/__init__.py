@@ -6,27 +6,38 @@ absent. ``ssiu_arch.plugin`` calls ``before_import`` and ``after_import`` around
 
 from ssiu_arch.repairs import (
     atomic_saves,
+    compiled_networks,
     cpu_only,
     distributed,
+    ema_weights,
+    eta,
     force_yml,
     functional_tensor,
     guarded_iterations,
+    image_errors,
     iteration_count,
     lmdb_reopen,
+    local_rank,
     missing_options,
+    numpy_warnings,
     optimizers,
     path_keys,
+    prefetch_errors,
     resume_state,
     sample_order,
+    scipy_filters,
+    small_ssim,
     training_state,
+    wandb_id,
     yaml_numbers,
 )
 from ssiu_arch.repairs.repair import Repair
 
-BEFORE_IMPORT: tuple[Repair, ...] = (functional_tensor.REPAIR,)
+BEFORE_IMPORT: tuple[Repair, ...] = (functional_tensor.REPAIR, scipy_filters.REPAIR)
 AFTER_IMPORT: tuple[Repair, ...] = (
     yaml_numbers.REPAIR,
     force_yml.REPAIR,
+    local_rank.REPAIR,
     missing_options.REPAIR,
     path_keys.REPAIR,
     cpu_only.REPAIR,
@@ -39,16 +50,29 @@ AFTER_IMPORT: tuple[Repair, ...] = (
     distributed.REPAIR,
     lmdb_reopen.REPAIR,
     optimizers.REPAIR,
+    ema_weights.REPAIR,
+    compiled_networks.REPAIR,
+    image_errors.REPAIR,
+    prefetch_errors.REPAIR,
+    small_ssim.REPAIR,
+    numpy_warnings.REPAIR,
+    eta.REPAIR,
+    wandb_id.REPAIR,
 )
+
+applied: list[Repair] = []  # those that this process needed
 
 
 def before_import() -> None:
     """Mend what would stop ``import basicsr`` itself."""
-    for repair in BEFORE_IMPORT:
-        repair.mend()
+    applied.extend(repair for repair in BEFORE_IMPORT if repair.mend())
 
 
 def after_import() -> None:
     """Mend the modules of BasicSR, which is imported by now."""
-    for repair in AFTER_IMPORT:
-        repair.mend()
+    applied.extend(repair for repair in AFTER_IMPORT if repair.mend())
+
+
+def named() -> list[tuple[str, Repair]]:
+    """Every repair by the name of its file, in the order in which they are applied."""
+    return [(repair.apply.__module__.rpartition(".")[2], repair) for repair in BEFORE_IMPORT + AFTER_IMPORT]

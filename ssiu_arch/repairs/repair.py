@@ -24,10 +24,12 @@ class Repair:
     is_needed: Callable[[], bool]
     apply: Callable[[], None]
 
-    def mend(self) -> None:
-        """Apply the remedy where the defect is."""
-        if self.is_needed():
+    def mend(self) -> bool:
+        """Apply the remedy where the defect is; whether it was."""
+        needed = self.is_needed()
+        if needed:
             self.apply()
+        return needed
 
 
 def is_ours(function: Callable[..., Any]) -> bool:

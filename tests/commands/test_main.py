@@ -22,11 +22,19 @@ def test_no_verb_is_help(capsys):
 
 def test_unknown_verb(capsys):
     assert command.main(["tain"]) == 2
-    assert capsys.readouterr().err == "basicsr: no verb 'tain': use train or test\n"
+    assert capsys.readouterr().err == "basicsr: no verb 'tain': use train, test, check, doctor\n"
 
 
 @pytest.mark.parametrize("verb", command.VERBS)
 def test_every_verb_has_help_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as left:
+        command.main([verb, "--help"])
+    assert left.value.code == 0
+    assert f"example: basicsr {verb}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("verb", ["train", "test"])
+def test_runs_have_the_options_of_basicsr(verb, capsys):
     with pytest.raises(SystemExit) as left:
         command.main([verb, "--help"])
     assert left.value.code == 0

@@ -6,7 +6,7 @@ import pytest
 
 from ssiu_arch import repairs
 
-HELPERS = {"__init__", "repair", "option_parsing"}
+HELPERS = {"__init__", "__main__", "repair", "option_parsing"}
 ALL = repairs.BEFORE_IMPORT + repairs.AFTER_IMPORT
 
 
@@ -27,3 +27,8 @@ def test_every_repair_is_in_force_once(repair):
     import basicsr  # noqa: F401
 
     assert not repair.is_needed()
+
+
+def test_every_repair_has_a_test_file_of_its_name():
+    tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert {path.stem for path in Path(repairs.__file__).parent.glob("*.py")} - HELPERS <= tested
