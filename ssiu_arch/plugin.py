@@ -39,13 +39,18 @@ def complete() -> None:
 class _HostFinder(MetaPathFinder):
     """Finds BasicSR where everybody else would, with a loader that calls ``complete`` after it."""
 
+    looking = False
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != HOST:
+        if fullname != HOST or self.looking:
             return None
-        sys.meta_path.remove(self)  # once only, and find_spec below must not meet it again
-        spec = find_spec(fullname)
+        self.looking = True  # find_spec below must not meet this finder again
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self.looking = False
         if spec is not None and spec.loader is not None:
             spec.loader = _ThenComplete(spec.loader)
         return spec

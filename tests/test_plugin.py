@@ -27,6 +27,7 @@ print(*(name in registry for name, registry in [
         "import ssiu_arch.losses.fft_loss",
         "from ssiu_arch import SSIUModel, SSIU, fft_l1",
         "import ssiu_arch.models.ssiu_model",
+        "import ssiu_arch, importlib.util; importlib.util.find_spec('basicsr'); import basicsr",
         # BasicSR first, with the one mend it needs to be importable, as in a fork
         "import sys, types, torchvision.transforms.functional as f; m = types.ModuleType('m');"
         "m.rgb_to_grayscale = f.rgb_to_grayscale; sys.modules['torchvision.transforms.functional_tensor'] = m;"

@@ -4,9 +4,11 @@ All of them raise ``UserError``, and none writes anything: BasicSR's first act i
 run of the same name, so whatever can fail should have failed by then.
 """
 
+from pathlib import Path
 from typing import Any
 
 from ssiu_arch.checks import datasets, network, option_file, options, registered, scores, training
+from ssiu_arch.errors import UserError
 
 
 def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -31,4 +33,7 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
     training.check(opt)
     scores.check(opt)
     datasets.check(opt)
+    for folder in map(Path, ("experiments", "tb_logger") if is_train else ("results",)):
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder.absolute()} is a file where the run makes a folder: move it, or run elsewhere")
     return opt

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def _check_pairs(where: str, options: dict[str, Any], scale: int, is_train: bool
     pairs = paired_dataset(where, options, scale).paths
     if not pairs:
         raise UserError(f"{where}: {options['dataroot_gt']} holds no images")
-    sizes = _lmdb_sizes(where, options) if _backend(options) == "lmdb" else _first_pair(where, pairs)
+    sizes = _lmdb_sizes(where, options) if _backend(options) == "lmdb" else _sizes_on_disk(where, pairs, is_train)
     for name, gt, lq in sizes:
         check_sizes(where, name, gt, lq, scale, options.get("gt_size") if is_train else None)
     return pairs
@@ -185,10 +186,21 @@ def _meta_sizes(where: str, root: str) -> dict[str, Size]:
     return sizes
 
 
-def _first_pair(where: str, pairs: list[dict[str, str]]) -> list[tuple[str, Size, Size]]:
-    """Name and sizes of the first pair on disk, read whole; ``basicsr check`` reads more."""
-    gt, lq = (decode(where, pairs[0][key], read(where, pairs[0][key])) for key in ("gt_path", "lq_path"))
-    return [(Path(pairs[0]["gt_path"]).name, gt.shape[:2], lq.shape[:2])]
+def _sizes_on_disk(where: str, pairs: list[dict[str, str]], is_train: bool) -> Iterator[tuple[str, Size, Size]]:
+    """Name and sizes of the first pair, read whole, and of the others of a small set by what their headers say."""
+    from PIL import Image, UnidentifiedImageError
+
+    for n, pair in enumerate(pairs[:1] if is_train else pairs):
+        sizes = []
+        for path in (pair["gt_path"], pair["lq_path"]):
+            try:
+                with Image.open(path) as image:
+                    size = image.size[::-1]
+                    rotated = image.getexif().get(274, 1) != 1  # OpenCV applies the orientation
+            except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+                size, rotated = (0, 0), True
+            sizes.append(decode(where, path, read(where, path)).shape[:2] if n == 0 or rotated else size)
+        yield Path(pair["gt_path"]).name, sizes[0], sizes[1]
 
 
 def read(where: str, path: str) -> bytes:

@@ -44,7 +44,7 @@ def _is_folder_name(value: Any) -> bool:
     if not _is_text(value) or len(value) > 200:
         return False
     path = PurePath(value)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return len(path.parts) == 1 and not path.is_absolute() and ".." not in path.parts and "\\" not in value
 
 
 def _is_template(value: Any) -> bool:

@@ -95,6 +95,14 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: A
         raise UserError(f"{where}: {options['type']} takes other arguments: {error}") from error
 
 
+def _check_micro_batch(opt: dict[str, Any]) -> None:
+    """A batch in parts adds up to the whole for losses that are means."""
+    if (opt.get("train") or {}).get("micro_batch_size"):
+        for section, options in opt["train"].items():
+            if section.endswith("_opt") and isinstance(options, dict) and options.get("reduction") == "sum":
+                raise UserError(f"train.{section}.reduction (sum) must be mean with train.micro_batch_size")
+
+
 def _check_losses(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -141,6 +149,7 @@ def _check_logger(opt: dict[str, Any]) -> None:
 PARTS = (
     ("scale", _check_scale),
     ("schedule", _check_schedule),
+    ("micro_batch_size", _check_micro_batch),
     ("losses", _check_losses),
     ("logger", _check_logger),
     ("val", _check_validation),

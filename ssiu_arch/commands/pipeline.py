@@ -7,12 +7,13 @@ from importlib import import_module
 
 from ssiu_arch.commands import which_basicsr
 from ssiu_arch.commands.plugins import load_plugins
+from ssiu_arch.errors import UserError
 
 
 def parser(verb: str, what: str) -> argparse.ArgumentParser:
     """A parser of the options that BasicSR's ``train.py`` and ``test.py`` have."""
     example = f"example: basicsr {verb} -opt options/demo/{verb}_SSIU_x4.yml"
-    parser = argparse.ArgumentParser(prog=f"basicsr {verb}", description=what, epilog=example)
+    parser = argparse.ArgumentParser(prog=f"basicsr {verb}", description=what, epilog=example, allow_abbrev=False)
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes start")
     parser.add_argument("--auto_resume", action="store_true", help="go on from the newest state of experiments/NAME")
@@ -22,6 +23,17 @@ def parser(verb: str, what: str) -> argparse.ArgumentParser:
     return parser
 
 
+def check_launcher(launcher: str) -> None:
+    """Raise ``UserError`` where nobody has started processes for ``--launcher``."""
+    started = {
+        "pytorch": ("RANK", "torchrun --no-python --nproc_per_node=2 basicsr ..."),
+        "slurm": ("SLURM_PROCID", "srun"),
+    }
+    if launcher in started and started[launcher][0] not in os.environ:
+        variable, command = started[launcher]
+        raise UserError(f"--launcher {launcher}: {variable} is not set in the environment; start it by {command}")
+
+
 def run(verb: str, what: str, arguments: list[str]) -> None:
     """Check the run, then hand it to BasicSR's ``train_pipeline`` or ``test_pipeline``, rooted in the current folder.
 
@@ -29,7 +41,8 @@ def run(verb: str, what: str, arguments: list[str]) -> None:
         UserError: something is wrong with the options or what they name; nothing has been written then.
     """
     args = parser(verb, what).parse_args(arguments)
-    is_first = int(os.environ.get("RANK", 0)) == 0  # of the processes of a distributed run
+    check_launcher(args.launcher)
+    is_first = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0  # of the processes of a run
     several = which_basicsr.warning()
     if several and is_first:
         print(f"basicsr {verb}: {several}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ssiu_arch.errors import UserError
 from ssiu_arch.repairs.repair import Repair, is_ours
 
 
@@ -26,7 +27,13 @@ def _apply() -> None:
             held = torch.load(load_path, map_location="meta", weights_only=True)
             if not {"params", "params_ema"} & held.keys():
                 param_key = named
-        upstream(self, net, load_path, strict, param_key)
+        try:
+            upstream(self, net, load_path, strict, param_key)
+        except (
+            RuntimeError
+        ) as error:  # other names or shapes: before a run the checks have said so, resuming they cannot
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"weights {load_path} do not fit the network of the option file: {reason}") from error
 
     BaseModel.load_network = load_network
 

@@ -26,6 +26,7 @@ def take_force_yml(argv: list[str]) -> tuple[list[str], list[Change]]:
 
 def split_force_yml(argv: list[str]) -> tuple[list[str], list[str]]:
     """Separate ``--force_yml A B ...`` from a command line: what is left of it, and the entries."""
+    argv = [part for word in argv for part in (word.split("=", 1) if word.startswith("--force_yml=") else [word])]
     if "--force_yml" not in argv:
         return argv, []
     start = argv.index("--force_yml")

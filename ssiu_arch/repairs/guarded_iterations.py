@@ -24,11 +24,14 @@ def guard(model: Any) -> None:
         getattr(model, name) for name in ("update_learning_rate", "optimize_parameters", "validation", "save")
     )
     validated: set[tuple[str, int]] = set()
+    done: set[bool] = set()  # whether there was an iteration
     waiting: list[tuple[int, int]] = []  # epoch and iteration of a state to be saved
     sets = sum(phase.split("_")[0] == "val" for phase in model.opt["datasets"])
 
     def update_learning_rate(current_iter: int, **options: Any) -> None:
-        if stop.is_set() and not model.opt["dist"]:  # several processes would stop at different iterations
+        if stop.is_set():
+            if not done:  # nothing to save that was not there before
+                raise KeyboardInterrupt
             save(0, current_iter - 1)
             raise Stopped(current_iter - 1)
         begin(current_iter, **options)
@@ -36,6 +39,7 @@ def guard(model: Any) -> None:
     def optimize_parameters(current_iter: int) -> None:
         optimize(current_iter)
         check_finite(model, current_iter)
+        done.add(True)
 
     def save_after_validation(epoch: int, current_iter: int) -> None:
         frequency = (model.opt.get("val") or {}).get("val_freq")

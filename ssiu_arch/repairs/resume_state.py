@@ -37,8 +37,8 @@ def newest_state(opt: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     for iteration in sorted(files, reverse=True):
         try:
             state = load_state(files[iteration])
-            for network in (name.removeprefix("network_") for name in opt if name.startswith("network_")):
-                load_file(Path(opt["path"]["models"]) / f"net_{network}_{iteration}.pth")
+            for network in _networks(opt):
+                load_file(_weights_of(opt, network, iteration))
         except UserError as error:
             print(f"--auto_resume: passing over iteration {iteration}: {error}", file=sys.stderr)
         else:
@@ -49,6 +49,15 @@ def newest_state(opt: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
             f"--auto_resume: none of the {len(files)} states in {folder} is whole; move the folder to start anew"
         )
     return None
+
+
+def _networks(opt: dict[str, Any]) -> list[str]:
+    ignored = opt["path"].get("ignore_resume_networks") or ()
+    return [name for name in opt if name.startswith("network_") and name not in ignored]
+
+
+def _weights_of(opt: dict[str, Any], network: str, iteration: int) -> Path:
+    return Path(opt["path"]["models"]) / f"net_{network.removeprefix('network_')}_{iteration}.pth"
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
@@ -97,7 +106,11 @@ def _apply() -> None:
         if found is None:
             return None
         opt["path"]["resume_state"], state = found
+        for network in _networks(opt):  # BasicSR takes them from the folder of the run that this file names
+            load_file(_weights_of(opt, network, state["iter"]))
         check_resume(opt, state["iter"])
+        opt["path"].update({key: "params" for key in opt["path"] if key.startswith("param_key")})
+        opt["manual_seed"] = state.get("manual_seed", opt.get("manual_seed"))
         _resumed.update(state)
         return _resumed
 

@@ -47,7 +47,8 @@ class SeededSamples:
 
     def __getitem__(self, index: int) -> Any:
         if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers too, but is for their parent
+            for number in (signal.SIGINT, signal.SIGTERM):  # they reach a whole group, but are for the one that trains
+                signal.signal(number, signal.SIG_IGN)
         with random_numbers_of(self.seed, getattr(index, "place", int(index))):
             return self.dataset[int(index)]
 
@@ -58,17 +59,17 @@ def random_numbers_of(seed: int, place: int) -> Iterator[None]:
     import numpy as np
     import torch
 
-    python, numpy, own = random.getstate(), np.random.get_state(), np.random.SeedSequence([seed, place])
-    number = int(own.generate_state(1)[0])
-    with torch.random.fork_rng(devices=[]):
-        random.seed(number)
-        np.random.seed(number)
-        torch.manual_seed(number)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    number = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+    random.seed(number)
+    np.random.seed(number)
+    torch.default_generator.manual_seed(number)  # torch.manual_seed would set CUDA's generators too
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
 
 
 def _is_needed() -> bool:

@@ -42,6 +42,7 @@ def _is_needed() -> bool:
 
 def _apply() -> None:
     from basicsr.models.base_model import BaseModel
+    from basicsr.utils import set_random_seed
     from basicsr.utils.dist_util import master_only
 
     resume, update_rate = BaseModel.resume_training, BaseModel.update_learning_rate
@@ -60,6 +61,7 @@ def _apply() -> None:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
             "best_metric_results": best,
+            "manual_seed": self.opt.get("manual_seed"),
             "random": random_state(),
         }
         save_or_say(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
@@ -78,7 +80,10 @@ def _apply() -> None:
     def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
         """The first thing of an iteration; the resumed random numbers begin here, the loaders being made by now."""
         if getattr(self, "random_state", None):
-            set_random_state(self.random_state)
+            if self.opt.get("rank", 0) == 0:
+                set_random_state(self.random_state)
+            else:  # the state is that of the first process: the others go on with numbers of their own
+                set_random_seed(self.opt["manual_seed"] + self.opt["rank"] + current_iter)
             self.random_state = None
         update_rate(self, current_iter, warmup_iter)
 

@@ -123,6 +123,9 @@ BAD_OPTIONS = [
         "The file was made for num_feat: 16 (here 64), num_block: 3 (here 9)",
     ),
     ("path:pretrain_network_g=weights/sam.pth", "The file was made for sparse_attention: False (here True)"),
+    ("train:pixel_opt:reduction=sum", "train.pixel_opt.reduction (sum) must be mean with train.micro_batch_size"),
+    ("name=a/b", "name ('a/b') must be text that can name a folder"),
+    ("dist_params={backend: foo}", "dist_params.backend ('foo') must be one of nccl, gloo"),
     ("oops", "--force_yml 'oops' has no '='"),
 ]
 
@@ -151,7 +154,8 @@ class Unloadable:
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(("change", "message"), BAD_OPTIONS, ids=[change for change, _ in BAD_OPTIONS])
 def test_bad_options(place, capsys, change, message):
-    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
+    micro = ["train:micro_batch_size=1"] if "reduction" in change else []
+    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change, *micro)
     assert line.startswith("basicsr train: ")
     assert message in line
 
@@ -197,6 +201,24 @@ def test_unreadable_and_missing_validation_images(place, capsys):
     (place / "HR/coffee.png").unlink()
     line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
     assert "lq and gt datasets have different number of images: 1, 0" in line
+
+
+def test_every_pair_of_a_validation_set_is_measured(place, capsys):
+    for name in ("HR", "LR"):
+        (place / name).mkdir()
+        source = place / "datasets/demo/val" / ("HR" if name == "HR" else "LR_bicubic/X4") / "coffee.png"
+        shutil.copy(source, place / name / "a.png")
+        shutil.copy(source, place / name / "b.png")
+    shutil.copy(place / "datasets/demo/val/LR_bicubic/X2/coffee.png", place / "LR/b.png")
+    changes = ["datasets:val:dataroot_gt=HR", "datasets:val:dataroot_lq=LR"]
+    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", *changes)
+    assert "b.png is 400x600 in GT and 200x300 in LQ, which is not scale 4" in line
+
+
+def test_a_file_where_the_run_makes_a_folder(place, capsys):
+    shutil.rmtree(place / "experiments")
+    (place / "experiments").touch()
+    assert "experiments is a file" in refused(place, capsys, "train", "-opt", TRAIN)
 
 
 def test_test_names_missing_weights(place, capsys):

@@ -7,6 +7,7 @@ import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import dist_util
 
+from ssiu_arch.errors import UserError
 from ssiu_arch.repairs import distributed
 
 
@@ -53,10 +54,35 @@ def test_networks_are_wrapped_without_device_numbers(monkeypatch):
     model = types.SimpleNamespace(opt={"dist": True, "num_gpu": 0}, device=torch.device("cpu"))
     net = torch.nn.Linear(1, 1)
     assert BaseModel.model_to_device(model, net) is net
-    assert wrapped == [{"find_unused_parameters": False}]
+    assert wrapped == [{"device_ids": None, "find_unused_parameters": False, "broadcast_buffers": False}]
 
 
 def test_a_single_process_is_left_to_basicsr():
     model = types.SimpleNamespace(opt={"dist": False, "num_gpu": 0}, device=torch.device("cpu"))
     net = torch.nn.Linear(1, 1)
     assert BaseModel.model_to_device(model, net) is net
+
+
+def test_slurm_takes_the_time_out_too(backend, monkeypatch):
+    for name, value in {"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_NODELIST": "here"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")  # which BasicSR sets; put back afterwards
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    distributed.remember({"dist_params": {"backend": "gloo", "timeout": 60}})
+    dist_util.init_dist("slurm", backend="gloo", timeout=60)
+    distributed.remember({})
+    assert backend == [("gloo", 60)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"backend": "foo"}, r"dist_params.backend \('foo'\) must be one of nccl, gloo"),
+        ({"timeout": "2h"}, r"dist_params.timeout \('2h'\) must be a number of seconds above 0"),
+        ("nccl", r"dist_params \('nccl'\) must hold options of its own"),
+    ],
+)
+def test_options_that_are_none(asked, message):
+    with pytest.raises(UserError, match=message):
+        distributed.remember({"dist_params": asked})

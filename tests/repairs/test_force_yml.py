@@ -53,3 +53,4 @@ def test_bad_entries_are_named(parse):
 def test_split():
     line = ["-opt", "f", "--force_yml", "a=1", "b=-2", "--debug", "--force_yml", "c=3"]
     assert split_force_yml(line) == (["-opt", "f", "--debug"], ["a=1", "b=-2", "c=3"])
+    assert split_force_yml(["--force_yml=a:b=1", "-opt", "f"]) == (["-opt", "f"], ["a:b=1"])

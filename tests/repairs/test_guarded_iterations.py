@@ -87,10 +87,10 @@ def test_asked_to_stop_it_saves_before_the_next_iteration(model):
     assert model.calls == [3, "saved 3"]
 
 
-def test_several_processes_do_not_stop_one_by_one(model):
-    model.opt["dist"] = True
+def test_asked_to_stop_before_the_first_iteration_it_saves_nothing(model):
     guarded_iterations.stop.set()
-    model.update_learning_rate(4, warmup_iter=-1)
+    with pytest.raises(KeyboardInterrupt):
+        model.update_learning_rate(4, warmup_iter=-1)
     assert model.calls == []
 
 

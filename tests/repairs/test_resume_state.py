@@ -51,6 +51,28 @@ def test_no_whole_state_at_all_is_an_error_rather_than_a_new_start(options, tmp_
         train.load_resume_state(options)
 
 
+def test_weights_are_taken_from_the_key_they_are_saved_under(options):
+    options["path"]["param_key_g"] = None  # of the file that the training began with
+    train.load_resume_state(options)
+    assert options["path"]["param_key_g"] == "params"
+
+
+def test_the_seed_of_the_run_is_kept(options, tmp_path):
+    file = tmp_path / "experiments/x/training_states/200.state"
+    torch.save({**torch.load(file), "manual_seed": 7525}, file)
+    options["manual_seed"] = 4905  # drawn anew, the option file having none
+    train.load_resume_state(options)
+    assert options["manual_seed"] == 7525
+
+
+def test_a_named_state_of_another_run(options, tmp_path):
+    options["auto_resume"] = False
+    options["path"]["resume_state"] = options["path"]["training_states"] + "/30.state"
+    options["path"]["models"] = str(tmp_path / "experiments/other/models")
+    with pytest.raises(UserError, match=r"experiments/other/models/net_g_30.pth is missing"):
+        train.load_resume_state(options)
+
+
 def test_a_named_state(options):
     options["auto_resume"] = False
     options["path"]["resume_state"] = options["path"]["training_states"] + "/30.state"
