@@ -1,5 +1,7 @@
 """``basicsr train``."""
 
+import multiprocessing
+import signal
 import sys
 
 from ssiu_arch.commands import pipeline
@@ -21,3 +23,12 @@ def run(arguments: list[str]) -> None:
                 file=sys.stderr,
             )
             raise KeyboardInterrupt from stopped
+        finally:
+            end_workers()
+
+
+def end_workers() -> None:
+    """End the loaders' workers that are left: by themselves they outlive a run that failed by some seconds."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch raises an error for a worker that ends
+    for worker in multiprocessing.active_children():
+        worker.kill()

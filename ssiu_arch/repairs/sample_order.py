@@ -15,6 +15,8 @@ from typing import Any
 from ssiu_arch.repairs import resume_state
 from ssiu_arch.repairs.repair import Repair, is_ours, replace_everywhere
 
+GRACE = 30  # seconds
+
 
 class Place(int):
     """The index of a sample that knows its place in the run's order of samples, also in another process."""
@@ -47,10 +49,19 @@ class SeededSamples:
 
     def __getitem__(self, index: int) -> Any:
         if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):  # they reach a whole group, but are for the one that trains
-                signal.signal(number, signal.SIG_IGN)
+            leave_signals_to_the_parent()
         with random_numbers_of(self.seed, getattr(index, "place", int(index))):
             return self.dataset[int(index)]
+
+
+def leave_signals_to_the_parent() -> None:
+    """Outlive, in a loader's worker, the signals that reach a whole group of processes but are for the one that trains.
+
+    SIGTERM is also how a parent that ends gets rid of its workers, so that they go ``GRACE`` seconds after it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):  # not on Windows
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
 
 
 @contextmanager

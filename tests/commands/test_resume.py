@@ -40,7 +40,9 @@ def start(root):
         command += ["--auto_resume"] * resume + ["--force_yml", *SHORT, *changes]
         environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
         with open(folder / "log.txt", "a") as log:
-            running.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
+            running.append(
+                subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+            )
         return running[-1]
 
     yield run
@@ -126,13 +128,19 @@ def test_killed_at_any_moment_it_ends_as_if_it_never_had_been(place, start, work
         print(f"workers {workers}: killed after state {at[-1:]}, the end is bit-identical")
 
 
-def test_ctrl_c_saves_a_state_and_says_how_to_go_on(place, start):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_saves_a_state_and_says_how_to_go_on(place, start, number):
+    """As Ctrl-C and a cluster send it: to the loader's workers too."""
     folder = place("interrupted")
     process = start(
-        folder, "logger:save_checkpoint_freq=1000", "train:total_iter=100000", "train:scheduler:periods=[100000]"
+        folder,
+        "datasets:train:num_worker_per_gpu=2",
+        "logger:save_checkpoint_freq=1000",
+        "train:total_iter=100000",
+        "train:scheduler:periods=[100000]",
     )
     wait_for(lambda: "iter:       3" in (folder / "log.txt").read_text(), process)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, number)
     assert process.wait(60) == 130
     text = (folder / "log.txt").read_text()
     assert "Traceback" not in text
