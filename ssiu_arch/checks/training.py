@@ -95,6 +95,22 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: A
         raise UserError(f"{where}: {options['type']} takes other arguments: {error}") from error
 
 
+def _check_channels(opt: dict[str, Any]) -> None:
+    """``PairedImageDataset`` gives RGB, or Y where ``color`` asks for it; networks take ``num_in_ch`` channels."""
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    taken = inspect.signature(ARCH_REGISTRY.get(opt["network_g"]["type"])).parameters.get("num_in_ch")
+    if taken is None:
+        return
+    channels = opt["network_g"].get("num_in_ch", taken.default)
+    for phase, dataset in opt["datasets"].items():
+        given = 1 if dataset.get("color") == "y" else 3
+        if dataset["type"] == "PairedImageDataset" and isinstance(channels, int) and channels != given:
+            raise UserError(
+                f"datasets.{phase} gives {given} channels, network_g.num_in_ch is {channels}: make them one"
+            )
+
+
 def _check_micro_batch(opt: dict[str, Any]) -> None:
     """A batch in parts adds up to the whole for losses that are means."""
     if (opt.get("train") or {}).get("micro_batch_size"):
@@ -149,6 +165,7 @@ def _check_logger(opt: dict[str, Any]) -> None:
 PARTS = (
     ("scale", _check_scale),
     ("schedule", _check_schedule),
+    ("channels", _check_channels),
     ("micro_batch_size", _check_micro_batch),
     ("losses", _check_losses),
     ("logger", _check_logger),

@@ -124,6 +124,8 @@ BAD_OPTIONS = [
     ),
     ("path:pretrain_network_g=weights/sam.pth", "The file was made for sparse_attention: False (here True)"),
     ("train:pixel_opt:reduction=sum", "train.pixel_opt.reduction (sum) must be mean with train.micro_batch_size"),
+    ("network_g:num_in_ch=1", "datasets.train gives 3 channels, network_g.num_in_ch is 1"),
+    ("datasets:val:color=y", "datasets.val gives 1 channels, network_g.num_in_ch is 3"),
     ("name=a/b", "name ('a/b') must be text that can name a folder"),
     ("dist_params={backend: foo}", "dist_params.backend ('foo') must be one of nccl, gloo"),
     ("oops", "--force_yml 'oops' has no '='"),
