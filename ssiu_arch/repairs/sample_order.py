@@ -4,6 +4,7 @@ Here the order of samples is a function of the iteration alone, and a sample's a
 order: whichever worker prepares it, and whether the run was interrupted before or not.
 """
 
+import functools
 import multiprocessing
 import random
 import signal
@@ -54,6 +55,7 @@ class SeededSamples:
             return self.dataset[int(index)]
 
 
+@functools.cache  # once a process, not once a sample
 def leave_signals_to_the_parent() -> None:
     """Outlive, in a loader's worker, the signals that reach a whole group of processes but are for the one that trains.
 
