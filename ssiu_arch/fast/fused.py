@@ -1,0 +1,155 @@
+"""The fast form of a trained SSIU: the same function, computed in another order."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
+from ssiu_arch.fast.bands import Bands
+from ssiu_arch.fast.blocks import Parts
+from ssiu_arch.fast.graphs import Graphs
+from ssiu_arch.fast.memory import free_memory, is_out_of_memory
+from ssiu_arch.fast.precision import PRECISIONS, tf32
+from ssiu_arch.fast.whole import whole
+
+
+def fuse(
+    net: SSIU,
+    *,
+    precision: str = "fp32",
+    compile: bool | Mapping[str, Any] = False,
+    cuda_graphs: bool = False,
+    strip: int | None = None,
+) -> "FusedSSIU":
+    """The fast form of ``net``, with copies of its weights, on its device.
+
+    It is equal to ``net`` in float32 but for rounding (1e-5), for inference alone, and takes images of any size in the
+    memory there is. When ``net`` has been trained on, ``refresh`` it.
+
+    Args:
+        net: an SSIU, or a copy of that class in a fork.
+        precision: ``fp32``; ``tf32``, factors of products rounded to 10 bits on CUDA, ``fp32`` elsewhere; ``bf16`` or
+            ``fp16``, weights and maps in half precision. The image, its interpolation and the sum of both stay float32.
+        compile: True, or arguments of ``torch.compile``: the whole image in compiled operations, compiled anew for
+            each size.
+        cuda_graphs: True replays a size that comes again as one CUDA graph; nothing on other devices.
+        strip: rows that are computed at a time, a multiple of 16, all stages one behind the other, in whatever memory
+            that takes. None: the whole image or strips, as the free memory allows.
+
+    Raises:
+        ValueError: an argument is none of these.
+    """
+    if not all(hasattr(net, name) for name in ("upscale", "head", "stages", "selector", "tail")):
+        raise ValueError(f"net ({type(net).__name__}) must be an SSIU, not wrapped by anything")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
+    if strip is not None and (type(strip) is not int or strip < 16 or strip % 16):
+        raise ValueError(f"strip ({strip!r}) must be a multiple of 16, or None")
+    parts = Parts(net).to(PRECISIONS[precision]).requires_grad_(False).eval()
+    return FusedSSIU(parts, allow_tf32=precision == "tf32", compile=compile, cuda_graphs=cuda_graphs, strip=strip)
+
+
+class FusedSSIU(nn.Module):
+    """What ``fuse`` returns: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``, not clamped, any ``h, w >= 1``."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        allow_tf32: bool,
+        compile: bool | Mapping[str, Any],
+        cuda_graphs: bool,
+        strip: int | None,
+    ) -> None:
+        super().__init__()
+        self.parts, self.allow_tf32, self.strip = parts, allow_tf32, strip
+        self.upscale = parts.upscale
+        self.compiles = bool(compile)
+        self._whole: Callable[[Parts, Tensor], Tensor] = whole
+        if compile:
+            options = {"dynamic": False, **(compile if isinstance(compile, Mapping) else {})}
+            self._whole = torch.compile(whole, **options)
+        self._graphs = Graphs(self._whole) if cuda_graphs else None
+
+    def refresh(self, net: SSIU) -> None:
+        """Take over the weights of ``net``, an SSIU of the same options; what was compiled or captured stays."""
+        self.parts.load_state_dict(Parts(net).state_dict())
+
+    @torch.no_grad()
+    def forward(self, y: Tensor) -> Tensor:
+        """Upscale ``y``, ``(B, 3, h, w)``. Where memory runs out, a way that needs less follows; the last raises."""
+        padded = reflect_to_multiple(y, 2 * SAM.window).float()
+        ways = list(self._ways(padded))
+        with tf32(self.allow_tf32):
+            for n, (way, run) in enumerate(ways, 1):
+                try:
+                    return run(padded, y.shape[2:]).to(y.dtype)
+                except (RuntimeError, MemoryError) as error:
+                    if n == len(ways) or not is_out_of_memory(error):
+                        raise
+                    log.warning(f"{tuple(y.shape)}: not enough memory {way}, trying {ways[n][0]}")
+        raise AssertionError("there is no way")
+
+    @torch.no_grad()
+    def bands(self, y: Tensor) -> Iterator[Tensor]:
+        """The result of one image, ``(1, 3, h, w)``, from the top: ``(1, 3, rows, s*w)`` each, all of them s*h rows.
+
+        So the result need not be there as a whole; nor need the network's maps, where memory does not allow it.
+        """
+        h, w = y.shape[2:]
+        padded = reflect_to_multiple(y, 2 * SAM.window).float()
+        by_stage = self.strip is None and self._maps(padded[:1], 7) < free_memory(y.device) // 2
+        image = Bands(self.parts, padded, self._strip(padded))
+        bands, left = image.by_stage() if by_stage else image.by_wave(), self.upscale * h
+        while left > 0:
+            with tf32(self.allow_tf32):  # not while the caller works
+                band = next(bands)
+            yield band[:, :, :left, : self.upscale * w].to(y.dtype)
+            left -= band.shape[2]
+
+    def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
+        """Ways to compute the result and what to call them, from the quickest to that which needs the least memory."""
+        free = free_memory(padded.device)
+        if self.strip is None:
+            if (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
+                yield "at once", self._at_once
+            if self._maps(padded[:1], 7) < free // 2:
+                yield "stage by stage", partial(self._by_bands, Bands.by_stage, self._strip(padded))
+        strip = self._strip(padded)
+        while strip >= 16:
+            yield f"by strips of {strip} rows", partial(self._by_bands, Bands.by_wave, strip)
+            strip = strip // 32 * 16
+
+    def _at_once(self, padded: Tensor, size: torch.Size) -> Tensor:
+        x = (self._graphs or self._whole)(self.parts, padded)
+        return x[:, :, : self.upscale * size[0], : self.upscale * size[1]].clone()
+
+    def _by_bands(
+        self, way: Callable[[Bands], Iterator[Tensor]], strip: int, padded: Tensor, size: torch.Size
+    ) -> Tensor:
+        h, w = (self.upscale * side for side in size)
+        x = padded.new_empty((*padded.shape[:2], h, w))
+        for image, result in zip(padded.split(1), x.split(1), strict=True):
+            row = 0
+            for band in way(Bands(self.parts, image, strip)):
+                rows = min(band.shape[2], h - row)
+                result[:, :, row : row + rows] = band[:, :, :rows, :w]
+                row += rows
+        return x
+
+    def _maps(self, padded: Tensor, count: int) -> int:
+        """Bytes of ``count`` feature maps."""
+        weight = self.parts.head.weight
+        return count * padded[:, 0].numel() * len(weight) * weight.element_size()
+
+    def _strip(self, padded: Tensor) -> int:
+        """How many rows to compute at a time: on a CPU as many as stay in its cache."""
+        pixels = 2**20 if padded.is_cuda else 2**14
+        return self.strip or max(16, pixels // padded.shape[3] // 16 * 16)
+
+
+log = logging.getLogger("basicsr")

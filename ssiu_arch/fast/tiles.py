@@ -1,0 +1,76 @@
+"""Any network over an image of any size, tile by tile: cheap, and not exact.
+
+A tile sees nothing beyond its overlap, where a network of nine stages may reach 200 pixels, and what SSIU's attention
+resizes depends on the size of the whole map. Where tiles overlap, their results are blended, so that no seam shows.
+``fuse`` needs no tiles: it computes what the whole image gives, in strips.
+"""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ssiu_arch.fast.memory import is_out_of_memory
+
+SMALLEST = 32  # pixels a side, below which a tile is not halved
+
+
+def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int = 256, overlap: int = 16) -> Tensor:
+    """Upscale ``y`` by tiles of at most ``tile`` by ``tile`` pixels, which overlap by ``overlap`` pixels.
+
+    Where memory runs out, the tiles are halved, down to 32 pixels.
+
+    Args:
+        net: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``, for any size.
+        y: ``(B, 3, h, w)``.
+        upscale: s.
+        tile, overlap: LR pixels.
+
+    Raises:
+        ValueError: the tiles are smaller than 32 pixels or do not advance.
+        RuntimeError: memory does not do for the smallest tiles.
+    """
+    if tile < SMALLEST or not 0 <= overlap <= tile // 2:
+        raise ValueError(f"tile ({tile}) must be {SMALLEST} or more, overlap ({overlap}) 0 to {tile // 2}, half of it")
+    while True:
+        try:
+            return _blended(net, y, upscale, tile, overlap)
+        except (RuntimeError, MemoryError) as error:
+            smaller = max(tile // 2, 2 * overlap)
+            if not is_out_of_memory(error) or smaller < SMALLEST or smaller >= tile:
+                raise
+            log.warning(f"{tuple(y.shape)}: not enough memory for tiles of {tile}, trying {smaller}")
+            tile = smaller
+
+
+def _blended(net: Callable[[Tensor], Tensor], y: Tensor, s: int, tile: int, overlap: int) -> Tensor:
+    """The tiles' results, each weighted down towards its neighbours."""
+    h, w = y.shape[2:]
+    x = y.new_zeros((*y.shape[:2], s * h, s * w), dtype=torch.float32)
+    columns = _along(w, s, tile, overlap, y.device)
+    for rows, vertical in _along(h, s, tile, overlap, y.device):
+        for cols, horizontal in columns:
+            part = x[:, :, s * rows.start : s * rows.stop, s * cols.start : s * cols.stop]
+            part += net(y[:, :, rows, cols]).float() * vertical[:, None] * horizontal
+    return x.to(y.dtype)
+
+
+def _along(size: int, s: int, tile: int, overlap: int, device: torch.device) -> list[tuple[slice, Tensor]]:
+    """Where the tiles lie along a side, as evenly as they can, and their weights, (s*tile,), which add up to 1."""
+    count = max(-(-(size - overlap) // (tile - overlap)), 1)
+    starts = [n * max(size - tile, 0) // max(count - 1, 1) for n in range(count)]
+    places = [slice(start, min(start + tile, size)) for start in starts]
+    weights, total = [], torch.zeros(s * size, device=device)
+    for n, place in enumerate(places):
+        before = places[n - 1].stop - place.start if n else 0
+        after = place.stop - places[n + 1].start if n + 1 < count else 0
+        at = torch.arange(s * (place.stop - place.start), device=device) + 0.5
+        rising = (at / (s * before)).clamp(max=1) if before else torch.ones_like(at)
+        falling = ((len(at) - at) / (s * after)).clamp(max=1) if after else torch.ones_like(at)
+        weights.append(rising * falling)
+        total[s * place.start : s * place.stop] += weights[-1]
+    return [(p, weight / total[s * p.start : s * p.stop]) for p, weight in zip(places, weights, strict=True)]
+
+
+log = logging.getLogger("basicsr")
