@@ -31,6 +31,7 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
     net = network.build(opt)
     network.check_weights(opt, net)
     training.check(opt)
+    training.check_ways(opt, net)
     scores.check(opt)
     datasets.check(opt)
     for folder in map(Path, ("experiments", "tb_logger") if is_train else ("results",)):

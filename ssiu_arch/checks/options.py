@@ -154,6 +154,10 @@ SSIU_TRAIN = {
     "micro_batch_size": COUNT,
     "grad_clip": POSITIVE,
     "skip_non_finite": FLAG,
+    "precision": _one_of("fp32", "tf32", "bf16"),
+    "compile": Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict))),
+    "channels_last": FLAG,
+    "checkpointing": FLAG,
 }
 LOSS = {"type": TEXT, "loss_weight": NUMBER, "fft_weight": NUMBER, "reduction": _one_of("mean", "sum"), "eps": NUMBER}
 MODELS = {"SRModel": TRAIN, "SSIUModel": SSIU_TRAIN}  # models whose options are all known

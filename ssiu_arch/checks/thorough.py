@@ -63,6 +63,8 @@ def _of_registered(opt: dict[str, Any], is_train: bool) -> Iterator[Finding]:
     if net is not None:
         yield _tried("weights", network.check_weights, opt, net)
     rest = [_tried(what, part, opt) for what, part in (*training.PARTS, ("scores", scores.check))]
+    if net is not None:
+        rest.append(_tried("speed", training.check_ways, opt, net))
     yield from rest
     if opt.get("scale") is None:
         return

@@ -5,8 +5,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch import nn
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.models import faster
 from ssiu_arch.models.ssiu_model import SSIUModel
 from ssiu_arch.repairs import optimizers
 
@@ -160,6 +162,15 @@ def _check_logger(opt: dict[str, Any]) -> None:
             raise UserError("logger.wandb needs use_tb_logger: true, whose records it sends")
         if find_spec("wandb") is None:
             raise UserError("logger.wandb: wandb is not installed: pip install wandb, or leave the section out")
+
+
+def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
+    """Raise ``UserError`` where ``net`` cannot be trained in the ways that ``SSIUModel`` has to be faster."""
+    from basicsr.utils.registry import MODEL_REGISTRY
+
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    if opt.get("train") and isinstance(model, type) and issubclass(model, SSIUModel):
+        faster.check(net, opt["train"])
 
 
 PARTS = (

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from ssiu_arch.checks.finding import Finding
 from ssiu_arch.checks.outputs import BYTES, size
+from ssiu_arch.checks.peak import PeakBytes
 from ssiu_arch.errors import UserError
+from ssiu_arch.models import faster
+from ssiu_arch.models.ssiu_model import SSIUModel
 
 SECONDS = 10.0  # to be spent on the trial where there is no GPU
 CPU_PATCH = 64  # LR pixels a side, beyond which the CPU tries a part of the patch
@@ -65,12 +68,13 @@ def iteration(opt: dict[str, Any], net: nn.Module) -> Iterator[Finding]:
         trial = run(opt, net.to(device), device)
     except torch.OutOfMemoryError:
         said = f"a batch of {part(opt)} does not fit into the GPU's memory: lower batch_size_per_gpu"
-        yield Finding("error", "iteration", f"{said}, or set train.micro_batch_size (SSIUModel)")
+        yield Finding("error", "iteration", f"{said}, or set train.checkpointing or train.micro_batch_size (SSIUModel)")
     except UserError as error:
         yield Finding("error", "iteration", str(error))
     else:
         batch = opt["datasets"]["train"]["batch_size_per_gpu"]
         how = "" if trial.whole else f", extrapolated from {trial.tried} of its images"
+        how += ", without compile" if opt["train"].get("compile") and device.type == "cpu" else ""
         total = trial.seconds * float(opt["train"]["total_iter"])
         yield Finding(
             "ok",
@@ -86,52 +90,78 @@ def part(opt: dict[str, Any]) -> int:
 
 
 def run(opt: dict[str, Any], net: nn.Module, device: torch.device) -> Trial:
-    """Try as much of an iteration as is quickly done.
+    """Try as much of an iteration as is quickly done, by the options of the model for speed and memory.
 
     Raises:
         UserError: the network's result has another size than GT, or network or loss fail.
         torch.OutOfMemoryError: the GPU is too small.
     """
-    train, scale = opt["datasets"]["train"], opt["scale"]
+    train, scale, faster_ways = opt["datasets"]["train"], opt["scale"], ways(opt, device)
     side, at_once = train["gt_size"] // scale, part(opt)
     losses = list(_losses(opt["train"], device))
+    parameters = list(net.parameters())
+    faster.set_precision(faster_ways.get("precision"))
+    net = faster.prepare(net, faster_ways)
+
+    def once(images: int, side: int) -> float:
+        return _once(net, losses, (images, 3, side, side), scale, device, faster_ways)
+
     if device.type == "cuda":
-        _once(net, losses, at_once, side, scale, device)  # kernels are chosen
+        once(at_once, side)  # kernels are chosen
         torch.cuda.reset_peak_memory_stats()
-        seconds, _ = _once(net, losses, at_once, side, scale, device)
+        seconds = once(at_once, side)
         memory = float(torch.cuda.max_memory_allocated()) + _states(opt, net)
         return Trial(seconds * train["batch_size_per_gpu"] / at_once, memory, at_once, True)
 
     tried_side = min(side, CPU_PATCH)
     area = (side / tried_side) ** 2
-    _once(net, losses, 1, tried_side, scale, device)
-    seconds, kept = _once(net, losses, 1, tried_side, scale, device)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    with PeakBytes([*parameters, *(parameter.grad for parameter in parameters if parameter.grad is not None)]) as alive:
+        once(1, tried_side)
+    seconds = once(1, tried_side)
     images = max(1, min(at_once, int(SECONDS / (3 * seconds))))
     if images > 1:
-        seconds, kept = _once(net, losses, images, tried_side, scale, device)
-    memory = kept / images * area * at_once + _states(opt, net) + _size_of(net)
+        seconds = once(images, tried_side)
+    memory = alive.peak * area * at_once + _states(opt, net) + _size_of(net)
     batch = train["batch_size_per_gpu"]
     return Trial(seconds / images * area * batch, memory, images, area == 1 and images == batch)
 
 
+def ways(opt: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The options by which ``SSIUModel`` is faster; on the CPU without ``compile``, which takes a minute there."""
+    from basicsr.utils.registry import MODEL_REGISTRY
+
+    model = MODEL_REGISTRY.get(opt["model_type"])
+    if not (isinstance(model, type) and issubclass(model, SSIUModel)):
+        return {}
+    train = dict(opt["train"])
+    if device.type == "cpu":
+        train.pop("compile", None)
+    return train
+
+
 def _once(
-    net: nn.Module, losses: list[Any], images: int, side: int, scale: int, device: torch.device
-) -> tuple[float, float]:
-    """Seconds of forward and backward, and the bytes that the forward keeps for the backward."""
-    lq = torch.rand(images, 3, side, side, device=device)
-    gt = torch.rand(images, 3, side * scale, side * scale, device=device)
-    net.train().zero_grad()
+    net: nn.Module, losses: list[Any], shape: tuple[int, ...], scale: int, device: torch.device, train: dict[str, Any]
+) -> float:
+    """Seconds of forward and backward for LQ of such a shape."""
+    layout = faster.layout(train)
+    lq = torch.rand(shape, device=device).to(memory_format=layout)
+    gt = torch.rand((*shape[:2], shape[2] * scale, shape[3] * scale), device=device).to(memory_format=layout)
+    net.train().zero_grad(set_to_none=False)
     started = time.perf_counter()
-    with _kept_bytes() as kept, _saying_what_fails("network_g"):
+    with _saying_what_fails("network_g"), faster.autocast(device, train.get("precision")):
         output = net(lq)
-    if isinstance(output, Tensor) and output.shape != gt.shape:
-        raise UserError(f"network_g makes {tuple(output.shape)} of {tuple(lq.shape)}, GT is {tuple(gt.shape)}")
+    if isinstance(output, Tensor):
+        if output.shape != gt.shape:
+            raise UserError(f"network_g makes {tuple(output.shape)} of {tuple(lq.shape)}, GT is {tuple(gt.shape)}")
+        output = output.float()
     with _saying_what_fails("the losses"):
         total = sum((loss(output, gt) for loss in losses), torch.zeros((), device=device))
         (total if losses else output.square().mean()).backward()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - started, kept()
+    return time.perf_counter() - started
 
 
 @contextmanager
@@ -143,20 +173,6 @@ def _saying_what_fails(what: str) -> Iterator[None]:
     except Exception as error:  # anybody's network, anything
         reason = " ".join(str(error).split())
         raise UserError(f"{what}: an iteration fails: {type(error).__name__}: {reason}") from error
-
-
-@contextmanager
-def _kept_bytes() -> Iterator[Any]:
-    """Count the distinct tensors that are saved for the backward pass."""
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield lambda: float(sum(kept.values()))
 
 
 def _losses(train: dict[str, Any], device: torch.device) -> Iterator[Any]:

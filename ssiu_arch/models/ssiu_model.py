@@ -1,7 +1,7 @@
 """SSIU's training model: BasicSR's ``SRModel`` with a loss in the frequency domain and AdamW."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,7 +13,10 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
+from ssiu_arch.errors import UserError
 from ssiu_arch.metrics.baseline import bicubic_metrics, log_bicubic
+from ssiu_arch.models import faster
+from ssiu_arch.models.late_losses import LateLosses
 
 
 class SSIUModel(SRModel):
@@ -26,17 +29,51 @@ class SSIUModel(SRModel):
     - ``train.micro_batch_size``: a batch goes through the network in parts of this many images, which add up to the
       gradients of the whole: the paper's 40 on a small GPU.
     - ``train.grad_clip``: largest norm of the gradients.
-    - ``train.skip_non_finite``: true leaves out a batch with a loss or gradient that is not finite, and says so;
-      otherwise it ends the training.
+    - ``train.skip_non_finite``: true leaves out a batch with a loss or gradient that is not finite, and says so, for
+      which every iteration waits for the GPU; otherwise such a loss ends the training.
+    - ``train.precision``: ``fp32``, ``tf32`` or ``bf16``, the network's forward and backward pass in bfloat16; weights,
+      losses, optimiser and moving average are float32 throughout, and so is validation.
+    - ``train.channels_last``: true, weights and images with the channels of a pixel side by side in memory.
+    - ``train.checkpointing``: true, a stage's inner maps are computed once more for the backward pass, not kept.
+    - ``train.compile``: true, or arguments of ``torch.compile``: training runs the compiled network, validation not.
     - ``val.bicubic``: true measures bicubic interpolation once by the same metrics, before the first validation of each
       set: a score is worth what it is above that, and a wrong data set shows there first.
     """
 
+    @property
+    def train_opt(self) -> Mapping[str, Any]:
+        """The options below ``train``; none in a test."""
+        return self.opt["train"] if self.is_train else {}
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """Prepare ``net`` for a training as the options ask, move it to the device, wrap it for several processes.
+
+        Raises:
+            UserError: the options ask for what this network, or torch, cannot do.
+        """
+        if self.train_opt.get("compile") and self.opt["dist"]:
+            torch._dynamo.config.optimize_ddp = False  # else older torches refuse ``checkpointing``
+        elif self.train_opt.get("compile") and self.opt["num_gpu"] > 1:
+            raise UserError(
+                f"train.compile with num_gpu ({self.opt['num_gpu']}): start a process a GPU, --launcher pytorch"
+            )
+        return super().model_to_device(faster.prepare(net, self.train_opt))
+
     def init_training_settings(self) -> None:
-        """Build the losses, then what ``SRModel`` builds: EMA, optimiser, scheduler."""
+        """Set the precision, build the losses, then what ``SRModel`` builds: EMA, optimiser, scheduler."""
+        faster.set_precision(self.train_opt.get("precision"))
         fft_opt = self.opt["train"].get("fft_opt")
         self.cri_fft = build_loss(fft_opt).to(self.device) if fft_opt else None
         super().init_training_settings()
+        if self.ema_decay > 0:
+            self.net_g_ema.to(memory_format=faster.layout(self.train_opt))
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Take over a batch; a copy from pinned memory goes on while the host does other things."""
+        how = {"non_blocking": True, "memory_format": faster.layout(self.train_opt)}
+        self.lq = data["lq"].to(self.device, **how)
+        if "gt" in data:
+            self.gt = data["gt"].to(self.device, **how)
 
     def get_optimizer(
         self, optim_type: str, params: Iterable[Tensor], lr: float, **kwargs: Any
@@ -82,7 +119,9 @@ class SSIUModel(SRModel):
         for n, (lq_part, gt_part) in enumerate(parts, 1):
             waits = self.opt["dist"] and n < len(parts)  # the processes exchange gradients once
             with self.net_g.no_sync() if waits else nullcontext():
-                self.output = self.net_g(lq_part)
+                with faster.autocast(self.device, self.train_opt.get("precision")):
+                    output = self.net_g(lq_part)
+                self.output = output.float()
                 losses = {name: loss * (len(lq_part) / len(lq)) for name, loss in self.losses(self.output, gt_part)}
                 torch.stack(list(losses.values())).sum().backward()
             for name, loss in losses.items():
@@ -100,6 +139,16 @@ class SSIUModel(SRModel):
                 if loss is not None:
                     yield name, loss
 
+    def reduce_loss_dict(self, loss_dict: Mapping[str, Tensor]) -> LateLosses:
+        """The means over all processes, in the first of them; nobody waits for the numbers before they are read."""
+        with torch.no_grad():
+            values = torch.stack([loss.detach().mean() for loss in loss_dict.values()])
+            if self.opt["dist"]:
+                torch.distributed.reduce(values, dst=0)
+                if self.opt["rank"] == 0:
+                    values /= self.opt["world_size"]
+        return LateLosses(loss_dict, values)
+
     def all_finite(self, losses: "OrderedDict[str, Tensor]") -> bool:
         """Whether losses and gradients are finite, in every process of a distributed training."""
         gradients = [parameter.grad for parameter in self.net_g.parameters() if parameter.grad is not None]
@@ -113,6 +162,31 @@ class SSIUModel(SRModel):
         averages = list(self.net_g_ema.parameters())
         current = [parameter.detach() for parameter in self.get_bare_model(self.net_g).parameters()]
         torch._foreach_lerp_([average.data for average in averages], current, 1 - decay)
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Go on from a state, the optimiser's moments laid out in memory as their parameters are now.
+
+        Fused optimisers go through both side by side: with ``channels_last`` changed since, they would mix them up.
+        """
+        super().resume_training(resume_state)
+        for optimizer in self.optimizers:
+            for parameter, state in optimizer.state.items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape:
+                        state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+    def network_to_validate(self) -> nn.Module:
+        """The moving average where there is one, else the network; neither compiled nor distributed."""
+        return self.net_g_ema if hasattr(self, "net_g_ema") else self.get_bare_model(self.net_g)
+
+    def test(self) -> None:
+        """Run ``network_to_validate`` on ``self.lq``: a compiled one would be compiled again for every size."""
+        net = self.network_to_validate()
+        was_training = net.training
+        net.eval()
+        with torch.no_grad():
+            self.output = net(self.lq)
+        net.train(was_training)
 
     def _print_different_keys_loading(self, crt_net: nn.Module, load_net: dict, strict: bool = True) -> None:
         if isinstance(self.get_bare_model(crt_net), SSIU):

@@ -124,6 +124,16 @@ BAD_OPTIONS = [
     ),
     ("path:pretrain_network_g=weights/sam.pth", "The file was made for sparse_attention: False (here True)"),
     ("train:pixel_opt:reduction=sum", "train.pixel_opt.reduction (sum) must be mean with train.micro_batch_size"),
+    ("train:precision=fp8", "train.precision ('fp8') must be fp32 or tf32 or bf16"),
+    ("train:precision=16", "train.precision (16) must be fp32 or tf32 or bf16"),
+    ("train:compile=3", "train.compile (3) must be true, false or arguments of torch.compile"),
+    ("train:compile={backend: inductress}", "train.compile: Invalid backend: 'inductress'"),
+    ("train:channels_last=yes please", "train.channels_last ('yes please') must be true or false"),
+    ("train:checkpointing=1", "train.checkpointing (1) must be true or false"),
+    (
+        "network_g={type: MSRResNet, num_in_ch: 3, num_out_ch: 3, upscale: 4}",
+        "train.checkpointing (true): MSRResNet has no list of modules named stages: leave it out",
+    ),
     ("network_g:num_in_ch=1", "datasets.train gives 3 channels, network_g.num_in_ch is 1"),
     ("datasets:val:color=y", "datasets.val gives 1 channels, network_g.num_in_ch is 3"),
     ("name=a/b", "name ('a/b') must be text that can name a folder"),
@@ -156,8 +166,9 @@ class Unloadable:
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(("change", "message"), BAD_OPTIONS, ids=[change for change, _ in BAD_OPTIONS])
 def test_bad_options(place, capsys, change, message):
-    micro = ["train:micro_batch_size=1"] if "reduction" in change else []
-    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change, *micro)
+    beside = {"reduction": "train:micro_batch_size=1", "MSRResNet": "train:checkpointing=true"}
+    others = [other for part, other in beside.items() if part in change]
+    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change, *others)
     assert line.startswith("basicsr train: ")
     assert message in line
 

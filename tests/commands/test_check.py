@@ -8,10 +8,11 @@ import pytest
 import torch
 import yaml
 
-from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.archs.ssiu_arch import SSIU, SSReM
 from ssiu_arch.checks import outputs, trial
 from ssiu_arch.commands import main as command
 
+CPU = torch.device("cpu")
 TRAIN, TEST = "options/demo/train_SSIU_x4.yml", "options/demo/test_SSIU_x4.yml"
 
 
@@ -95,6 +96,14 @@ def test_all_that_is_wrong_is_said_at_once(check):
         "no folder nowhere",
     ):
         assert part in errors
+
+
+def test_ways_to_be_faster_that_the_network_does_not_have(check):
+    network = "network_g={type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1, upscale: 4}"
+    code, findings = check(network, "train:checkpointing=true", "train:precision=bf16")
+    assert code == 2
+    (line,) = of(findings, "error")
+    assert line.startswith("speed: train.checkpointing (true): MSRResNet has no list of modules named stages")
 
 
 def test_every_value_of_a_wrong_kind_is_named(check):
@@ -234,7 +243,8 @@ class TestLmdb:
 
 class TestTrial:
     def options(self, **train):
-        opt = {"scale": 2, "num_gpu": 0, "train": {"total_iter": 1000, "pixel_opt": {"type": "L1Loss"}, **train}}
+        opt = {"model_type": "SSIUModel", "scale": 2, "num_gpu": 0}
+        opt["train"] = {"total_iter": 1000, "pixel_opt": {"type": "L1Loss"}, **train}
         opt["datasets"] = {"train": {"batch_size_per_gpu": 4, "gt_size": 32}}
         return opt
 
@@ -252,11 +262,33 @@ class TestTrial:
         net = SSIU(2, num_feat=16, num_block=3)
         opt, more = self.options(), self.options()
         more["datasets"]["train"]["batch_size_per_gpu"] = 40
-        few, many = (trial.run(options, net, torch.device("cpu")) for options in (opt, more))
-        micro = trial.run({**more, "train": {**more["train"], "micro_batch_size": 4}}, net, torch.device("cpu"))
+        few, many = (trial.run(options, net, CPU) for options in (opt, more))
+        micro = trial.run({**more, "train": {**more["train"], "micro_batch_size": 4}}, net, CPU)
         assert many.memory > 5 * few.memory
         assert micro.memory == pytest.approx(few.memory, rel=0.3)
         assert few.whole
+
+    def test_it_runs_as_the_training_will(self, monkeypatch):
+        seen = []
+        net = SSIU(2, num_feat=16, num_block=3)
+        net.stages[0].sparsity.w1.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+        plain = trial.run(self.options(), net, CPU)
+        assert set(seen) == {torch.float32}
+        seen.clear()
+        monkeypatch.setattr(torch, "compile", lambda net, **options: pytest.fail("compiled, a minute long"))
+        options = self.options(precision="bf16", channels_last=True, checkpointing=True, compile=True)
+        found = trial.run(options, net, CPU)
+        assert set(seen) == {torch.bfloat16}
+        assert net.head.weight.is_contiguous(memory_format=torch.channels_last)
+        assert found.memory < plain.memory / 2
+        (finding,) = trial.iteration(options, SSIU(2, num_feat=16, num_block=3))
+        assert "without compile" in finding.said
+
+    def test_another_model_has_no_such_options(self):
+        net = SSIU(2, num_feat=16, num_block=3)
+        trial.run({**self.options(channels_last=True, checkpointing=True), "model_type": "SRModel"}, net, CPU)
+        assert type(net.stages[0]) is SSReM
+        assert not net.head.weight.is_contiguous(memory_format=torch.channels_last)
 
     def test_a_full_disk_is_seen_before(self, monkeypatch, tmp_path):
         opt = {"name": "x", "logger": {"save_checkpoint_freq": 10}, **self.options()}

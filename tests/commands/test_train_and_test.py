@@ -76,6 +76,31 @@ class TestTrain:
         assert not list((copy / "experiments").glob("*_archived_*"))
 
 
+FASTER = ("train:precision=bf16", "train:channels_last=true", "train:checkpointing=true", "train:ema_decay=0.5")
+
+
+class TestFaster:
+    def test_bf16_channels_last_and_checkpoints(self, trained, workplace, basicsr, small, root):
+        done = basicsr("train", "-opt", TRAIN, "--force_yml", *small, *FASTER, cwd=workplace)
+        assert done.returncode == 0, done.stderr
+        for name in ("l_pix", "l_fft"):
+            assert logged(done.stderr, name) == pytest.approx(logged(trained[1], name), rel=0.03)
+        held = torch.load(workplace / "experiments/demo_SSIU_x4/models/net_g_latest.pth", weights_only=True)
+        expected = torch.load(trained[0] / "experiments/demo_SSIU_x4/models/net_g_latest.pth", weights_only=True)
+        for weights in (held["params"], held["params_ema"]):
+            assert {name: value.dtype for name, value in weights.items()} == {
+                name: value.dtype for name, value in expected["params"].items()
+            }
+
+    def test_a_loss_that_is_not_finite_leaves_no_state(self, workplace, basicsr, small):
+        done = basicsr(
+            "train", "-opt", TRAIN, "--force_yml", *small, *FASTER, "train:fft_opt:loss_weight=3e38", cwd=workplace
+        )
+        assert done.returncode == 2
+        assert re.match(r"basicsr train: iteration [12]: l_fft is inf; stopped", done.stderr.splitlines()[-1])
+        assert not list((workplace / "experiments/demo_SSIU_x4/models").iterdir())
+
+
 class TestTest:
     def test_scores_and_picture(self, trained, basicsr, small, root):
         folder, _ = trained
@@ -142,17 +167,22 @@ class TestOtherModels:
         assert done.returncode == 0, done.stderr
 
 
-def test_two_processes_by_torchrun_see_the_losses_of_one(trained, workplace, python, small):
+@pytest.mark.parametrize(
+    ("changes", "near"),
+    [((), 2e-4), ((*FASTER, "train:compile={backend: aot_eager}", "train:grad_clip=1e3"), 0.03)],
+    ids=["plain", "faster"],
+)
+def test_two_processes_by_torchrun_see_the_losses_of_one(trained, workplace, python, small, changes, near):
     """The same global batch, the same augmentations. Workers are spawned: BasicSR must be importable in them too."""
     script = Path(sys.executable).parent / "basicsr"
     if not script.exists():
         pytest.skip("the package is not installed: no basicsr script beside this Python")
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "--no-python"]
-    arguments = ["train", "-opt", TRAIN, "--launcher", "pytorch", "--force_yml", *small]
+    arguments = ["train", "-opt", TRAIN, "--launcher", "pytorch", "--force_yml", *small, *changes]
     arguments += ["datasets:train:batch_size_per_gpu=1"]  # times two processes
     done = python(*torchrun, script, *arguments, cwd=workplace)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "World size (gpu number): 2" in done.stderr
     for name in ("l_pix", "l_fft"):
-        assert logged(done.stderr, name) == pytest.approx(logged(trained[1], name), rel=2e-4)  # printed to 5 digits
+        assert logged(done.stderr, name) == pytest.approx(logged(trained[1], name), rel=near)  # printed to 5 digits
     assert (workplace / "experiments/demo_SSIU_x4/models/net_g_latest.pth").exists()

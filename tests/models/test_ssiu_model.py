@@ -1,4 +1,4 @@
-"""``SSIUModel``: what one iteration does, which optimisers there are, what validation measures."""
+"""``SSIUModel``: what one iteration does, the optimisers, what validation measures, how training is made faster."""
 
 import copy
 import logging
@@ -7,9 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from basicsr.models import build_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.errors import UserError
 from ssiu_arch.losses.fft_loss import fft_l1
+from ssiu_arch.models.late_losses import LateLosses
 
 NETWORK = {"type": "SSIU", "upscale": 2, "num_feat": 16, "num_block": 3}
 TRAIN = {
@@ -22,10 +25,11 @@ TRAIN = {
 
 @pytest.fixture
 def build():
-    def model(path=None, val=None, **train):
+    def model(path=None, val=None, num_gpu=0, **train):
         torch.manual_seed(0)
         train = {key: value for key, value in {**copy.deepcopy(TRAIN), **train}.items() if value is not None}
-        opt = {"model_type": "SSIUModel", "is_train": True, "dist": False, "num_gpu": 0, "network_g": dict(NETWORK)}
+        opt = {"model_type": "SSIUModel", "is_train": True, "dist": False, "num_gpu": num_gpu}
+        opt["network_g"] = dict(NETWORK)
         return build_model({**opt, "train": train, "path": path or {}, "val": val or {}})
 
     return model
@@ -217,3 +221,198 @@ class TestMemoryAndFaults:
         model.feed_data(batch)
         model.optimize_parameters(3)
         assert not torch.equal(model.net_g.head.weight, weights["head.weight"])
+
+
+FASTER = {"precision": "bf16", "channels_last": True, "checkpointing": True}
+WITH = {"micro_batch_size": 1, "grad_clip": 1.0, "ema_decay": 0.5}
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often a tensor is made a Python number, for which a GPU would be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def trained(model, batch, iterations=2):
+    for iteration in range(1, iterations + 1):
+        model.feed_data(batch)
+        model.optimize_parameters(iteration)
+    return model
+
+
+def assert_same(found, expected, tolerance):
+    for (name, value), other in zip(found.named_parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(value, other, atol=tolerance, rtol=0, msg=name)
+
+
+class TestFaster:
+    def test_no_iteration_reads_a_number(self, build, batch):
+        model = build(**FASTER, **WITH)
+        with Reads() as reads:
+            trained(model, batch)
+            assert reads.count == 0
+            assert model.get_current_log()["l_pix"] > 0
+            assert reads.count == 1
+
+    def test_bf16_is_the_networks_alone(self, build, batch):
+        plain, model = build(**WITH), build(precision="bf16", **WITH)
+        seen = []
+        model.net_g.stages[0].sparsity.w1.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+        model.net_g.register_forward_hook(lambda module, args, output: output.bfloat16())  # as other networks' results
+        loss = model.cri_fft
+        model.cri_fft = lambda output, gt: seen.append(output.dtype) or loss(output, gt)
+        for one in (plain, model):
+            trained(one, batch, 1)
+        assert seen == [torch.bfloat16, torch.float32] * 2
+        for name, value in plain.get_current_log().items():
+            assert model.get_current_log()[name] == pytest.approx(value, rel=0.02)
+            assert model.get_current_log()[name] != value
+        parameters = [*model.net_g.parameters(), *model.net_g_ema.parameters()]
+        states = [value for state in model.optimizer_g.state.values() for value in state.values()]
+        gradients = [parameter.grad for parameter in model.net_g.parameters()]
+        assert {value.dtype for value in parameters + states + gradients} == {torch.float32}
+
+    def test_validation_is_float32(self, build, batch):
+        model = build(precision="bf16")
+        model.feed_data(batch)
+        model.test()
+        torch.testing.assert_close(model.output, model.net_g(batch["lq"]), atol=0, rtol=0)
+
+    @pytest.mark.parametrize("option", ["channels_last", "checkpointing"])
+    def test_layout_and_checkpoints_train_the_same_weights(self, build, batch, option):
+        plain, model = (trained(build(optim_g={"type": "AdamW", "lr": 1e-4}, **more, **WITH), batch)
+                        for more in ({}, {option: True}))  # fmt: skip
+        assert_same(model.net_g, plain.net_g, 2e-5)
+        assert_same(model.net_g_ema, plain.net_g_ema, 2e-5)
+
+    def test_images_and_average_are_laid_out_as_the_weights(self, build, batch):
+        model = build(channels_last=True, ema_decay=0.5)
+        model.feed_data(batch)
+        for tensor in (model.lq, model.gt, model.net_g.head.weight, model.net_g_ema.head.weight):
+            assert tensor.is_contiguous(memory_format=torch.channels_last)
+
+    def test_batches_are_copied_without_waiting(self, build, batch):
+        asked = []
+
+        class Batch(torch.Tensor):
+            def to(self, *args, **options):
+                asked.append(options["non_blocking"])
+                return self
+
+        build().feed_data({key: value.as_subclass(Batch) for key, value in batch.items()})
+        assert asked == [True, True]
+
+    @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
+    def test_a_run_resumes_in_another_layout(self, build, batch, before, after):
+        """The fused optimiser would pair each weight with the moments of another."""
+        options = {"optim_g": {"type": "AdamW", "lr": 1e-3}}
+        model = trained(build(channels_last=before, **options), batch)
+        other = build(channels_last=after, **options)
+        other.net_g.load_state_dict(model.net_g.state_dict())
+        state = {"optimizers": [model.optimizer_g.state_dict()], "schedulers": [model.schedulers[0].state_dict()]}
+        other.resume_training(copy.deepcopy(state))
+        for one in (model, other):
+            trained(one, batch, 1)
+        assert_same(other.net_g, model.net_g, 2e-5)
+
+    def test_a_compiled_network_is_validated_as_it_is(self, build, batch):
+        """Each image size would be compiled anew."""
+        graphs = []
+
+        def backend(graph, inputs):
+            graphs.append(graph)
+            return graph.forward
+
+        model = trained(build(compile={"backend": backend}), batch, 1)
+        compiled = len(graphs)
+        assert compiled > 0
+        for size in (8, 9, 10):
+            model.feed_data({"lq": torch.rand(1, 3, size, size)})
+            model.test()
+        trained(model, batch, 1)
+        assert len(graphs) == compiled
+        assert model.net_g.training
+        assert model.network_to_validate().training
+
+    def test_compile_wants_a_process_a_gpu(self, build):
+        with pytest.raises(UserError, match=r"train.compile with num_gpu \(2\): start a process a GPU, --launcher"):
+            build(num_gpu=2, compile=True)
+
+    def test_all_at_once_train_saves_and_resumes(self, build, batch, tmp_path):
+        path = {"models": str(tmp_path), "training_states": str(tmp_path)}
+        options = {**FASTER, **WITH, "optim_g": {"type": "AdamW", "lr": 1e-4}}
+        plain, model = build(**options), build(path, compile={"backend": "eager"}, **options)
+        for one in (plain, model):
+            trained(one, batch)
+        assert_same(model.get_bare_model(model.net_g), plain.net_g, 1e-6)
+        assert_same(model.net_g_ema, plain.net_g_ema, 1e-6)
+        for name, value in plain.get_current_log().items():
+            assert model.get_current_log()[name] == pytest.approx(value, rel=1e-5)
+
+        model.save(0, 2)
+        held = torch.load(tmp_path / "net_g_2.pth")
+        names = list(SSIU(2, num_feat=16, num_block=3).state_dict())
+        assert {key: list(weights) for key, weights in held.items()} == {"params": names, "params_ema": names}
+        resumed = build(
+            {**path, "pretrain_network_g": tmp_path / "net_g_2.pth"}, compile={"backend": "eager"}, **options
+        )
+        resumed.resume_training(torch.load(tmp_path / "2.state"))
+        for one in (plain, resumed):
+            trained(one, batch, 1)
+        assert_same(resumed.get_bare_model(resumed.net_g), plain.net_g, 1e-6)
+        assert_same(resumed.net_g_ema, plain.net_g_ema, 1e-6)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_no_iteration_waits_for_the_gpu(self, build, batch):
+        model = trained(build(num_gpu=1, **FASTER, **WITH), batch)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            trained(model, {key: value.pin_memory() for key, value in batch.items()})
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert model.get_current_log()["l_pix"] > 0
+
+
+def test_the_moving_average_is_validated_where_there_is_one(build, batch):
+    model = trained(build(ema_decay=0.9), batch, 1)
+    assert model.network_to_validate() is model.net_g_ema
+    model.feed_data(batch)
+    model.test()
+    torch.testing.assert_close(model.output, model.net_g_ema(batch["lq"]), atol=0, rtol=0)
+    assert not model.net_g_ema.training
+    assert build().network_to_validate() is not None
+
+
+class TestLateLosses:
+    """``guarded_iterations`` around the model, with losses that arrive when somebody waits for them."""
+
+    @pytest.fixture
+    def guarded(self, build, batch, monkeypatch, tmp_path):
+        from ssiu_arch.repairs import guarded_iterations
+
+        monkeypatch.setattr(LateLosses, "arrived", lambda self: False)
+        model = build({"models": str(tmp_path), "training_states": str(tmp_path)})
+        model.opt["datasets"] = {"train": {}}
+        guarded_iterations.guard(model)
+        model.feed_data(batch)
+        return model
+
+    def test_a_loss_that_is_not_finite_is_never_saved(self, guarded, batch, tmp_path):
+        for iteration in (1, 2, 3, 4):
+            guarded.feed_data({**batch, "lq": batch["lq"] * (float("nan") if iteration == 2 else 1)})
+            guarded.optimize_parameters(iteration)
+        with pytest.raises(UserError, match="iteration 2: l_pix is nan, l_fft is nan"):
+            guarded.save(0, 4)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_it_reads_nothing_before_a_save(self, guarded, tmp_path):
+        with Reads() as reads:
+            for iteration in (1, 2):
+                guarded.optimize_parameters(iteration)
+            assert reads.count == 0
+            guarded.save(0, 2)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["2.state", "net_g_2.pth"]

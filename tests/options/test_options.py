@@ -95,6 +95,21 @@ def test_the_recipe_is_the_papers(scale):
     assert opt["network_g"] == {"type": "SSIU", "upscale": scale, "num_feat": 64, "num_block": 9, "num_head": 4}
 
 
+@pytest.mark.parametrize("path", [path for path in TRAIN if "demo" not in path.parts], ids=ids)
+def test_the_faster_ways_in_comments_are_options(path):
+    from ssiu_arch.checks import options as kinds
+
+    text = path.read_text()
+    ways = ("precision", "compile", "channels_last", "checkpointing")
+    for way in ways:
+        assert text.count(f"  # {way}: ") == 1
+        text = text.replace(f"  # {way}: ", f"  {way}: ")
+    opt = yaml.safe_load(text)
+    assert [opt["train"][way] for way in ways] == ["bf16", True, True, True]
+    assert not set(ways) & options(path)["train"].keys()
+    assert kinds.problems(opt) == kinds.unknown(opt) == []
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_tests_cover_the_five_benchmarks(scale):
     sets = options(OPTIONS / f"test_SSIU_x{scale}.yml")["datasets"].values()

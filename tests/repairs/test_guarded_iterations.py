@@ -43,6 +43,54 @@ def test_finite_losses_pass(model):
     assert model.calls == [1, 2]
 
 
+class Late(dict):
+    """Losses that can be read without waiting once ``here`` is true."""
+
+    here = False
+
+    def arrived(self):
+        return self.here
+
+
+@pytest.fixture
+def late(model):
+    """The losses of iterations 1 to 3, which are still on their way; those of 2 are no numbers."""
+    losses = [Late(l_pix=value) for value in (0.1, float("nan"), float("nan"))]
+    for iteration, model.log_dict in enumerate(losses, 1):
+        model.optimize_parameters(iteration)
+    return losses
+
+
+def test_losses_on_their_way_are_looked_at_once_they_arrive(model, late):
+    late[0].here = True
+    model.log_dict = Late(l_pix=0.1)
+    model.optimize_parameters(4)
+    late[1].here = True
+    with pytest.raises(UserError, match="iteration 2: l_pix is nan"):
+        model.optimize_parameters(5)
+
+
+def test_nothing_is_saved_before_all_losses_are_known(model, late):
+    for epoch, iteration, first in [(0, 3, 2), (-1, -1, 3)]:
+        with pytest.raises(UserError, match=f"iteration {first}: l_pix is nan"):
+            model.save(epoch, iteration)
+    assert model.calls == [1, 2, 3]
+
+
+def test_nothing_is_validated_before_all_losses_are_known(model, late):
+    model.save(0, 5)  # waits for the validation
+    with pytest.raises(UserError, match="iteration 2: l_pix is nan"):
+        model.validation(loader("a"), 5, None, False)
+    assert model.calls == [1, 2, 3]
+
+
+def test_asked_to_stop_it_saves_no_bad_state(model, late):
+    guarded_iterations.stop.set()
+    with pytest.raises(UserError, match="iteration 2: l_pix is nan"):
+        model.update_learning_rate(4, warmup_iter=-1)
+    assert model.calls == [1, 2, 3]
+
+
 def test_an_iteration_is_validated_once_a_set(model):
     for name, iteration in [("a", 5), ("b", 5), ("a", 5), ("b", 5), ("a", 6)]:
         model.validation(loader(name), iteration, None, False)
