@@ -34,8 +34,8 @@ def fuse(
         net: an SSIU, or a copy of that class in a fork.
         precision: ``fp32``; ``tf32``, factors of products rounded to 10 bits on CUDA, ``fp32`` elsewhere; ``bf16`` or
             ``fp16``, weights and maps in half precision. The image, its interpolation and the sum of both stay float32.
-        compile: True, or arguments of ``torch.compile``: the whole image in compiled operations, compiled anew for
-            each size.
+        compile: True, or arguments of ``torch.compile``: the whole image in compiled operations; torch compiles for
+            the first size that comes, and again for any size when there comes a second.
         cuda_graphs: True replays a size that comes again as one CUDA graph; nothing on other devices.
         strip: rows that are computed at a time, a multiple of 16, all stages one behind the other, in whatever memory
             that takes. None: the whole image or strips, as the free memory allows.
@@ -71,8 +71,7 @@ class FusedSSIU(nn.Module):
         self.compiles = bool(compile)
         self._whole: Callable[[Parts, Tensor], Tensor] = whole
         if compile:
-            options = {"dynamic": False, **(compile if isinstance(compile, Mapping) else {})}
-            self._whole = torch.compile(whole, **options)
+            self._whole = torch.compile(whole, **(compile if isinstance(compile, Mapping) else {}))
         self._graphs = Graphs(self._whole) if cuda_graphs else None
 
     def refresh(self, net: SSIU) -> None:

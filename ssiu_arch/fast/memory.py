@@ -6,25 +6,33 @@ from pathlib import Path
 import torch
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be allocated on ``device``: on a CPU, of the machine or of the control group it runs in."""
+def free_memory(device: torch.device, root: Path = Path("/")) -> int:
+    """Bytes that can still be allocated on ``device``: on a CPU, of the machine or of the control group it runs in.
+
+    ``root`` is where ``/proc`` and ``/sys`` are.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + cached
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     try:
-        meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(meminfo["MemAvailable"].split()[0]) * 1024
+        lines = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):  # no Linux
-        try:
-            free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-        except (AttributeError, ValueError, OSError):  # no Unix
-            free = 4 * 2**30
-    group = Path("/sys/fs/cgroup")
+        free = _half_of_all()
+    group = root / "sys/fs/cgroup"
     try:
-        return min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no control group, or "max"
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no control group, or its limit is "max"
         return free
+    return min(free, limit - used)
+
+
+def _half_of_all() -> int:
+    """Half of the machine's memory, in bytes; 4 GiB where the system does not say how much that is."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
 
 
 def is_out_of_memory(error: BaseException) -> bool:

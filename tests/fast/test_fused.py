@@ -1,0 +1,247 @@
+import importlib.util
+import logging
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ssiu_arch import SSIU
+from ssiu_arch.archs import ssiu_arch as arch
+from ssiu_arch.fast import fuse
+from ssiu_arch.fast import fused as module
+from ssiu_arch.fast.bands import Bands
+from ssiu_arch.fast.rows import Rows
+
+TINY = {"num_feat": 16, "num_block": 3}
+VARIANTS = {
+    "x2": {"upscale": 2},
+    "x3": {"upscale": 3},
+    "x4": {"upscale": 4},
+    "SAM": {"sparse_attention": False},
+    "no MoE-FS": {"feature_selector": False, "num_block": 4},
+    "one head, grey": {"num_head": 1, "num_in_ch": 1},
+}
+WAYS = ["stage by stage", "by strips of 16", "by strips of 48", "at once"]
+
+
+@pytest.fixture(params=VARIANTS)
+def net(request, sine_weights):
+    return sine_weights(SSIU(**{**TINY, **VARIANTS[request.param]}))
+
+
+@pytest.fixture
+def tiny(sine_weights):
+    return sine_weights(SSIU(**TINY))
+
+
+def fused_by(way, net, **options):
+    """The fast form of ``net``, which computes in one way alone."""
+    if way.startswith("by strips"):
+        options["strip"] = int(way.split()[-1])
+    fused = fuse(net, **options)
+    fused.compiles = way == "at once"  # which is how a compiled one computes
+    return fused
+
+
+def image(net, *size, batch=1):
+    return torch.rand(batch, net.head.in_channels, *size, generator=torch.Generator().manual_seed(0))
+
+
+def plain(net, y):
+    with torch.no_grad():
+        return net(y)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 33), (100, 40)], ids=lambda size: "{}x{}".format(*size))
+def test_equals_the_network(net, way, size):
+    y = image(net, *size, batch=2)
+    expected = plain(net, y)
+    torch.testing.assert_close(fused_by(way, net)(y), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("upscale", [2, 3, 4])
+def test_reference_vectors(golden, upscale, way):
+    net, vectors = SSIU(upscale), np.load(golden / f"vectors_x{upscale}.npz")
+    net.load_state_dict(torch.load(golden / f"released_format_x{upscale}.pt", weights_only=True)["model_state_dict"])
+    found = fused_by(way, net)(torch.from_numpy(vectors["input_33x47"]))
+    assert np.abs(found.numpy() - vectors["output_33x47"]).max() <= 1e-5
+
+
+def test_compiled_for_one_size_then_for_all(tiny):
+    torch.compiler.reset()
+    fused = fuse(tiny, compile={"backend": "eager", "fullgraph": True})
+    for size in [(16, 16), (40, 24), (20, 100), (128, 16)]:
+        y = image(tiny, *size)
+        torch.testing.assert_close(fused(y), plain(tiny, y), atol=1e-5, rtol=1e-5)
+
+
+def test_bands_are_the_result_from_the_top(net):
+    y = image(net, 75, 20)
+    expected = plain(net, y)
+    for strip in (None, 16):
+        bands = list(fuse(net, strip=strip).bands(y))
+        assert len(bands) > 1 or strip is None
+        torch.testing.assert_close(torch.cat(bands, 2), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
+
+
+def test_a_copy_of_the_class_in_a_fork(tiny):
+    spec = importlib.util.spec_from_file_location("fork_ssiu_arch", arch.__file__)
+    fork = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fork)
+    net = fork.SSIU(**TINY)
+    net.load_state_dict(tiny.state_dict())
+    y = image(tiny, 20, 20)
+    assert torch.equal(fuse(net)(y), fuse(tiny)(y))
+
+
+def test_dtype_and_input_stay(tiny):
+    y = image(tiny, 20, 20).double()
+    before = y.clone()
+    assert fuse(tiny)(y).dtype == torch.float64
+    assert torch.equal(y, before)
+
+
+def test_nothing_of_it_is_trained(tiny):
+    fused = fuse(tiny)
+    assert not list(fused.parameters())
+    assert not fused(image(tiny, 16, 16).requires_grad_()).requires_grad
+
+
+class TestWeights:
+    def test_are_copies(self, tiny):
+        fused, y = fuse(tiny), image(tiny, 20, 20)
+        before = fused(y)
+        tiny.stages[0].norm.weight.data += 1
+        assert torch.equal(fused(y), before)
+
+    def test_refresh_takes_over_new_ones(self, tiny):
+        fused, y = fuse(tiny, precision="bf16"), image(tiny, 20, 20)
+        for parameter in tiny.parameters():
+            parameter.data *= 1.1
+        fused.refresh(tiny)
+        assert torch.equal(fused(y), fuse(tiny, precision="bf16")(y))
+
+
+class TestMemory:
+    def rows_kept(self, monkeypatch, net, height):
+        """Bytes of all maps that one image needs, by strips."""
+        maps, init = [], Rows.__init__
+
+        def note(self, *args, **options):
+            init(self, *args, **options)
+            maps.append(self)
+
+        monkeypatch.setattr(Rows, "__init__", note)
+        fuse(net, strip=16)(image(net, height, 16))
+        monkeypatch.undo()
+        return sum(rows.storage.nbytes for rows in maps)
+
+    def test_by_strips_does_not_grow_with_the_height(self, monkeypatch, tiny):
+        assert self.rows_kept(monkeypatch, tiny, 600) == self.rows_kept(monkeypatch, tiny, 1200)
+
+    def test_stage_by_stage_keeps_seven_maps_at_most(self, monkeypatch, sine_weights):
+        net = sine_weights(SSIU(num_feat=16, num_block=9))
+        largest, storages, init = 0, [], Rows.__init__
+
+        def note(self, *args, **options):
+            nonlocal largest
+            init(self, *args, **options)
+            storages.append(self.storage)
+            largest = sum(storage.nbytes for storage in storages)
+
+        monkeypatch.setattr(Rows, "__init__", note)
+        fuse(net)(image(net, 160, 160))
+        assert largest <= 7.3 * 162 * 162 * 16 * 4
+
+    @pytest.mark.parametrize(("free", "ways"), [(2**40, ["stage by stage", "by strips of 96 rows"]), (0, [])])
+    def test_decides_the_way(self, monkeypatch, tiny, free, ways):
+        monkeypatch.setattr(module, "free_memory", lambda device: free)
+        monkeypatch.setattr(module.FusedSSIU, "_strip", lambda self, padded: 96)
+        found = [way for way, _ in fuse(tiny)._ways(image(tiny, 160, 160))]
+        assert found == [*(ways or ["by strips of 96 rows"]), "by strips of 48 rows", "by strips of 16 rows"]
+
+    @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+    def test_where_it_runs_out_the_next_way_follows(self, monkeypatch, caplog, tiny, error):
+        monkeypatch.setattr(Bands, "by_stage", self.raises(error))
+        y = image(tiny, 40, 20)
+        with caplog.at_level(logging.WARNING, logger="basicsr"):
+            found = fuse(tiny)(y)
+        torch.testing.assert_close(found, plain(tiny, y), atol=1e-5, rtol=1e-5)
+        assert "not enough memory stage by stage, trying by strips of" in caplog.text
+
+    def test_where_the_last_way_runs_out_it_is_raised(self, monkeypatch, tiny):
+        for way in ("by_stage", "by_wave"):
+            monkeypatch.setattr(Bands, way, self.raises(torch.OutOfMemoryError("CUDA out of memory")))
+        with pytest.raises(torch.OutOfMemoryError):
+            fuse(tiny)(image(tiny, 40, 20))
+
+    def test_other_errors_are_raised(self, monkeypatch, tiny):
+        monkeypatch.setattr(Bands, "by_stage", self.raises(RuntimeError("shapes do not match")))
+        with pytest.raises(RuntimeError, match="shapes do not match"):
+            fuse(tiny)(image(tiny, 40, 20))
+
+    @staticmethod
+    def raises(error):
+        def by(self):
+            raise error
+            yield
+
+        return by
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("precision", ["bf16", "fp16"])
+    def test_half_is_close(self, sine_weights, precision):
+        net = SSIU(**TINY).eval()
+        y = image(net, 48, 40)
+        noise = (fuse(net, precision=precision)(y) - plain(net, y)).square().mean()
+        assert 1e-12 < noise < 1e-5  # something was rounded; 50 dB
+
+    @pytest.mark.parametrize("precision", ["bf16", "fp16"])
+    @pytest.mark.parametrize("way", ["stage by stage", "at once"])
+    def test_the_interpolated_image_is_not_rounded(self, tiny, precision, way):
+        torch.nn.init.zeros_(tiny.tail[-1].weight)
+        torch.nn.init.zeros_(tiny.tail[-1].bias)
+        y = image(tiny, 32, 32)
+        base = F.interpolate(y, scale_factor=4, mode="bilinear")
+        torch.testing.assert_close(fused_by(way, tiny, precision=precision)(y), base, atol=1e-6, rtol=0)
+
+    def test_tf32_is_allowed_inside_alone(self, monkeypatch, tiny):
+        seen, shallow = [], Bands._shallow
+        switches = torch.backends.cuda.matmul, torch.backends.cudnn
+
+        def note(self, *args):
+            seen.append([switch.allow_tf32 for switch in switches])
+            shallow(self, *args)
+
+        monkeypatch.setattr(Bands, "_shallow", note)
+        before = [switch.allow_tf32 for switch in switches]
+        for precision in ("tf32", "fp32"):
+            fused = fuse(tiny, precision=precision)
+            fused(image(tiny, 16, 16))
+            for _ in fused.bands(image(tiny, 16, 16)):
+                assert [switch.allow_tf32 for switch in switches] == before
+        assert seen == [[True, True]] * 2 + [[False, False]] * 2
+        assert [switch.allow_tf32 for switch in switches] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp8"}, r"precision \('fp8'\) must be one of fp32, tf32, bf16, fp16"),
+        ({"strip": 20}, r"strip \(20\) must be a multiple of 16, or None"),
+        ({"strip": 0}, r"strip \(0\) must be"),
+        ({"strip": 16.0}, r"strip \(16.0\) must be"),
+    ],
+)
+def test_bad_options(tiny, options, message):
+    with pytest.raises(ValueError, match=message):
+        fuse(tiny, **options)
+
+
+def test_a_wrapped_network(tiny):
+    with pytest.raises(ValueError, match=r"net \(DataParallel\) must be an SSIU, not wrapped"):
+        fuse(torch.nn.DataParallel(tiny))
