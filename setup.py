@@ -6,7 +6,8 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
-TEST = ["pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
+PLOT = ["matplotlib"]
+TEST = [*PLOT, "pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
 
 setup(
     name="ssiu-arch",
@@ -27,9 +28,9 @@ setup(
         "opencv-python",
         "pyyaml",
     ],
-    extras_require={"test": TEST},
+    extras_require={"plot": PLOT, "test": TEST},
     entry_points={
-        "console_scripts": ["basicsr = ssiu_arch.commands.main:main"],
+        "console_scripts": ["basicsr = ssiu_arch.commands.main:main", "ssiu = ssiu_arch.commands.main:ssiu"],
         "basicsr.plugins": ["ssiu = ssiu_arch"],
     },
     classifiers=[

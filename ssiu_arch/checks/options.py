@@ -77,6 +77,7 @@ GPUS = Kind("a whole number, or auto", lambda value: value == "auto" or WORKERS.
 COLOUR = Kind(
     "three numbers", lambda value: isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
 )
+COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
 MAPPING = Kind("options of its own", lambda value: isinstance(value, dict))
 NAMES = Kind("a list of names", lambda value: isinstance(value, list))
 
@@ -101,6 +102,15 @@ VAL = {
     "metrics": MAPPING,
     "metric_workers": ANYTHING,  # these two: checks/scores.py
     "bicubic": ANYTHING,
+}
+SSIU_VAL = {
+    **VAL,
+    "fast": FLAG,
+    "precision": _one_of("fp32", "tf32", "bf16", "fp16"),
+    "compile": COMPILE,
+    "cuda_graphs": FLAG,
+    "tile": Kind("a whole number from 32 on", lambda value: COUNT.fits(value) and value >= 32),
+    "tile_overlap": WORKERS,
 }
 METRIC = {
     "type": TEXT,
@@ -155,12 +165,12 @@ SSIU_TRAIN = {
     "grad_clip": POSITIVE,
     "skip_non_finite": FLAG,
     "precision": _one_of("fp32", "tf32", "bf16"),
-    "compile": Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict))),
+    "compile": COMPILE,
     "channels_last": FLAG,
     "checkpointing": FLAG,
 }
 LOSS = {"type": TEXT, "loss_weight": NUMBER, "fft_weight": NUMBER, "reduction": _one_of("mean", "sum"), "eps": NUMBER}
-MODELS = {"SRModel": TRAIN, "SSIUModel": SSIU_TRAIN}  # models whose options are all known
+MODELS = {"SRModel": (TRAIN, VAL), "SSIUModel": (SSIU_TRAIN, SSIU_VAL)}  # models whose options are all known
 
 
 def problems(opt: Options) -> list[str]:
@@ -220,12 +230,13 @@ def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind]]]:
     yield "path.", opt.get("path") or {}, PATH | path
     yield "logger.", opt.get("logger") or {}, LOGGER
     val, train = opt.get("val") or {}, opt.get("train") or {}
-    yield "val.", val, VAL
+    kinds = MODELS.get(opt.get("model_type", ""), (TRAIN, VAL))
+    yield "val.", val, kinds[1]
     metrics = val["metrics"] if isinstance(val.get("metrics"), dict) else {}
     yield "val.metrics.", metrics, dict.fromkeys(metrics, MAPPING)
     for name, metric in _mappings(metrics):
         yield f"val.metrics.{name}.", metric, METRIC
-    yield "train.", train, MODELS.get(opt.get("model_type", ""), TRAIN)
+    yield "train.", train, kinds[0]
     for name, section in _mappings(train):
         if name.endswith("_opt"):
             yield f"train.{name}.", section, LOSS

@@ -165,12 +165,13 @@ def _check_logger(opt: dict[str, Any]) -> None:
 
 
 def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
-    """Raise ``UserError`` where ``net`` cannot be trained in the ways that ``SSIUModel`` has to be faster."""
+    """Raise ``UserError`` where ``net`` cannot be trained or validated in the ways ``SSIUModel`` has to be faster."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
     model = MODEL_REGISTRY.get(opt["model_type"])
-    if opt.get("train") and isinstance(model, type) and issubclass(model, SSIUModel):
-        faster.check(net, opt["train"])
+    if isinstance(model, type) and issubclass(model, SSIUModel):
+        faster.check(net, opt.get("train") or {})
+        faster.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
 
 
 PARTS = (

@@ -1,13 +1,42 @@
-"""``basicsr VERB ...``: BasicSR ships no command, so this package does, for its own networks and everybody else's.
+"""The two commands: ``basicsr VERB ...`` for trainings and tests, which BasicSR ships none for, and ``ssiu VERB ...``.
 
-This module is imported by the console script, and again by every worker that a distributed run spawns; importing
+``basicsr`` serves BasicSR's own networks and everybody else's; ``ssiu`` does what is done with a network beside that. A
+verb is the module of its name in this package.
+
+This module is imported by the console scripts, and again by every worker that a distributed run spawns; importing
 ``ssiu_arch`` here puts the repairs in force in all of them. BasicSR itself is imported when a verb needs it.
 """
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 
 from ssiu_arch.errors import UserError, in_one_line
+
+
+@dataclass(frozen=True)
+class Command:
+    """A console script.
+
+    Attributes:
+        name: what is typed.
+        verbs: each with what it does.
+        arguments: what follows the verb.
+        notes: lines that end the help.
+    """
+
+    name: str
+    verbs: dict[str, str]
+    arguments: str
+    notes: str
+
+    def usage(self) -> str:
+        """The help."""
+        width = max(map(len, self.verbs)) + 2
+        verbs = "\n".join(f"  {name:{width}}{what}" for name, what in self.verbs.items())
+        head = f"usage: {self.name} VERB {self.arguments}\n\n{verbs}\n\n{self.name} VERB --help"
+        return f"{head}   the options of a verb\n{self.notes}\n"
+
 
 VERBS = {
     "train": "train a network from an option file",
@@ -15,35 +44,49 @@ VERBS = {
     "check": "find what would fail, in seconds, without writing anything",
     "doctor": "versions, plugins, repairs and known conflicts of this installation",
 }
+BASICSR = Command(
+    "basicsr",
+    VERBS,
+    "-opt FILE [options]",
+    "Outputs go below the current folder: experiments/NAME and tb_logger/NAME, results/NAME.\n"
+    "Example: basicsr train -opt options/demo/train_SSIU_x4.yml",
+)
+SSIU = Command(
+    "ssiu",
+    {"profile": "what networks cost: parameters, multiply-adds, latency, memory"},
+    "[options]",
+    "Training and testing are verbs of the command basicsr.\nExample: ssiu profile plain eager --size 80x120",
+)
 
-USAGE = """usage: basicsr VERB -opt FILE [options]
 
-{verbs}
-
-basicsr VERB --help   the options of a verb
-Outputs go below the current folder: experiments/NAME and tb_logger/NAME, results/NAME.
-Example: basicsr train -opt options/demo/train_SSIU_x4.yml
-"""
-
-
-def main(arguments: list[str] | None = None) -> int:
+def dispatch(command: Command, arguments: list[str]) -> int:
     """Run one verb. Exit codes: 0 done, 2 bad input (one line says what), 130 interrupted."""
-    verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    verb, *rest = arguments or ["--help"]
     if verb in ("-h", "--help"):
-        print(USAGE.format(verbs="\n".join(f"  {name:8}{what}" for name, what in VERBS.items())), end="")
+        print(command.usage(), end="")
         return 0
-    if verb not in VERBS:
-        print(f"basicsr: no verb {verb!r}: use {', '.join(VERBS)}", file=sys.stderr)
+    if verb not in command.verbs:
+        print(f"{command.name}: no verb {verb!r}: use {', '.join(command.verbs)}", file=sys.stderr)
         return 2
     try:
         import_module(f"ssiu_arch.commands.{verb}").run(rest)
     except UserError as error:
-        print(f"basicsr {verb}: {in_one_line(error)}", file=sys.stderr)
+        print(f"{command.name} {verb}: {in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"basicsr {verb}: interrupted", file=sys.stderr)
+        print(f"{command.name} {verb}: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``basicsr``; see ``dispatch``."""
+    return dispatch(BASICSR, sys.argv[1:] if arguments is None else arguments)
+
+
+def ssiu(arguments: list[str] | None = None) -> int:
+    """``ssiu``; see ``dispatch``."""
+    return dispatch(SSIU, sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

@@ -63,11 +63,16 @@ def check(net: nn.Module, train: Mapping[str, Any]) -> None:
         raise UserError(
             f"train.checkpointing (true): {type(net).__name__} has no list of modules named stages: leave it out"
         )
-    if isinstance(train.get("compile"), Mapping):
+    check_compile("train.compile", train.get("compile"))
+
+
+def check_compile(where: str, options: Any) -> None:
+    """Raise ``UserError`` where torch does not know arguments of ``torch.compile`` that are given at ``where``."""
+    if isinstance(options, Mapping):
         try:
-            compiled(net, train["compile"])
+            torch.compile(nn.Identity(), **options)
         except Exception as error:  # torch's own for an unknown back end, mode or argument
-            raise UserError(f"train.compile: {' '.join(str(error).split())[:200]}") from error
+            raise UserError(f"{where}: {' '.join(str(error).split())[:200]}") from error
 
 
 def compiled(net: nn.Module, options: Mapping[str, Any] | bool) -> nn.Module:

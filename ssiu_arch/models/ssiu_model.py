@@ -1,8 +1,9 @@
 """SSIU's training model: BasicSR's ``SRModel`` with a loss in the frequency domain and AdamW."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.errors import UserError
 from ssiu_arch.metrics.baseline import bicubic_metrics, log_bicubic
 from ssiu_arch.models import faster
+from ssiu_arch.models.fast_validation import FastValidation
 from ssiu_arch.models.late_losses import LateLosses
 
 
@@ -36,6 +38,11 @@ class SSIUModel(SRModel):
     - ``train.channels_last``: true, weights and images with the channels of a pixel side by side in memory.
     - ``train.checkpointing``: true, a stage's inner maps are computed once more for the backward pass, not kept.
     - ``train.compile``: true, or arguments of ``torch.compile``: training runs the compiled network, validation not.
+    - ``val.fast``: SSIU is validated and tested by its fast form (``ssiu_arch.fast.fuse``), equal in float32 but for
+      rounding; false runs the network itself. ``val.precision`` (``fp32``, ``tf32``, ``bf16``, ``fp16``),
+      ``val.compile`` and ``val.cuda_graphs`` are options of that form.
+    - ``val.tile``, ``val.tile_overlap``: any network runs on blended tiles of so many LR pixels a side, which overlap
+      by so many (16); not exact, and not needed by the fast form.
     - ``val.bicubic``: true measures bicubic interpolation once by the same metrics, before the first validation of each
       set: a score is worth what it is above that, and a wrong data set shows there first.
     """
@@ -180,13 +187,20 @@ class SSIUModel(SRModel):
         return self.net_g_ema if hasattr(self, "net_g_ema") else self.get_bare_model(self.net_g)
 
     def test(self) -> None:
-        """Run ``network_to_validate`` on ``self.lq``: a compiled one would be compiled again for every size."""
+        """Run the fast form of ``network_to_validate``, or the network, on ``self.lq``."""
         net = self.network_to_validate()
         was_training = net.training
         net.eval()
         with torch.no_grad():
-            self.output = net(self.lq)
+            self.output = (self.validated_by or self.fast_validation.derive(net))(self.lq)
         net.train(was_training)
+
+    validated_by: Callable[[Tensor], Tensor] | None = None  # during a validation: derived when it began
+
+    @cached_property
+    def fast_validation(self) -> FastValidation:
+        """What derives the fast form."""
+        return FastValidation(self.opt.get("val") or {}, self.opt.get("scale", 1))
 
     def _print_different_keys_loading(self, crt_net: nn.Module, load_net: dict, strict: bool = True) -> None:
         if isinstance(self.get_bare_model(crt_net), SSIU):
@@ -200,7 +214,11 @@ class SSIUModel(SRModel):
         if self.opt["val"].get("bicubic") and self.opt["val"].get("metrics") and name not in measured:
             measured[name] = bicubic_metrics(dataloader, self.opt["val"]["metrics"])
             log_bicubic(name, measured[name])
-        super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
+        self.validated_by = self.fast_validation.derive(self.network_to_validate())
+        try:
+            super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
+        finally:
+            self.validated_by = None
 
 
 if "SSIUModel" not in MODEL_REGISTRY:

@@ -25,12 +25,32 @@ def test_unknown_verb(capsys):
     assert capsys.readouterr().err == "basicsr: no verb 'tain': use train, test, check, doctor\n"
 
 
-@pytest.mark.parametrize("verb", command.VERBS)
-def test_every_verb_has_help_with_an_example(verb, capsys):
+VERBS = [(name, verb) for name in (command.BASICSR, command.SSIU) for verb in name.verbs]
+
+
+@pytest.mark.parametrize(("of", "verb"), VERBS, ids=[f"{name.name}-{verb}" for name, verb in VERBS])
+def test_every_verb_has_help_with_an_example(of, verb, capsys):
     with pytest.raises(SystemExit) as left:
-        command.main([verb, "--help"])
+        command.dispatch(of, [verb, "--help"])
     assert left.value.code == 0
-    assert f"example: basicsr {verb}" in " ".join(capsys.readouterr().out.split())
+    assert f"example: {of.name} {verb}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_second_command_has_verbs_of_its_own(capsys):
+    assert command.ssiu([]) == 0
+    assert capsys.readouterr().out.startswith("usage: ssiu VERB [options]\n\n  profile  what networks cost")
+    assert command.ssiu(["train"]) == 2
+    assert capsys.readouterr().err == "ssiu: no verb 'train': use profile\n"
+
+
+def test_both_commands_are_installed_under_their_names():
+    from importlib.metadata import entry_points
+
+    scripts = {entry.name: entry.value for entry in entry_points(group="console_scripts")}
+    if "basicsr" not in scripts:
+        pytest.skip("the package is not installed: no basicsr script beside this Python")
+    assert scripts["ssiu"] == "ssiu_arch.commands.main:ssiu"
+    assert scripts["basicsr"] == "ssiu_arch.commands.main:main"
 
 
 @pytest.mark.parametrize("verb", ["train", "test"])

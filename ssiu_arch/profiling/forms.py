@@ -1,0 +1,153 @@
+"""A candidate made ready to run: built, in its form, its precision and layout, on its device."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ssiu_arch.archs.ssiu_arch import SSIU, reflect_to_multiple
+from ssiu_arch.errors import UserError
+from ssiu_arch.profiling.candidates import Candidate
+from ssiu_arch.profiling.plain import PlainSSIU
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+Size = tuple[int, int]  # height and width of an LR image
+
+
+class Prepared:
+    """A candidate on a device; calling it runs it on one batch.
+
+    The fused form converts its input itself; all others are converted with their input, so that the conversion of the
+    input is no part of a run.
+
+    Args:
+        candidate: what to build.
+        device: where.
+
+    Raises:
+        UserError: it cannot be built, or its form is not there.
+    """
+
+    def __init__(self, candidate: Candidate, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.candidate, self.device = candidate, device
+        self.net = padded(in_form(candidate.build().to(device), candidate), candidate.multiple)
+        if candidate.form != "fused":
+            self.net.to(DTYPES[candidate.precision])
+            if "channels_last" in candidate.modes:
+                self.net.to(memory_format=torch.channels_last)
+        self.run: Callable[[Tensor], Tensor] = self.net
+        if "compile" in candidate.modes and candidate.form != "fused":
+            self.run = torch.compile(self.net, dynamic=False)
+
+    def input(self, size: Size, batch: int) -> Tensor:
+        """Random pixels, uniform in [0, 1]: ``(batch, channels, height, width)``. Never zeros, which run faster."""
+        generator = torch.Generator().manual_seed(0)
+        x = torch.rand(batch, self.candidate.channels, *size, generator=generator).to(self.device)
+        if self.candidate.form != "fused":
+            x = x.to(DTYPES[self.candidate.precision])
+        return x.to(memory_format=torch.channels_last) if "channels_last" in self.candidate.modes else x
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.run(x)
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """What a run needs around it: no gradients; TF32 for tf32 only, where torch lets convolutions use it always."""
+        with torch.no_grad(), tf32(self.candidate.precision == "tf32"):
+            yield
+
+
+def in_form(net: nn.Module, candidate: Candidate) -> nn.Module:
+    """The network in the candidate's form, sharing its parameters.
+
+    Raises:
+        UserError: the fast form is not there, or does not take these options.
+    """
+    if candidate.form == "eager":
+        return net
+    assert isinstance(net, SSIU)  # plain and fused are forms of it, and names of presets only
+    if candidate.form == "plain":
+        return PlainSSIU(net).eval()
+    try:
+        from ssiu_arch.fast import fuse
+    except ImportError as error:
+        raise UserError(f"{candidate.name}: the fast form cannot be imported ({error})") from error
+    modes = candidate.modes
+    try:
+        return fuse(
+            net,
+            precision=candidate.precision,
+            compile="compile" in modes,
+            cuda_graphs="graphs" in modes,
+            strip=candidate.strip,
+        )
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise UserError(f"{candidate.name}: {error}") from error
+
+
+def padded(net: nn.Module, multiple: int) -> nn.Module:
+    """``net`` behind reflect-padding to multiples of so many pixels; the result is cropped."""
+    return net if multiple == 1 else _Padded(net, multiple)
+
+
+class _Padded(nn.Module):
+    def __init__(self, net: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.net, self.multiple = net, multiple
+
+    def forward(self, y: Tensor) -> Tensor:
+        height, width = y.shape[2:]
+        whole = reflect_to_multiple(y, self.multiple)
+        x = self.net(whole)
+        scale = x.shape[2] // whole.shape[2]
+        return x[:, :, : scale * height, : scale * width]
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Whether matrix products and convolutions of float32 on a GPU may round their inputs to TF32."""
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
+
+
+def check_device(text: str) -> torch.device:
+    """The device that ``cpu``, ``cuda`` or ``cuda:N`` names.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    try:
+        device = torch.device(text)
+    except RuntimeError as error:
+        raise UserError(f"--device {text}: is no device: use cpu, cuda or cuda:0") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {text}: only cpu and cuda are measured")
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise UserError(f"--device {text}: torch finds no GPU here; use --device cpu")
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise UserError(f"--device {text}: there are {count} GPUs here, cuda:0 to cuda:{count - 1}")
+        return torch.device("cuda", device.index or 0)
+    return device
+
+
+def use(device: torch.device) -> None:
+    """Make it torch's own choice too: events are recorded there. Convolutions try algorithms out, as in BasicSR."""
+    torch.backends.cudnn.benchmark = True
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def for_result(height: int, width: int, upscale: int) -> Size:
+    """The LR size whose result is at least so large."""
+    return math.ceil(height / upscale), math.ceil(width / upscale)
