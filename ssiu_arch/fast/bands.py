@@ -27,6 +27,7 @@ class Bands:
 
     def __init__(self, parts: Parts, image: Tensor, strip: int) -> None:
         self.parts, self.image, self.strip = parts, image, strip
+        self.tail_strip = max(strip // 4, 8)  # whose maps are as many times larger
         self.height, self.width = image.shape[2:]
         weight = parts.head.weight
         self.like = weight.new_empty(0, len(weight))
@@ -50,7 +51,7 @@ class Bands:
         del maps
 
         experts = [kept[t] for t in self.parts.experts]
-        for lo, hi in strips(0, self.height, self.strip):
+        for lo, hi in strips(0, self.height, self.tail_strip):
             yield self._deep(experts, f_y, lo, hi)
 
     def by_wave(self) -> Iterator[Tensor]:
@@ -71,7 +72,7 @@ class Bands:
             for stage in stages:
                 stage.advance()
             end = alphas[-1].end
-            for start, stop in strips(done, end if end == self.height else end - 1, self.strip):
+            for start, stop in strips(done, end if end == self.height else end - 1, self.tail_strip):
                 yield self._deep(experts, f_y, start, stop)
                 done = stop
             for alpha, reader in zip(alphas, [*stages, None], strict=True):
@@ -101,6 +102,6 @@ class Bands:
         """Rows ``lo`` to ``hi`` of the image by bilinear interpolation."""
         s = self.parts.upscale
         source = (torch.arange(s * lo, s * hi) + 0.5) * (1 / s) - 0.5
-        weights, rows = between_rows(source, self.height, like=self.image)
-        between = weights @ self.image[:, :, rows]
+        matrix, rows = between_rows(source, self.height)
+        between = matrix.to(self.image) @ self.image[:, :, rows]
         return F.interpolate(between, (s * (hi - lo), s * self.width), mode="bilinear", align_corners=False)

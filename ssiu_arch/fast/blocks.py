@@ -230,7 +230,7 @@ class Tail(Weights):
 
     def _taps(self, line: Tensor) -> Tensor:
         """The product of every tap with a map ``(B, R, W, C)``: ``(3, 3, out_ch, B, R, W)``."""
-        taps = torch.mm(self.weight, line.flatten(0, 2).t())
+        taps = product(self.weight, line.flatten(0, 2))  # this way round, every tap's map lies by itself
         return taps.float().view(3, 3, -1, *line.shape[:3])
 
     @staticmethod

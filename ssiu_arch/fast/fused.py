@@ -12,7 +12,7 @@ from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.fast.bands import Bands
 from ssiu_arch.fast.blocks import Parts
 from ssiu_arch.fast.graphs import Graphs
-from ssiu_arch.fast.memory import free_memory, is_out_of_memory
+from ssiu_arch.fast.memory import free_memory, is_out_of_memory, keep_freed_memory
 from ssiu_arch.fast.precision import PRECISIONS, tf32
 from ssiu_arch.fast.whole import whole
 
@@ -81,6 +81,7 @@ class FusedSSIU(nn.Module):
     @torch.no_grad()
     def forward(self, y: Tensor) -> Tensor:
         """Upscale ``y``, ``(B, 3, h, w)``. Where memory runs out, a way that needs less follows; the last raises."""
+        keep_freed_memory()
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
         ways = list(self._ways(padded))
         with tf32(self.allow_tf32):
@@ -99,6 +100,7 @@ class FusedSSIU(nn.Module):
 
         So the result need not be there as a whole; nor need the network's maps, where memory does not allow it.
         """
+        keep_freed_memory()
         h, w = y.shape[2:]
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
         by_stage = self.strip is None and self._maps(padded[:1], 7) < free_memory(y.device) // 2

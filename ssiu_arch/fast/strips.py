@@ -5,6 +5,7 @@ is done as far as the rows it reads are known, so that a stage can follow the on
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -123,23 +124,27 @@ class StageByStrips:
         wide.add(hi - lo)
 
     def _refine(self, lo: int, hi: int) -> None:
-        difference, beta, _, attended, wide = self.maps
-        height = self.out.height
-        start, stop = max(lo - 1, 0), min(hi + 1, height)  # rows of alpha~
-        d = difference[start - 1 : stop + 1]
-        if self.pooling == 2:
-            source = up2_source(height)[mirrored(range(start - 1, stop + 1), height)]
-            weights, rows = between_rows(source, height // 2, like=d)
-            v = torch.addmm(d[0].flatten(1), weights, wide[rows][0].flatten(1)).view_as(d)
-        else:
-            v = d + attended[start - 1 : stop + 1]
-        refined = self.stage.centralise.along_rows(v, plus=beta[start:stop])
+        start, stop = max(lo - 1, 0), min(hi + 1, self.out.height)  # rows of alpha~
+        refined = self.stage.centralise.along_rows(self._v(start - 1, stop + 1), plus=self.maps.beta[start:stop])
         reflect_columns(refined)
         if start == lo:  # the border above the map
             refined = torch.cat([refined[:, 1:2], refined], dim=1)
         if stop == hi:
             refined = torch.cat([refined, refined[:, -2:-1]], dim=1)
         self.out.append(self.stage.ffn.along_rows(refined, plus=refined[:, 1:-1]))
+
+    def _v(self, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop`` of d + e, which may reach into the border."""
+        difference, _, _, attended, wide = self.maps
+        d = difference[start:stop]
+        if self.pooling == 1:
+            return d + attended[start:stop]
+        v = torch.empty_like(d)
+        for lo, hi in strips(start, stop, 8):  # the matrix is mostly zeros, the more the larger it is
+            matrix, rows = up2_rows(lo, hi, difference.height, d.dtype, d.device)
+            part = slice(lo - start, hi - start)
+            torch.addmm(d[0, part].flatten(1), matrix, wide[rows][0].flatten(1), out=v[0, part].flatten(1))
+        return v
 
 
 def strips(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
@@ -148,29 +153,27 @@ def strips(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
         yield lo, min(lo + height, stop)
 
 
-def mirrored(rows: range, height: int) -> Tensor:
-    """The rows that stand for ``rows``, which may reach one row beyond a map of ``height`` rows on either side."""
-    y = torch.arange(rows.start, rows.stop).abs()
-    return torch.minimum(y, 2 * (height - 1) - y)
+@lru_cache(maxsize=4096)  # every stage asks for the same
+def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, slice]:
+    """Rows ``lo`` to ``hi`` of a map made twice as high, to ``height``, as ``between_rows``: align_corners=True.
 
-
-def up2_source(height: int) -> Tensor:
-    """Where the rows of a map that was made twice as high, to ``height``, lie among those it had: align_corners=True.
-
-    In float32, rounded as ``F.interpolate`` rounds.
+    They may reach into the border. Rounded as ``F.interpolate`` rounds, in float32.
     """
-    return torch.arange(height) * (torch.tensor(height // 2 - 1.0) / (height - 1))
+    y = torch.arange(lo, hi).abs()
+    y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
+    source = y * (torch.tensor(height // 2 - 1.0) / (height - 1))
+    matrix, rows = between_rows(source, height // 2)
+    return matrix.to(device, dtype), rows
 
 
-def between_rows(source: Tensor, height: int, like: Tensor) -> tuple[Tensor, slice]:
+def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
     """Linear interpolation between the rows of a map of ``height`` rows, as a matrix product with some of them.
 
     Args:
         source: where the wanted rows lie among those of the map, in float32.
-        like: a tensor whose dtype and device the matrix takes.
 
     Returns:
-        The matrix ``(len(source), n)``, and which n rows it is for.
+        The matrix ``(len(source), n)`` in float32, and which n rows it is for.
     """
     upper = source.floor().long().clamp(0, height - 2)
     part = (source - upper).clamp(0, 1)
@@ -178,7 +181,7 @@ def between_rows(source: Tensor, height: int, like: Tensor) -> tuple[Tensor, sli
     matrix = torch.zeros(len(source), stop - first)
     matrix.scatter_(1, (upper - first)[:, None], (1 - part)[:, None])
     matrix.scatter_(1, (upper - first + 1)[:, None], part[:, None])
-    return matrix.to(like), slice(first, stop)
+    return matrix, slice(first, stop)
 
 
 def _known(rows: Rows, but: int) -> int:
