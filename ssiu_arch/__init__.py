@@ -19,8 +19,10 @@ _HOME_OF = {
     "L1FFTLoss": "ssiu_arch.losses.fft_loss",
     "fft_l1": "ssiu_arch.losses.fft_loss",
     "SSIUModel": "ssiu_arch.models.ssiu_model",
+    "fuse": "ssiu_arch.fast",
+    "tiled": "ssiu_arch.fast",
 }
-__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1"]
+__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1", "fuse", "tiled"]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ class Bands:
         kept = {0: f_y}
         for t, stage in enumerate(self.parts.stages, 1):
             out = self._map(self.height) if t - 1 in kept else alpha.restart()
-            StageByStrips(stage, alpha, f_y, out, maps, self.strip).advance()
+            StageByStrips(stage, alpha, f_y, out, maps, self.strip).advance(self.height)
             maps, alpha = maps.restart(), out
             if t in self.parts.experts:
                 kept[t] = alpha
@@ -56,7 +56,7 @@ class Bands:
 
     def by_wave(self) -> Iterator[Tensor]:
         """All stages together, with the rows that are still read: ``(1, 3, s R, s W)`` each, from top to bottom."""
-        room = 2 * self.strip
+        room = self.strip + 16  # what a stage keeps behind it
         alphas = [self._map(room)]
         f_y = alphas[0]
         stages = []
@@ -67,10 +67,11 @@ class Bands:
         experts = [alphas[t] for t in self.parts.experts]
 
         done = 0
-        for lo, hi in strips(0, self.height, self.strip):
-            self._shallow(f_y, lo, hi)
-            for stage in stages:
-                stage.advance()
+        while done < self.height:
+            if f_y.end < self.height:
+                self._shallow(f_y, f_y.end, min(f_y.end + self.strip, self.height))
+            for stage in stages:  # the last rows, too, by no more than a strip at a time
+                stage.advance(self.strip)
             end = alphas[-1].end
             for start, stop in strips(done, end if end == self.height else end - 1, self.tail_strip):
                 yield self._deep(experts, f_y, start, stop)

@@ -13,7 +13,7 @@ from ssiu_arch.fast.bands import Bands
 from ssiu_arch.fast.blocks import Parts
 from ssiu_arch.fast.graphs import Graphs
 from ssiu_arch.fast.memory import free_memory, is_out_of_memory, keep_freed_memory
-from ssiu_arch.fast.precision import PRECISIONS, tf32
+from ssiu_arch.fast.precision import PRECISIONS, own_precision
 from ssiu_arch.fast.whole import whole
 
 
@@ -84,7 +84,7 @@ class FusedSSIU(nn.Module):
         keep_freed_memory()
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
         ways = list(self._ways(padded))
-        with tf32(self.allow_tf32):
+        with own_precision(y.device, self.allow_tf32):
             for n, (way, run) in enumerate(ways, 1):
                 try:
                     return run(padded, y.shape[2:]).to(y.dtype)
@@ -107,7 +107,7 @@ class FusedSSIU(nn.Module):
         image = Bands(self.parts, padded, self._strip(padded))
         bands, left = image.by_stage() if by_stage else image.by_wave(), self.upscale * h
         while left > 0:
-            with tf32(self.allow_tf32):  # not while the caller works
+            with own_precision(y.device, self.allow_tf32):  # not while the caller works
                 band = next(bands)
             yield band[:, :, :left, : self.upscale * w].to(y.dtype)
             left -= band.shape[2]

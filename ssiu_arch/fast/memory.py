@@ -40,8 +40,8 @@ def _half_of_all() -> int:
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed for what is allocated next: strips of some megabytes, again and again.
 
-    glibc gives larger blocks back to the system at once, which clears every page of theirs anew: a fifth of the time for
-    a small image. What it takes for large grows with the blocks that are freed, up to 32 MiB; this is one of them.
+    glibc gives larger blocks back to the system at once, which clears every page of theirs anew: a fifth of the time
+    for a small image. What it takes for large grows with the blocks that are freed, up to 32 MiB; this is one of them.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
 

@@ -60,12 +60,12 @@ class StageByStrips:
         self.stage, self.alpha, self.f_y, self.out, self.maps, self.strip = stage, alpha, f_y, out, maps, strip
         self.pooling = stage.pooling
 
-    def advance(self) -> None:
-        """Do whatever the known rows of ``alpha`` allow."""
+    def advance(self, rows: int) -> None:
+        """Go on by ``rows`` rows of ``alpha`` at most, and do whatever that allows; multiples of 2."""
         difference, beta, active, attended, wide = self.maps
         window = self.stage.attention.window
 
-        known = _known(self.alpha, but=1) // self.pooling * self.pooling
+        known = min(_known(self.alpha, but=1), difference.end + rows) // self.pooling * self.pooling
         for lo, hi in strips(difference.end, known, self.strip):
             self._mix(lo, hi)
 
@@ -83,8 +83,8 @@ class StageByStrips:
             known = _known(attended, but=2)
         for lo, hi in strips(self.out.end, known, self.strip):
             self._refine(lo, hi)
-        for rows in (difference, beta):
-            rows.release(self.out.end - 2)
+        difference.release(self.out.end - 2)
+        beta.release(self.out.end - 1)
         if self.pooling == 2:
             wide.release((self.out.end - 2) // 2 - 1)
         else:

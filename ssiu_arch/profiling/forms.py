@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, reflect_to_multiple
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast import fuse
+from ssiu_arch.fast.precision import PRECISIONS, tf32
 from ssiu_arch.profiling.candidates import Candidate
 from ssiu_arch.profiling.plain import PlainSSIU
-
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Size = tuple[int, int]  # height and width of an LR image
 
@@ -28,7 +28,7 @@ class Prepared:
         device: where.
 
     Raises:
-        UserError: it cannot be built, or its form is not there.
+        UserError: it cannot be built, or the fast form does not take its modes.
     """
 
     def __init__(self, candidate: Candidate, device: torch.device) -> None:
@@ -36,7 +36,7 @@ class Prepared:
         self.candidate, self.device = candidate, device
         self.net = padded(in_form(candidate.build().to(device), candidate), candidate.multiple)
         if candidate.form != "fused":
-            self.net.to(DTYPES[candidate.precision])
+            self.net.to(PRECISIONS[candidate.precision])
             if "channels_last" in candidate.modes:
                 self.net.to(memory_format=torch.channels_last)
         self.run: Callable[[Tensor], Tensor] = self.net
@@ -48,7 +48,7 @@ class Prepared:
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(batch, self.candidate.channels, *size, generator=generator).to(self.device)
         if self.candidate.form != "fused":
-            x = x.to(DTYPES[self.candidate.precision])
+            x = x.to(PRECISIONS[self.candidate.precision])
         return x.to(memory_format=torch.channels_last) if "channels_last" in self.candidate.modes else x
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -65,17 +65,13 @@ def in_form(net: nn.Module, candidate: Candidate) -> nn.Module:
     """The network in the candidate's form, sharing its parameters.
 
     Raises:
-        UserError: the fast form is not there, or does not take these options.
+        UserError: the fast form does not take these modes.
     """
     if candidate.form == "eager":
         return net
     assert isinstance(net, SSIU)  # plain and fused are forms of it, and names of presets only
     if candidate.form == "plain":
         return PlainSSIU(net).eval()
-    try:
-        from ssiu_arch.fast import fuse
-    except ImportError as error:
-        raise UserError(f"{candidate.name}: the fast form cannot be imported ({error})") from error
     modes = candidate.modes
     try:
         return fuse(
@@ -105,18 +101,6 @@ class _Padded(nn.Module):
         x = self.net(whole)
         scale = x.shape[2] // whole.shape[2]
         return x[:, :, : scale * height, : scale * width]
-
-
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Whether matrix products and convolutions of float32 on a GPU may round their inputs to TF32."""
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def check_device(text: str) -> torch.device:

@@ -21,6 +21,7 @@ from dataclasses import asdict
 import torch
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast.memory import is_out_of_memory
 from ssiu_arch.profiling.candidates import Candidate
 from ssiu_arch.profiling.forms import Prepared, Size, check_device, use
 from ssiu_arch.profiling.resident import Peak, resident_peak
@@ -87,11 +88,6 @@ def device_peak(work: Callable[[], object], device: torch.device, is_captured: b
     torch.cuda.synchronize(device)
     del result
     return Peak(torch.cuda.max_memory_allocated(device) - level)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch says that memory has run out, on a GPU or on the CPU."""
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def main() -> None:

@@ -4,19 +4,22 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast.memory import is_out_of_memory
+from ssiu_arch.fast.precision import PRECISIONS, tf32
 from ssiu_arch.profiling import memory
 from ssiu_arch.profiling.candidates import Candidate, said_of
-from ssiu_arch.profiling.forms import DTYPES, Prepared, Size, padded, tf32, use
+from ssiu_arch.profiling.forms import Prepared, Size, padded, use
 from ssiu_arch.profiling.latency import Latency, MatrixProduct, Stopwatch, by_device_events, by_host_clock, in_turns
 from ssiu_arch.profiling.macs import multiply_adds
 from ssiu_arch.profiling.progress import Progress
 from ssiu_arch.profiling.resident import Peak
 
-PRODUCT = "matrix product, "  # and the precision: beside the candidates in each round
+PRODUCT = "matrix product, "  # and its precision and way: beside the candidates in each round
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,21 @@ class Row:
         return self.batch / self.latency.median if self.latency else None
 
 
+class Rate(NamedTuple):
+    """What the machine reaches in products of ``side`` x ``side`` matrices ``by`` one of ``MatrixProduct.WAYS``."""
+
+    flop_per_s: float
+    side: int
+    by: str
+
+
 @dataclass
 class Profile:
-    """A plan, its rows case by case, and the machine's rate in matrix products by precision, in FLOP/s."""
+    """A plan, its rows case by case, and the machine's rate in matrix products by precision: the best of all ways."""
 
     plan: Plan
     rows: list[Row] = field(default_factory=list)
-    rates: dict[str, float] = field(default_factory=dict)
-    sides: dict[str, int] = field(default_factory=dict)
+    rates: dict[str, Rate] = field(default_factory=dict)
 
     def case(self, size: Size, batch: int) -> list[Row]:
         """The rows of a size and batch, in the order of the candidates."""
@@ -118,7 +128,8 @@ def measure(plan: Plan) -> Profile:
     """
     profile = Profile(plan)
     of_memory = len(plan.cases) * len(plan.candidates) if plan.with_memory else 0
-    turns = (len(plan.candidates) + len(plan.precisions)) * (plan.warmup + plan.runs)
+    products = len(plan.precisions) * len(MatrixProduct.WAYS)
+    turns = (len(plan.candidates) + products) * (plan.warmup + plan.runs)
     of_latency = len(plan.cases) * (len(plan.candidates) + turns) if plan.runs else 0
     progress = Progress(len(plan.candidates) + of_memory + of_latency)
     torch.set_num_threads(plan.threads)
@@ -177,7 +188,11 @@ def _measure_memory(profile: Profile, progress: Progress) -> None:
 def _measure_latency(profile: Profile, progress: Progress) -> None:
     plan = profile.plan
     stopwatch: Stopwatch = by_device_events if plan.device.type == "cuda" else by_host_clock
-    products = {name: MatrixProduct(DTYPES[name], plan.device, stopwatch) for name in plan.precisions}
+    products = [
+        (precision, MatrixProduct(by, PRECISIONS[precision], plan.device, stopwatch))
+        for precision in plan.precisions
+        for by in MatrixProduct.WAYS
+    ]
     prepared = {candidate.name: Prepared(candidate, plan.device) for candidate in plan.candidates}
 
     for size, batch in plan.cases:
@@ -191,7 +206,7 @@ def _measure_latency(profile: Profile, progress: Progress) -> None:
                 row.failure = _first_run(work, row)
                 if not row.failure:
                     works[name] = work
-        works |= {PRODUCT + name: _product(product, name) for name, product in products.items()}
+        works |= {_name(*product): _product(*product) for product in products}
         progress.skip((len(rows) + len(products) - len(works)) * (plan.warmup + plan.runs))
 
         where = f"{text_of(size)}, batch {batch}"
@@ -207,13 +222,13 @@ def _measure_latency(profile: Profile, progress: Progress) -> None:
             row.latency = measured.get(name)
             if row.latency and baseline:
                 row.slowdown = row.latency.relative_to(baseline)
-        for name, product in products.items():
-            fastest = min(measured[PRODUCT + name].seconds)
-            profile.rates[name] = max(profile.rates.get(name, 0.0), product.operations / fastest)
-            profile.sides[name] = product.side
+        for precision, product in products:
+            fastest = min(measured[_name(precision, product)].seconds)
+            rate = Rate(product.operations / fastest, product.side, product.by)
+            profile.rates[precision] = max(rate, profile.rates.get(precision, rate))
     for row in profile.rows:
         if row.latency:
-            row.share = share_of_peak(row.macs, row.latency.median, profile.rates[row.candidate.precision])
+            row.share = share_of_peak(row.macs, row.latency.median, profile.rates[row.candidate.precision].flop_per_s)
 
 
 def share_of_peak(macs: int, seconds: float, rate: float) -> float:
@@ -241,7 +256,11 @@ def _work(prepared: Prepared, size: Size, batch: int) -> Callable[[], object]:
     return work
 
 
-def _product(product: MatrixProduct, precision: str) -> Callable[[], object]:
+def _name(precision: str, product: MatrixProduct) -> str:
+    return f"{PRODUCT}{precision}, by {product.by}"
+
+
+def _product(precision: str, product: MatrixProduct) -> Callable[[], object]:
     def work() -> object:
         with tf32(precision == "tf32"):
             return product()
@@ -254,7 +273,7 @@ def _first_run(work: Callable[[], object], row: Row) -> str:
     try:
         work()
     except Exception as error:  # whatever a network, a precision or a compiler raises
-        if memory.is_out_of_memory(error):
+        if is_out_of_memory(error):
             torch.cuda.empty_cache()
             return memory.OUT_OF_MEMORY
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -18,6 +18,12 @@ def test_workers_are_counted(value):
         check({"val": {"metric_workers": value}})
 
 
+def test_tiles_advance():
+    check({"val": {"tile": 64, "tile_overlap": 32}})
+    with pytest.raises(UserError, match=r"val.tile_overlap \(40\) must be half of val.tile \(64\) at most"):
+        check({"val": {"tile": 64, "tile_overlap": 40}})
+
+
 def test_flags_are_true_or_false():
     with pytest.raises(UserError, match=r"val.bicubic \('once'\) must be true or false"):
         check({"val": {"bicubic": "once"}})

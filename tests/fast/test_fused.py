@@ -142,6 +142,10 @@ class TestMemory:
     def test_by_strips_does_not_grow_with_the_height(self, monkeypatch, tiny):
         assert self.rows_kept(monkeypatch, tiny, 600) == self.rows_kept(monkeypatch, tiny, 1200)
 
+    def test_by_strips_nine_stages_keep_rows_not_maps(self, monkeypatch, sine_weights):
+        net = sine_weights(SSIU(num_feat=16))
+        assert self.rows_kept(monkeypatch, net, 800) < 1700 * 18 * 16 * 4  # of 18 pixels of 16 numbers of 4 bytes
+
     def test_stage_by_stage_keeps_seven_maps_at_most(self, monkeypatch, sine_weights):
         net = sine_weights(SSIU(num_feat=16, num_block=9))
         largest, storages, init = 0, [], Rows.__init__
@@ -208,6 +212,13 @@ class TestPrecision:
         y = image(tiny, 32, 32)
         base = F.interpolate(y, scale_factor=4, mode="bilinear")
         torch.testing.assert_close(fused_by(way, tiny, precision=precision)(y), base, atol=1e-6, rtol=0)
+
+    def test_autocast_around_it_changes_nothing(self, tiny):
+        fused, y = fuse(tiny), image(tiny, 20, 20)
+        expected = fused(y)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(fused(y), expected)
+            assert torch.equal(torch.cat(list(fused.bands(y)), 2), expected)
 
     def test_tf32_is_allowed_inside_alone(self, monkeypatch, tiny):
         seen, shallow = [], Bands._shallow

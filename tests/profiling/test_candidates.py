@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from ssiu_arch.errors import UserError
 from ssiu_arch.profiling.candidates import PRESETS, from_option_file, parse
-from ssiu_arch.profiling.forms import Prepared, for_result, padded, tf32
+from ssiu_arch.profiling.forms import Prepared, for_result, padded
 from ssiu_arch.profiling.plain import PlainSSIU
 
 CPU = torch.device("cpu")
@@ -134,21 +133,14 @@ def test_the_plain_form_is_what_runs():
     assert isinstance(Prepared(parse("plain", 4), CPU).net, PlainSSIU)
 
 
-def test_tf32_is_allowed_inside_alone(monkeypatch):
+@pytest.mark.parametrize("precision", ["tf32", "fp32", "bf16"])
+def test_tf32_is_allowed_while_such_a_candidate_runs_alone(monkeypatch, precision):
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
     torch.backends.cuda.matmul.allow_tf32 = False
-    for allowed in (True, False):
-        with tf32(allowed):
-            assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is allowed
-    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (False, True)
-
-
-def test_a_fast_form_that_is_not_there(monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "ssiu_arch.fast", None)
-    with pytest.raises(UserError, match=r"^fused: the fast form cannot be imported"):
-        Prepared(parse("fused", 4), CPU)
+    with Prepared(parse(f"eager+{precision}", 4, device="cuda"), CPU).settings():
+        assert [switch.allow_tf32 for switch in switches] == 2 * [precision == "tf32"]
+    assert [switch.allow_tf32 for switch in switches] == [False, True]
 
 
 @pytest.mark.parametrize(("upscale", "size"), [(2, (360, 640)), (3, (240, 427)), (4, (180, 320))])

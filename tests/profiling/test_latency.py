@@ -38,10 +38,11 @@ def test_the_host_clock_waits_for_the_work():
     assert done == [1]
 
 
+@pytest.mark.parametrize("by", MatrixProduct.WAYS)
 @pytest.mark.parametrize(("seconds", "side"), [([9.0, 0.02], 256), ([0.0, 0.0, 0.0, 0.019, 0.0, 0.03], 1024)])
-def test_matrices_grow_until_a_product_takes_a_while(seconds, side):
+def test_matrices_grow_until_a_product_takes_a_while(seconds, side, by):
     taken = iter(seconds)  # the first product of each size is not counted
-    product = MatrixProduct(torch.float32, torch.device("cpu"), lambda work: next(taken))
+    product = MatrixProduct(by, torch.float32, torch.device("cpu"), lambda work: next(taken))
     assert (product.side, product.operations) == (side, 2 * side**3)
-    torch.testing.assert_close(product(), product.a @ product.b)
+    torch.testing.assert_close(product(), product.a @ product.b.t())
     assert product.a.std() > 0.2

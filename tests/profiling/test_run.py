@@ -12,17 +12,19 @@ from ssiu_arch.profiling.latency import Latency
 from ssiu_arch.profiling.progress import Progress
 from ssiu_arch.profiling.resident import Peak
 
+PRODUCTS = {"torch.mm": 0.1, "ssiu_arch.fast.product": 0.05}  # seconds
+
 
 @pytest.fixture
 def clocked(monkeypatch):
-    """A clock by which each run of the n-th work of a round takes n seconds and matrix products 0.1 s, always."""
+    """A clock by which each run of a round's n-th work takes n seconds, and matrix products ``PRODUCTS``, always."""
     monkeypatch.setattr(run, "by_host_clock", lambda work: (work(), 0.1)[1])  # which sizes the products
 
     def in_turns(works, runs, warmup, stopwatch, tick):
         for name, work in works.items():
             tick(name)
             work()
-        times = {name: 0.1 if name.startswith(run.PRODUCT) else n for n, name in enumerate(works, 1)}
+        times = {name: PRODUCTS.get(name.rpartition(", by ")[2], n) for n, name in enumerate(works, 1)}
         return {name: Latency([float(seconds)] * runs) for name, seconds in times.items()}
 
     monkeypatch.setattr(run, "in_turns", in_turns)
@@ -40,9 +42,20 @@ def test_ratios_throughput_and_share(profile):
     first, second = profile.case((16, 16), 3)
     assert (first.slowdown, second.slowdown) == (1.0, 2.0)
     assert (first.images_per_second, second.images_per_second) == (3.0, 1.5)
-    assert profile.rates == {name: pytest.approx(2 * 256**3 / 0.1) for name in ("fp32", "bf16")}
-    assert second.share == pytest.approx(2 * second.macs / 2.0 / (2 * 256**3 / 0.1))
+    assert second.share == pytest.approx(2 * second.macs / 2.0 / (2 * 256**3 / 0.05))
     assert [row.peak.bytes for row in profile.rows] == [n * 10**6 for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("by", ["torch.mm", "ssiu_arch.fast.product"])
+def test_the_peak_is_that_of_the_better_products(clocked, plan, tiny, monkeypatch, by):
+    monkeypatch.setitem(PRODUCTS, by, 0.01)
+    found = run.measure(plan(f"eager:{tiny}", f"eager:{tiny}+bf16"))
+    rate = run.Rate(pytest.approx(2 * 256**3 / 0.01), 256, by)
+    assert found.rates == {"fp32": rate, "bf16": rate}
+    said = [fact for name, fact in report.facts(found) if name == "peak"]
+    assert [line.partition(" GFLOP/s in products of 256x256 matrices by ")[2] for line in said] == 2 * [
+        f"{by}, the better of torch.mm and ssiu_arch.fast.product, in the same rounds"
+    ]
 
 
 def test_multiply_adds_are_those_of_the_batch(profile):
@@ -147,9 +160,9 @@ def test_steps_are_counted_to_the_end(clocked, plan, tiny, monkeypatch, fails):
     monkeypatch.setattr(Progress, "step", lambda self, what, step=Progress.step: said.append(what) or step(self, what))
     run.measure(plan(f"eager:{tiny}", f"plain:{tiny}", batches=[1, 2], runs=1, with_memory=True))
     left_out = 2 * 2 if fails else 0  # the clock of these tests goes through one round, without warm-up
-    assert made[0].total == 2 + 4 + 2 * (2 + 3)
+    assert made[0].total == 2 + 4 + 2 * (2 + 4)
     assert made[0].done == made[0].total
-    assert sum("latency of" in step for step in said) == 2 * 3 - left_out
+    assert sum("latency of" in step for step in said) == 2 * 4 - left_out
 
 
 def test_progress_elsewhere_than_on_a_terminal_is_a_line_now_and_then():
