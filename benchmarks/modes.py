@@ -67,7 +67,7 @@ def main() -> None:
     progress.end()
 
     where = f"{machine(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads of the CPU"
-    body = "\n".join(table.markdown() for table in accuracy.tables(found, len(pairs)))
+    body = "".join(table.markdown() for table in accuracy.tables(found, len(pairs)))
     text = f"# Accuracy of each mode, x{net.upscale}, {len(pairs)} images\n\n{body}Measured on {where}.\n"
     print(text)
     if given.markdown:

@@ -77,6 +77,20 @@ def released_names():
     return released_names
 
 
+@pytest.fixture
+def tf32_allowed():
+    """Whether CUDA may round products, and convolutions, to TF32, as of now; afterwards the switches are as before."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(matmul, "fp32_precision"):
+        switches, name = (matmul, cudnn.conv), "fp32_precision"
+    else:
+        switches, name = (matmul, cudnn), "allow_tf32"
+    before = [getattr(switch, name) for switch in switches]
+    yield lambda: [getattr(switch, name) in ("tf32", True) for switch in switches]
+    for switch, value in zip(switches, before, strict=True):
+        setattr(switch, name, value)
+
+
 @pytest.fixture(scope="session")
 def python():
     """Run Python in a process of its own, this checkout on its path: ``python(*arguments, cwd=folder)``."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssiu_arch.fast.blocks import Parts
+from ssiu_arch.fast.precision import tf32
 from ssiu_arch.fast.rows import Rows
 from ssiu_arch.fast.strips import Maps, StageByStrips, between_rows, strips
 
@@ -102,7 +103,8 @@ class Bands:
     def _base(self, lo: int, hi: int) -> Tensor:
         """Rows ``lo`` to ``hi`` of the image by bilinear interpolation."""
         s = self.parts.upscale
-        source = (torch.arange(s * lo, s * hi) + 0.5) * (1 / s) - 0.5
+        source = (torch.arange(s * lo, s * hi, device="cpu").to(torch.float32) + 0.5) * (1 / s) - 0.5
         matrix, rows = between_rows(source, self.height)
-        between = matrix.to(self.image) @ self.image[:, :, rows]
+        with tf32(self.image.device, False):
+            between = matrix.to(self.image) @ self.image[:, :, rows]
         return F.interpolate(between, (s * (hi - lo), s * self.width), mode="bilinear", align_corners=False)

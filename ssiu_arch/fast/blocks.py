@@ -131,7 +131,8 @@ class Attention(Weights):
         keys, values = kv[0] + self.position, kv[1]  # (Bnmh, Q, d)
 
         if x.is_cuda:
-            out = F.scaled_dot_product_attention(q[None], keys[None], values[None], scale=1.0)
+            q, keys, values = (x[:, None] for x in (q, keys, values))  # a kernel takes no more than 65535 heads
+            out = F.scaled_dot_product_attention(q, keys, values, scale=1.0)
         else:  # its kernel for CPUs takes twice as long as its parts at so few channels
             out = torch.bmm(torch.bmm(q, keys.transpose(1, 2)).softmax(dim=2), values)
         out = out.reshape(batch, *grid, head[0], window, window, head[1]).permute(0, 1, 4, 2, 5, 3, 6)

@@ -45,16 +45,26 @@ def fuse(
     """
     if not all(hasattr(net, name) for name in ("upscale", "head", "stages", "selector", "tail")):
         raise ValueError(f"net ({type(net).__name__}) must be an SSIU, not wrapped by anything")
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
+    if not isinstance(compile, (bool, Mapping)):
+        raise ValueError(f"compile ({compile!r}) must be true, false or arguments of torch.compile")
+    if type(cuda_graphs) is not bool:
+        raise ValueError(f"cuda_graphs ({cuda_graphs!r}) must be true or false")
+    if strip is not None and (compile is not False or cuda_graphs):
+        raise ValueError("strip goes with neither compile nor cuda_graphs, which compute the whole image")
     if strip is not None and (type(strip) is not int or strip < 16 or strip % 16):
         raise ValueError(f"strip ({strip!r}) must be a multiple of 16, or None")
-    parts = Parts(net).to(PRECISIONS[precision]).requires_grad_(False).eval()
+    with torch.inference_mode(False):  # or ``refresh`` could not write to them later
+        parts = Parts(net).to(PRECISIONS[precision]).eval()
     return FusedSSIU(parts, allow_tf32=precision == "tf32", compile=compile, cuda_graphs=cuda_graphs, strip=strip)
 
 
 class FusedSSIU(nn.Module):
-    """What ``fuse`` returns: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``, not clamped, any ``h, w >= 1``."""
+    """What ``fuse`` returns: ``(B, C, h, w)`` in [0, 1] to ``(B, C, s*h, s*w)``, not clamped, any ``h, w >= 1``.
+
+    C is the network's ``num_in_ch``. A form with CUDA graphs serves one thread; a compiled one cannot be pickled.
+    """
 
     def __init__(
         self,
@@ -68,19 +78,31 @@ class FusedSSIU(nn.Module):
         super().__init__()
         self.parts, self.allow_tf32, self.strip = parts, allow_tf32, strip
         self.upscale = parts.upscale
-        self.compiles = bool(compile)
+        self.compiles = compile is not False
         self._whole: Callable[[Parts, Tensor], Tensor] = whole
-        if compile:
+        if self.compiles:
             self._whole = torch.compile(whole, **(compile if isinstance(compile, Mapping) else {}))
         self._graphs = Graphs(self._whole) if cuda_graphs else None
 
     def refresh(self, net: SSIU) -> None:
-        """Take over the weights of ``net``, an SSIU of the same options; what was compiled or captured stays."""
-        self.parts.load_state_dict(Parts(net).state_dict())
+        """Take over the weights of ``net``; what was compiled or captured stays.
+
+        Raises:
+            ValueError: ``net`` is not an SSIU of the same options; nothing has been taken over then.
+        """
+        new, old = Parts(net).state_dict(), self.parts.state_dict()
+        if {name: x.shape for name, x in new.items()} != {name: x.shape for name, x in old.items()}:
+            raise ValueError("net must be an SSIU of the options that this form was derived from")
+        self.parts.load_state_dict(new)
 
     @torch.no_grad()
     def forward(self, y: Tensor) -> Tensor:
-        """Upscale ``y``, ``(B, 3, h, w)``. Where memory runs out, a way that needs less follows; the last raises."""
+        """Upscale ``y``, ``(B, C, h, w)``. Where memory runs out, a way that needs less follows; the last raises.
+
+        Raises:
+            ValueError: ``y`` is no such batch of images.
+        """
+        self._check(y)
         keep_freed_memory()
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
         ways = list(self._ways(padded))
@@ -94,16 +116,25 @@ class FusedSSIU(nn.Module):
                     log.warning(f"{tuple(y.shape)}: not enough memory {way}, trying {ways[n][0]}")
         raise AssertionError("there is no way")
 
-    @torch.no_grad()
     def bands(self, y: Tensor) -> Iterator[Tensor]:
-        """The result of one image, ``(1, 3, h, w)``, from the top: ``(1, 3, rows, s*w)`` each, all of them s*h rows.
+        """The result of one image, ``(1, C, h, w)``, from the top: ``(1, C, rows, s*w)`` each, all of them s*h rows.
 
         So the result need not be there as a whole; nor need the network's maps, where memory does not allow it.
+
+        Raises:
+            ValueError: ``y`` is no such image.
         """
+        self._check(y)
+        if len(y) != 1:
+            raise ValueError(f"y ({tuple(y.shape)}) must be one image, (1, C, h, w)")
+        return self._bands(y)
+
+    @torch.no_grad()
+    def _bands(self, y: Tensor) -> Iterator[Tensor]:
         keep_freed_memory()
         h, w = y.shape[2:]
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
-        by_stage = self.strip is None and self._maps(padded[:1], 7) < free_memory(y.device) // 2
+        by_stage = self.strip is None and self._maps(padded, self._kept) < free_memory(y.device) // 2
         image = Bands(self.parts, padded, self._strip(padded))
         bands, left = image.by_stage() if by_stage else image.by_wave(), self.upscale * h
         while left > 0:
@@ -112,13 +143,23 @@ class FusedSSIU(nn.Module):
             yield band[:, :, :left, : self.upscale * w].to(y.dtype)
             left -= band.shape[2]
 
+    def _check(self, y: Tensor) -> None:
+        channels = self.parts.head.weight.shape[1]
+        if y.ndim != 4 or y.shape[1] != channels or 0 in y.shape or not y.is_floating_point():
+            raise ValueError(f"y ({tuple(y.shape)}, {y.dtype}) must be (B, {channels}, h, w) in [0, 1], none of them 0")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FusedSSIU":
+        if self._graphs is not None:  # captured where the weights were
+            self._graphs = Graphs(self._whole)
+        return super()._apply(fn, recurse)
+
     def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
         """Ways to compute the result and what to call them, from the quickest to that which needs the least memory."""
         free = free_memory(padded.device)
         if self.strip is None:
             if (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
                 yield "at once", self._at_once
-            if self._maps(padded[:1], 7) < free // 2:
+            if self._maps(padded[:1], self._kept) < free // 2:
                 yield "stage by stage", partial(self._by_bands, Bands.by_stage, self._strip(padded))
         strip = self._strip(padded)
         while strip >= 16:
@@ -141,6 +182,11 @@ class FusedSSIU(nn.Module):
                 result[:, :, row : row + rows] = band[:, :, :rows, :w]
                 row += rows
         return x
+
+    @property
+    def _kept(self) -> int:
+        """Maps that are there at once, stage by stage: SAM's are not a quarter of the others."""
+        return 7 if self.parts.stages[0].pooling == 2 else 8
 
     def _maps(self, padded: Tensor, count: int) -> int:
         """Bytes of ``count`` feature maps."""

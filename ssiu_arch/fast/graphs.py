@@ -29,7 +29,8 @@ class Graphs:
             self._seen.add(size)
             return self.function(parts, image)
         if size not in self._captured:
-            self._captured[size] = self._capture(parts, image)
+            with self._on(image.device):
+                self._captured[size] = self._capture(parts, image)
         self._captured.move_to_end(size)
         while len(self._captured) > self.kept:
             self._captured.popitem(last=False)
@@ -37,6 +38,8 @@ class Graphs:
         into.copy_(image)
         graph.replay()
         return result
+
+    _on = torch.cuda.device  # a stream and a capture are those of the current device
 
     def _capture(self, parts: Any, image: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         into = image.clone()

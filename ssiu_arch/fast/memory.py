@@ -8,7 +8,7 @@ import torch
 
 
 def free_memory(device: torch.device, root: Path = Path("/")) -> int:
-    """Bytes that can still be allocated on ``device``: on a CPU, of the machine or of the control group it runs in.
+    """Bytes that can still be allocated on ``device``: on a CPU, of the machine or its container (cgroup v2).
 
     ``root`` is where ``/proc`` and ``/sys`` are.
     """
@@ -23,9 +23,10 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     group = root / "sys/fs/cgroup"
     try:
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # no control group, or its limit is "max"
         return free
-    return min(free, limit - used)
+    return min(free, limit - used + int(stat.get("inactive_file", 0)))  # files in the cache can go
 
 
 def _half_of_all() -> int:
@@ -43,11 +44,17 @@ def keep_freed_memory() -> None:
     glibc gives larger blocks back to the system at once, which clears every page of theirs anew: a fifth of the time
     for a small image. What it takes for large grows with the blocks that are freed, up to 32 MiB; this is one of them.
     """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
+    torch.empty(31 * 2**20, dtype=torch.uint8, device="cpu")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that an allocation failed: ``MemoryError``, CUDA's own, or torch's for the CPU."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    signs = (
+        "DefaultCPUAllocator",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: out of memory",
+    )
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

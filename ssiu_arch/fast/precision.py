@@ -1,7 +1,7 @@
 """What the fast form computes in."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,19 +12,45 @@ PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat
 @contextmanager
 def own_precision(device: torch.device, allow_tf32: bool) -> Iterator[None]:
     """Compute as is told here, whatever ``autocast`` or TF32 the caller has around it."""
-    with torch.autocast(device.type, enabled=False), tf32(allow_tf32):
+    known = torch.amp.is_autocast_available(device.type)
+    with torch.autocast(device.type, enabled=False) if known else nullcontext(), tf32(device, allow_tf32):
         yield
 
 
 @contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Inside this context, let CUDA round the factors of products and convolutions in float32 to 10 bits, or not."""
-    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [switch.allow_tf32 for switch in switches]
+def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
+    """Inside this context, let CUDA round the factors of products and convolutions in float32 to 10 bits, or not.
+
+    The switches belong to the process: of several threads on a GPU each may find those of another. On other devices
+    they are left alone.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    switches, name, _ = _switches(allowed)
+    before = [getattr(switch, name) for switch in switches]
     try:
-        for switch in switches:
-            switch.allow_tf32 = allowed
+        set_tf32(allowed)
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        for switch, old in zip(switches, before, strict=True):
+            setattr(switch, name, old)
+
+
+def set_tf32(allowed: bool) -> None:
+    """From here on, let CUDA round so in this whole process, or not."""
+    switches, name, value = _switches(allowed)
+    for switch in switches:
+        setattr(switch, name, value)
+
+
+def _switches(allowed: bool) -> tuple[tuple[Any, ...], str, Any]:
+    """Torch's switches for products and for convolutions, the name of what is set, and its value.
+
+    There are older and newer ones, and torch refuses to tell the state of the one after the other was set.
+    """
+    matmul: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    if hasattr(matmul, "fp32_precision"):
+        return (matmul, cudnn.conv), "fp32_precision", "tf32" if allowed else "ieee"
+    return (matmul, cudnn), "allow_tf32", allowed

@@ -56,7 +56,8 @@ def _onednn_computes(dtype: torch.dtype) -> bool:
             supported = dtype == torch.float32 and torch.backends.mkldnn.is_available()
         if not supported:
             return False
-        x, ones, twos = torch.eye(8, dtype=dtype), torch.ones(8, 8, dtype=dtype), torch.full((8, 8), 2.0, dtype=dtype)
+        x = torch.eye(8, dtype=dtype, device="cpu")
+        ones, twos = torch.ones_like(x), torch.full_like(x, 2.0)
         linear = torch.ops.mkldnn._linear_pointwise
         results = {  # of the product 3
             3.0: linear(x, ones, twos[0], "none", [], ""),

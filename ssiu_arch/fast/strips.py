@@ -23,7 +23,7 @@ class Maps(NamedTuple):
     beta: Rows  # (H, W)
     active: Rows  # the attention's input, (h, w), no border
     attended: Rows  # SAM(active), (h, w)
-    wide: Rows  # e, but for its rows, (h, W)
+    wide: Rows  # e, but for its rows, (h, W); not with SAM
 
     @classmethod
     def of(cls, f_y: Rows, pooling: int, room: int) -> "Maps":
@@ -35,7 +35,7 @@ class Maps(NamedTuple):
             Rows(height, width, like, border=1, room=room),
             Rows(*size, like, border=0, room=room_there),
             Rows(*size, like, border=1, room=room_there),
-            Rows(size[0], width, like, border=1, room=room_there),
+            Rows(size[0], width, like, border=1, room=room_there if pooling == 2 else 0),
         )
 
     def restart(self) -> "Maps":
@@ -78,7 +78,7 @@ class StageByStrips:
             for lo, hi in strips(wide.end, _known(attended, but=1), self.strip):
                 self._spread(lo, hi)
             attended.release(wide.end - 1)
-            known = 2 * _known(wide, but=3)
+            known = 2 * _known(wide, but=2)
         else:
             known = _known(attended, but=2)
         for lo, hi in strips(self.out.end, known, self.strip):
@@ -92,7 +92,7 @@ class StageByStrips:
 
     @property
     def reads_from(self) -> int:
-        """The first row of ``alpha`` and ``f_y`` that is still to be read."""
+        """The first row of ``alpha`` that this stage is still to read."""
         return self.maps.difference.end - 1
 
     def _mix(self, lo: int, hi: int) -> None:
@@ -159,9 +159,9 @@ def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.de
 
     They may reach into the border. Rounded as ``F.interpolate`` rounds, in float32.
     """
-    y = torch.arange(lo, hi).abs()
+    y = torch.arange(lo, hi, device="cpu").abs()
     y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
-    source = y * (torch.tensor(height // 2 - 1.0) / (height - 1))
+    source = y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
     matrix, rows = between_rows(source, height // 2)
     return matrix.to(device, dtype), rows
 
@@ -178,7 +178,7 @@ def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
     upper = source.floor().long().clamp(0, height - 2)
     part = (source - upper).clamp(0, 1)
     first, stop = int(upper.min()), int(upper.max()) + 2
-    matrix = torch.zeros(len(source), stop - first)
+    matrix = torch.zeros(len(source), stop - first, dtype=torch.float32, device="cpu")
     matrix.scatter_(1, (upper - first)[:, None], (1 - part)[:, None])
     matrix.scatter_(1, (upper - first + 1)[:, None], part[:, None])
     return matrix, slice(first, stop)

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from ssiu_arch.fast.memory import is_out_of_memory
 
+WINDOWS = 16  # pixels: ESAM's windows, and a multiple of other networks'
 SMALLEST = 32  # pixels a side, below which a tile is not halved
 
 
+@torch.no_grad()
 def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int = 256, overlap: int = 16) -> Tensor:
     """Upscale ``y`` by tiles of at most ``tile`` by ``tile`` pixels, which overlap by ``overlap`` pixels.
 
-    Where memory runs out, the tiles are halved, down to 32 pixels.
+    Where memory runs out, the tiles are halved, down to 32 pixels or twice the overlap. No gradients.
 
     Args:
         net: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``, for any size.
@@ -31,14 +33,14 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
         ValueError: the tiles are smaller than 32 pixels or do not advance.
         RuntimeError: memory does not do for the smallest tiles.
     """
-    if tile < SMALLEST or not 0 <= overlap <= tile // 2:
+    if type(tile) is not int or type(overlap) is not int or tile < SMALLEST or not 0 <= overlap <= tile // 2:
         raise ValueError(f"tile ({tile}) must be {SMALLEST} or more, overlap ({overlap}) 0 to {tile // 2}, half of it")
     while True:
         try:
             return _blended(net, y, upscale, tile, overlap)
         except (RuntimeError, MemoryError) as error:
-            smaller = max(tile // 2, 2 * overlap)
-            if not is_out_of_memory(error) or smaller < SMALLEST or smaller >= tile:
+            smaller = max(tile // 2, 2 * overlap, SMALLEST)
+            if not is_out_of_memory(error) or smaller >= tile:
                 raise
             log.warning(f"{tuple(y.shape)}: not enough memory for tiles of {tile}, trying {smaller}")
             tile = smaller
@@ -57,9 +59,13 @@ def _blended(net: Callable[[Tensor], Tensor], y: Tensor, s: int, tile: int, over
 
 
 def _along(size: int, s: int, tile: int, overlap: int, device: torch.device) -> list[tuple[slice, Tensor]]:
-    """Where the tiles lie along a side, as evenly as they can, and their weights, (s*tile,), which add up to 1."""
-    count = max(-(-(size - overlap) // (tile - overlap)), 1)
-    starts = [n * max(size - tile, 0) // max(count - 1, 1) for n in range(count)]
+    """Where the tiles lie along a side, and their weights, (s*tile,), which add up to 1.
+
+    They start at multiples of 16, so that windows of attention lie in a tile as they lie in the image.
+    """
+    stride = max((tile - overlap) // WINDOWS, 1) * WINDOWS if tile - overlap >= WINDOWS else tile - overlap
+    count = max(-(-(size - tile) // stride), 0) + 1
+    starts = [n * stride for n in range(count)]
     places = [slice(start, min(start + tile, size)) for start in starts]
     weights, total = [], torch.zeros(s * size, device=device)
     for n, place in enumerate(places):

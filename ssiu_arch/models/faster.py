@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast.precision import set_tf32
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -26,8 +27,7 @@ def set_precision(precision: str | None) -> None:
     if precision not in (None, *PRECISIONS):
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
     if precision in ("fp32", "tf32"):
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        set_tf32(precision == "tf32")
 
 
 def autocast(device: torch.device, precision: str | None) -> torch.autocast:

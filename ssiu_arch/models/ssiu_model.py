@@ -191,9 +191,11 @@ class SSIUModel(SRModel):
         net = self.network_to_validate()
         was_training = net.training
         net.eval()
-        with torch.no_grad():
-            self.output = (self.validated_by or self.fast_validation.derive(net))(self.lq)
-        net.train(was_training)
+        try:
+            with torch.no_grad():
+                self.output = (self.validated_by or self.fast_validation.derive(net))(self.lq)
+        finally:
+            net.train(was_training)
 
     validated_by: Callable[[Tensor], Tensor] | None = None  # during a validation: derived when it began
 

@@ -205,7 +205,7 @@ def modes(net: SSIU, device: torch.device, precisions: Iterable[str] = PRECISION
 
 def eager(net: SSIU, y: Tensor) -> Tensor:
     """As it was trained; convolutions may not round to TF32, where torch lets them by default."""
-    with tf32(False):
+    with tf32(y.device, False):
         return net(y)
 
 
@@ -217,7 +217,7 @@ def by_stage(fused: FusedSSIU, y: Tensor) -> Tensor:
 def at_once(fused: FusedSSIU, y: Tensor) -> Tensor:
     """Every operation on the whole image, as a GPU does it."""
     h, w = (fused.upscale * side for side in y.shape[2:])
-    with tf32(fused.allow_tf32):
+    with tf32(y.device, fused.allow_tf32):
         return whole(fused.parts, reflect_to_multiple(y, 2 * SAM.window))[:, :, :h, :w]
 
 

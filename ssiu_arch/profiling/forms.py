@@ -57,7 +57,7 @@ class Prepared:
     @contextmanager
     def settings(self) -> Iterator[None]:
         """What a run needs around it: no gradients; TF32 for tf32 only, where torch lets convolutions use it always."""
-        with torch.no_grad(), tf32(self.candidate.precision == "tf32"):
+        with torch.no_grad(), tf32(torch.device("cuda"), self.candidate.precision == "tf32"):
             yield
 
 

@@ -262,7 +262,7 @@ def _name(precision: str, product: MatrixProduct) -> str:
 
 def _product(precision: str, product: MatrixProduct) -> Callable[[], object]:
     def work() -> object:
-        with tf32(precision == "tf32"):
+        with tf32(torch.device("cuda"), precision == "tf32"):
             return product()
 
     return work

@@ -59,7 +59,8 @@ def cells(text):
     return {name: found for name, *found in rows}
 
 
-def test_every_mode_and_the_tiles_are_measured(run, tmp_path):
+def test_every_mode_and_the_tiles_are_measured(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy, "ROUNDED", 0.1)  # so few pixels of 8 bit change by chance
     code, out, _ = run(precisions="fp32 tf32 bf16 fp16", markdown=tmp_path / "modes.md")
     assert code == 0
     assert (tmp_path / "modes.md").read_text().strip() == out.strip()
@@ -70,7 +71,7 @@ def test_every_mode_and_the_tiles_are_measured(run, tmp_path):
     assert found["eager"][0] == "0"
     assert all(0 < float(found[name][0]) < 1e-5 for name in modes if "fp32" in name)
     assert all(1e-4 < float(found[name][0]) < 0.1 for name in modes if "bf16" in name)
-    for difference, psnr, change in (found[name] for name in ["eager", *modes]):
+    for _, psnr, change in (found[name] for name in ["eager", *modes]):
         assert float(psnr) - float(found["eager"][1]) == pytest.approx(float(change), abs=1.01e-4)
     images, difference, rms, *_ = found["tiles of 32, overlap 8"]
     assert images == "1"  # the other one is smaller than a tile

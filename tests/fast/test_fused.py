@@ -1,5 +1,6 @@
 import importlib.util
 import logging
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import torch.nn.functional as F
 
 from ssiu_arch import SSIU
 from ssiu_arch.archs import ssiu_arch as arch
+from ssiu_arch.archs.ssiu_arch import SAM
 from ssiu_arch.fast import fuse
 from ssiu_arch.fast import fused as module
 from ssiu_arch.fast.bands import Bands
+from ssiu_arch.fast.blocks import Attention
 from ssiu_arch.fast.rows import Rows
+from ssiu_arch.fast.strips import up2_rows
 
 TINY = {"num_feat": 16, "num_block": 3}
 VARIANTS = {
@@ -68,6 +72,14 @@ def test_reference_vectors(golden, upscale, way):
     net.load_state_dict(torch.load(golden / f"released_format_x{upscale}.pt", weights_only=True)["model_state_dict"])
     found = fused_by(way, net)(torch.from_numpy(vectors["input_33x47"]))
     assert np.abs(found.numpy() - vectors["output_33x47"]).max() <= 1e-5
+
+
+def test_features_of_little_contrast(tiny):
+    """What LN divides by is its eps rather than their variance."""
+    for parameter in tiny.head.parameters():
+        parameter.data *= 1e-3
+    y = image(tiny, 20, 20)
+    torch.testing.assert_close(fuse(tiny)(y), plain(tiny, y), atol=1e-5, rtol=1e-5)
 
 
 def test_compiled_for_one_size_then_for_all(tiny):
@@ -220,23 +232,23 @@ class TestPrecision:
             assert torch.equal(fused(y), expected)
             assert torch.equal(torch.cat(list(fused.bands(y)), 2), expected)
 
-    def test_tf32_is_allowed_inside_alone(self, monkeypatch, tiny):
-        seen, shallow = [], Bands._shallow
-        switches = torch.backends.cuda.matmul, torch.backends.cudnn
+    def test_each_step_of_bands_is_in_its_own_precision(self, monkeypatch, tiny):
+        inside, seen = [], []
 
-        def note(self, *args):
-            seen.append([switch.allow_tf32 for switch in switches])
-            shallow(self, *args)
+        @contextmanager
+        def note(device, allowed):
+            inside.append(allowed)
+            yield
+            inside.pop()
 
-        monkeypatch.setattr(Bands, "_shallow", note)
-        before = [switch.allow_tf32 for switch in switches]
-        for precision in ("tf32", "fp32"):
-            fused = fuse(tiny, precision=precision)
-            fused(image(tiny, 16, 16))
-            for _ in fused.bands(image(tiny, 16, 16)):
-                assert [switch.allow_tf32 for switch in switches] == before
-        assert seen == [[True, True]] * 2 + [[False, False]] * 2
-        assert [switch.allow_tf32 for switch in switches] == before
+        monkeypatch.setattr(module, "own_precision", note)
+        shallow = Bands._shallow
+        monkeypatch.setattr(Bands, "_shallow", lambda self, *args: (seen.append(list(inside)), shallow(self, *args))[1])
+        fused = fuse(tiny, precision="tf32")
+        fused(image(tiny, 16, 16))
+        for _ in fused.bands(image(tiny, 16, 16)):
+            assert not inside  # the caller's time
+        assert seen == [[True], [True]]
 
 
 @pytest.mark.parametrize(
@@ -246,6 +258,10 @@ class TestPrecision:
         ({"strip": 20}, r"strip \(20\) must be a multiple of 16, or None"),
         ({"strip": 0}, r"strip \(0\) must be"),
         ({"strip": 16.0}, r"strip \(16.0\) must be"),
+        ({"precision": ["bf16"]}, r"precision \(\['bf16'\]\) must be"),
+        ({"compile": "max-autotune"}, r"compile \('max-autotune'\) must be true, false or arguments"),
+        ({"cuda_graphs": "yes"}, r"cuda_graphs \('yes'\) must be true or false"),
+        ({"strip": 16, "compile": True}, "strip goes with neither compile nor cuda_graphs"),
     ],
 )
 def test_bad_options(tiny, options, message):
@@ -256,3 +272,120 @@ def test_bad_options(tiny, options, message):
 def test_a_wrapped_network(tiny):
     with pytest.raises(ValueError, match=r"net \(DataParallel\) must be an SSIU, not wrapped"):
         fuse(torch.nn.DataParallel(tiny))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        torch.zeros(3, 16, 16),
+        torch.zeros(1, 4, 16, 16),
+        torch.zeros(0, 3, 16, 16),
+        torch.zeros(1, 3, 0, 16),
+        torch.zeros(1, 3, 16, 16, dtype=torch.uint8),
+    ],
+    ids=["no batch", "channels", "empty batch", "empty image", "whole numbers"],
+)
+def test_bad_images(tiny, y):
+    for run in (fuse(tiny), fuse(tiny).bands):
+        with pytest.raises(ValueError, match=r"must be \(B, 3, h, w\) in \[0, 1\]"):
+            run(y)
+
+
+def test_bands_are_of_one_image(tiny):
+    with pytest.raises(ValueError, match="must be one image"):
+        fuse(tiny).bands(torch.zeros(2, 3, 16, 16))
+
+
+def test_bands_have_the_images_dtype_and_no_gradient(tiny):
+    bands = list(fuse(tiny).bands(image(tiny, 20, 20).double().requires_grad_()))
+    assert {band.dtype for band in bands} == {torch.float64}
+    assert not any(band.requires_grad for band in bands)
+
+
+@pytest.mark.parametrize(("free", "way"), [(2**40, "by_stage"), (0, "by_wave")])
+def test_bands_go_by_the_free_memory(monkeypatch, tiny, free, way):
+    called = []
+    for name in ("by_stage", "by_wave"):
+        by = getattr(Bands, name)
+        monkeypatch.setattr(Bands, name, lambda self, by=by, name=name: (called.append(name), by(self))[1])
+    monkeypatch.setattr(module, "free_memory", lambda device: free)
+    list(fuse(tiny).bands(image(tiny, 20, 20)))
+    assert called == [way]
+
+
+def test_ways_by_the_maps_they_need(monkeypatch, tiny):
+    y, fused = image(tiny, 64, 64, batch=8), fuse(tiny)
+    fused.compiles = True
+    one = 64 * 64 * 16 * 4
+
+    def first(free):
+        monkeypatch.setattr(module, "free_memory", lambda device: free)
+        return next(fused._ways(y))[0]
+
+    assert first(8 * 30 * one + 1) == "at once"
+    assert first(8 * 30 * one) == "stage by stage"
+    assert first(14 * one + 2) == "stage by stage"  # of one image, whatever the batch
+    assert first(14 * one).startswith("by strips")
+
+
+def test_at_once_goes_through_the_graphs(tiny):
+    fused, calls = fused_by("at once", tiny, cuda_graphs=True), []
+    fused._graphs = lambda parts, y: (calls.append(y.shape), module.whole(parts, y))[1]
+    fused(image(tiny, 16, 16))
+    assert calls == [(1, 3, 16, 16)]
+
+
+def test_weights_that_move_leave_no_graph_behind(tiny):
+    fused = fuse(tiny, cuda_graphs=True)
+    before = fused._graphs
+    assert fused.to(torch.float32)._graphs is not before
+
+
+def test_compile_passes_its_arguments_on(monkeypatch, tiny):
+    seen = {}
+    monkeypatch.setattr(torch, "compile", lambda function, **options: seen.update(options) or function)
+    fuse(tiny, compile={"mode": "max-autotune"})
+    assert seen == {"mode": "max-autotune"}
+
+
+def test_refresh_by_another_network_changes_nothing(tiny, sine_weights):
+    fused, y = fuse(tiny), image(tiny, 16, 16)
+    before = fused(y)
+    with pytest.raises(ValueError, match="options that this form was derived from"):
+        fused.refresh(sine_weights(SSIU(num_feat=8, num_block=3)))
+    assert torch.equal(fused(y), before)
+
+
+def test_derived_in_inference_mode_it_can_be_refreshed_outside(tiny):
+    with torch.inference_mode():
+        fused = fuse(tiny)
+    fused.refresh(tiny)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_torchs_default_dtype_does_not_matter(tiny, dtype):
+    y = image(tiny, 40, 24)
+    expected = fuse(tiny)(y)
+    up2_rows.cache_clear()
+    torch.set_default_dtype(dtype)
+    try:
+        assert torch.equal(fuse(tiny)(y), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_on_a_gpu_attention_has_few_heads(monkeypatch):
+    """A kernel of CUDA's takes 65535 at most; windows are its batch."""
+    seen = []
+
+    def attend(q, k, v, scale):
+        seen.append(q.shape)
+        return v[:, :, : q.shape[2]]
+
+    class OnCuda(torch.Tensor):
+        is_cuda = True
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
+    attention = Attention(SAM(16, 4))
+    attention(torch.zeros(1, 16, 24, 16).as_subclass(OnCuda))
+    assert seen == [(2 * 3 * 4, 1, 64, 4)]

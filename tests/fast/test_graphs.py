@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import torch
 
 from ssiu_arch.fast.graphs import Graphs
@@ -7,6 +9,7 @@ class OnCuda:
     """An image that says it is on a GPU."""
 
     is_cuda = True
+    device = None
 
     def __init__(self, *shape):
         self.shape = torch.Size(shape)
@@ -14,6 +17,8 @@ class OnCuda:
 
 class Recorded(Graphs):
     """Graphs that are not: what is captured and replayed is noted."""
+
+    _on = staticmethod(nullcontext)
 
     def __init__(self):
         super().__init__(lambda parts, image: ("run", *image.shape))

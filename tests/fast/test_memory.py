@@ -15,11 +15,12 @@ def machine(tmp_path):
     group.mkdir(parents=True)
     (group / "memory.max").write_text(f"{3 * 2**30}\n")
     (group / "memory.current").write_text(f"{2**30}\n")
+    (group / "memory.stat").write_text(f"anon 5\ninactive_file {2**28}\n")
     return tmp_path
 
 
 def test_the_control_groups_limit_counts(machine):
-    assert free_memory(CPU, machine) == 2 * 2**30
+    assert free_memory(CPU, machine) == 2 * 2**30 + 2**28  # what it holds of files can go
 
 
 def test_without_a_limit_what_the_machine_has_counts(machine):
@@ -36,6 +37,7 @@ def test_a_failed_allocation_is_known_as_such():
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert not is_out_of_memory(RuntimeError("sizes do not match"))
     assert not is_out_of_memory(KeyError("memory"))

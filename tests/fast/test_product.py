@@ -50,11 +50,27 @@ def test_bfloat16_adds_up_in_float32(way):
     assert product(x, torch.ones(8, 512, dtype=torch.bfloat16))[0, 0] == 516
 
 
+class Wrong:
+    """Operators that are there, and wrong."""
+
+    def __call__(self, *args):
+        return torch.zeros(8, 8)
+
+    binary = __call__
+
+
+def test_onednn_switched_off(monkeypatch):
+    monkeypatch.setattr(module, "_onednn_computes", lambda dtype: True)
+    assert module._by_onednn(torch.zeros(1))
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert not module._by_onednn(torch.zeros(1))
+
+
 @pytest.mark.parametrize(
     "operator",
     [
         lambda *a: (_ for _ in ()).throw(RuntimeError("not on this CPU")),
-        lambda x, weight, *a: torch.zeros(8, 8),
+        Wrong(),
     ],
     ids=["raises", "is wrong"],
 )

@@ -28,7 +28,8 @@ def test_a_tile_is_never_larger_than_asked_for():
         return nearest(y)
 
     tiled(net, torch.rand(1, 3, 100, 47), upscale=2, tile=48, overlap=8)
-    assert sizes == {(48, 47)}
+    assert (48, 47) in sizes
+    assert max(sizes) == (48, 47)
 
 
 def test_one_tile_is_the_whole(sine_weights):
@@ -41,13 +42,32 @@ def test_seams_are_blended():
     """Tiles that disagree by 1 meet in a ramp: no step is larger than its slope."""
     level = iter([0.0, 1.0])
     x = tiled(
-        lambda y: torch.full_like(nearest(y), next(level)), torch.rand(1, 3, 32, 64), upscale=2, tile=40, overlap=16
+        lambda y: torch.full_like(nearest(y), next(level)), torch.rand(1, 3, 32, 80), upscale=2, tile=48, overlap=16
     )
     step = x.diff(dim=3)
     assert (step >= 0).all()
     assert step.max() < 1.01 / 31
-    assert (x[..., :48] == 0).all()
-    assert (x[..., -48:] == 1).all()
+    assert (x[..., :64] == 0).all()
+    assert (x[..., -64:] == 1).all()
+
+
+def test_tiles_start_where_windows_do():
+    starts = []
+    y = torch.arange(200.0).expand(1, 3, 40, 200)
+    tiled(lambda part: (starts.append(int(part[0, 0, 0, 0])), nearest(part))[1], y, upscale=2, tile=64, overlap=8)
+    assert starts == [0, 48, 96, 144]
+
+
+def test_half_precision_is_summed_in_float32_and_comes_back():
+    y = torch.rand(1, 3, 150, 150).half()
+    x = tiled(nearest, y, upscale=2, tile=40, overlap=16)
+    assert x.dtype == torch.float16
+    assert torch.equal(x, nearest(y))
+
+
+def test_no_tile_keeps_its_gradients():
+    net = torch.nn.Conv2d(3, 3, 1)
+    assert not tiled(lambda y: nearest(net(y)), torch.rand(1, 3, 40, 40), upscale=2, tile=32).requires_grad
 
 
 class TestOutOfMemory:
@@ -68,7 +88,7 @@ class TestOutOfMemory:
             x = tiled(self.net(70), y, upscale=2, tile=200)
         torch.testing.assert_close(x, nearest(y))
         assert self.calls[:2] == [200, 100]
-        assert set(self.calls[2:]) == {50}
+        assert max(self.calls[2:]) == 50
         assert "not enough memory for tiles of 200, trying 100" in caplog.text
 
     def test_the_smallest_tiles_error_is_raised(self):
@@ -82,9 +102,7 @@ class TestOutOfMemory:
         assert self.calls == [128]
 
 
-@pytest.mark.parametrize(("tile", "overlap"), [(31, 0), (64, 33), (64, -1)])
+@pytest.mark.parametrize(("tile", "overlap"), [(31, 0), (64, 33), (64, -1), (64.0, 8)])
 def test_bad_sizes(tile, overlap):
-    with pytest.raises(
-        ValueError, match=rf"tile \({tile}\) must be 32 or more, overlap \({overlap}\) 0 to {tile // 2}"
-    ):
+    with pytest.raises(ValueError, match=rf"tile \({tile}\) must be 32 or more, overlap \({overlap}\) 0 to "):
         tiled(nearest, torch.rand(1, 3, 8, 8), upscale=2, tile=tile, overlap=overlap)

@@ -8,6 +8,7 @@ from torch import nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, SSReM
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast.precision import set_tf32
 from ssiu_arch.models import faster
 
 
@@ -28,31 +29,19 @@ def image():
 
 
 class TestPrecision:
-    @pytest.fixture(autouse=True)
-    def switches(self):
-        """The switches as they were, afterwards."""
-        before = self.now()
-        yield
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-    def now(self):
-        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-
-    def test_fp32_is_float32_for_convolutions_too(self):
-        torch.backends.cudnn.allow_tf32 = True  # torch's own default
-        faster.set_precision("fp32")
-        assert self.now() == (False, False)
-
-    def test_tf32_is_for_both(self):
-        faster.set_precision("tf32")
-        assert self.now() == (True, True)
+    @pytest.mark.parametrize("precision", ["fp32", "tf32"])
+    def test_products_and_convolutions_are_alike(self, tf32_allowed, precision):
+        for before in (True, False):
+            set_tf32(before)
+            faster.set_precision(precision)
+            assert tf32_allowed() == [precision == "tf32"] * 2
 
     @pytest.mark.parametrize("precision", [None, "bf16"])
-    def test_others_leave_the_switches_alone(self, precision):
-        for switches in [(False, True), (True, False)]:
-            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = switches
+    def test_others_leave_the_switches_alone(self, tf32_allowed, precision):
+        for before in (True, False):
+            set_tf32(before)
             faster.set_precision(precision)
-            assert self.now() == switches
+            assert tf32_allowed() == [before] * 2
 
     def test_there_is_no_fp8(self):
         with pytest.raises(ValueError, match=r"precision \('fp8'\) must be one of fp32, tf32, bf16"):

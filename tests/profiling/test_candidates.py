@@ -134,13 +134,11 @@ def test_the_plain_form_is_what_runs():
 
 
 @pytest.mark.parametrize("precision", ["tf32", "fp32", "bf16"])
-def test_tf32_is_allowed_while_such_a_candidate_runs_alone(monkeypatch, precision):
-    switches = torch.backends.cuda.matmul, torch.backends.cudnn
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's own default
-    torch.backends.cuda.matmul.allow_tf32 = False
+def test_tf32_is_allowed_while_such_a_candidate_runs_alone(tf32_allowed, precision):
+    before = tf32_allowed()
     with Prepared(parse(f"eager+{precision}", 4, device="cuda"), CPU).settings():
-        assert [switch.allow_tf32 for switch in switches] == 2 * [precision == "tf32"]
-    assert [switch.allow_tf32 for switch in switches] == [False, True]
+        assert tf32_allowed() == [precision == "tf32"] * 2
+    assert tf32_allowed() == before
 
 
 @pytest.mark.parametrize(("upscale", "size"), [(2, (360, 640)), (3, (240, 427)), (4, (180, 320))])
