@@ -26,8 +26,12 @@ def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
     """
     try:
         return _count(copy.deepcopy(net).to("meta"), torch.empty(shape, device="meta"))
-    except Exception:  # whatever torch has no meta kernel for; the real run decides
-        pass
+    except Exception:  # whatever torch has no meta kernel for
+        return _computed(net, shape)
+
+
+def _computed(net: nn.Module, shape: tuple[int, ...]) -> int:
+    """``multiply_adds`` by running the network."""
     try:
         return _count(net, torch.rand(shape))
     except Exception as error:
