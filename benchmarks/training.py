@@ -16,11 +16,10 @@ import json
 import logging
 import os
 import platform
-import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
 from ssiu_arch.models import faster
+from ssiu_arch.profiling.latency import by_host_clock, in_turns
 from ssiu_arch.profiling.memory import device_peak, resident_peak
 
 TOTAL = 1_000_500  # iterations of the paper's training
@@ -97,12 +97,6 @@ class Variant:
         if self.lq.is_pinned():
             torch.cuda.synchronize()
 
-    def seconds(self, times: int) -> float:
-        """Seconds an iteration."""
-        start = time.perf_counter()
-        self.iterate(times)
-        return (time.perf_counter() - start) / times
-
 
 def known(name: str) -> str:
     """The name of a variant, each word of which is one."""
@@ -155,11 +149,9 @@ def times(names: list[str], given: argparse.Namespace) -> dict[str, float]:
     variants = [Variant(name, given) for name in names]
     for variant in variants:
         variant.iterate(2)
-    taken: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(given.rounds):
-        for variant in variants:
-            taken[variant.name].append(variant.seconds(given.iterations))
-    return {name: statistics.median(values) for name, values in taken.items()}
+    turns = {variant.name: partial(variant.iterate, given.iterations) for variant in variants}
+    taken = in_turns(turns, given.rounds, warmup=0, stopwatch=by_host_clock)
+    return {name: latency.median / given.iterations for name, latency in taken.items()}
 
 
 def print_profile(name: str, given: argparse.Namespace) -> None:

@@ -164,12 +164,17 @@ def _check_logger(opt: dict[str, Any]) -> None:
             raise UserError("logger.wandb: wandb is not installed: pip install wandb, or leave the section out")
 
 
-def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
-    """Raise ``UserError`` where ``net`` cannot be trained or validated in the ways ``SSIUModel`` has to be faster."""
+def is_ssiu_model(opt: dict[str, Any]) -> bool:
+    """Whether the model of the options is ``SSIUModel``, or one derived from it, and reads what it reads."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
     model = MODEL_REGISTRY.get(opt["model_type"])
-    if isinstance(model, type) and issubclass(model, SSIUModel):
+    return isinstance(model, type) and issubclass(model, SSIUModel)
+
+
+def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
+    """Raise ``UserError`` where ``net`` cannot be trained or validated in the ways ``SSIUModel`` has to be faster."""
+    if is_ssiu_model(opt):
         faster.check(net, opt.get("train") or {})
         faster.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
 

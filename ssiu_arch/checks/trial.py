@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ssiu_arch.checks.finding import Finding
 from ssiu_arch.checks.outputs import BYTES, size
 from ssiu_arch.checks.peak import PeakBytes
+from ssiu_arch.checks.training import is_ssiu_model
 from ssiu_arch.errors import UserError
 from ssiu_arch.models import faster
-from ssiu_arch.models.ssiu_model import SSIUModel
 
 SECONDS = 10.0  # to be spent on the trial where there is no GPU
 CPU_PATCH = 64  # LR pixels a side, beyond which the CPU tries a part of the patch
@@ -130,10 +130,7 @@ def run(opt: dict[str, Any], net: nn.Module, device: torch.device) -> Trial:
 
 def ways(opt: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """The options by which ``SSIUModel`` is faster; on the CPU without ``compile``, which takes a minute there."""
-    from basicsr.utils.registry import MODEL_REGISTRY
-
-    model = MODEL_REGISTRY.get(opt["model_type"])
-    if not (isinstance(model, type) and issubclass(model, SSIUModel)):
+    if not is_ssiu_model(opt):
         return {}
     train = dict(opt["train"])
     if device.type == "cpu":

@@ -132,16 +132,23 @@ class FusedSSIU(nn.Module):
     @torch.no_grad()
     def _bands(self, y: Tensor) -> Iterator[Tensor]:
         keep_freed_memory()
-        h, w = y.shape[2:]
         padded = reflect_to_multiple(y, 2 * SAM.window).float()
-        by_stage = self.strip is None and self._maps(padded, self._kept) < free_memory(y.device) // 2
-        image = Bands(self.parts, padded, self._strip(padded))
-        bands, left = image.by_stage() if by_stage else image.by_wave(), self.upscale * h
-        while left > 0:
+        way = Bands.by_stage if self._go_by_stage(padded, free_memory(y.device)) else Bands.by_wave
+        bands = self._cropped(way(Bands(self.parts, padded, self._strip(padded))), y.shape[2:])
+        while True:
             with own_precision(y.device, self.allow_tf32):  # not while the caller works
-                band = next(bands)
-            yield band[:, :, :left, : self.upscale * w].to(y.dtype)
+                band = next(bands, None)
+            if band is None:
+                return
+            yield band.to(y.dtype)
+
+    def _cropped(self, bands: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
+        """The bands of a padded image without what was padded; those below it are not computed."""
+        left, width = (self.upscale * side for side in size)
+        while left > 0:
+            band = next(bands)[:, :, :left, :width]
             left -= band.shape[2]
+            yield band
 
     def _check(self, y: Tensor) -> None:
         channels = self.parts.head.weight.shape[1]
@@ -156,11 +163,10 @@ class FusedSSIU(nn.Module):
     def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
         """Ways to compute the result and what to call them, from the quickest to that which needs the least memory."""
         free = free_memory(padded.device)
-        if self.strip is None:
-            if (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
-                yield "at once", self._at_once
-            if self._maps(padded[:1], self._kept) < free // 2:
-                yield "stage by stage", partial(self._by_bands, Bands.by_stage, self._strip(padded))
+        if self.strip is None and (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
+            yield "at once", self._at_once
+        if self._go_by_stage(padded[:1], free):
+            yield "stage by stage", partial(self._by_bands, Bands.by_stage, self._strip(padded))
         strip = self._strip(padded)
         while strip >= 16:
             yield f"by strips of {strip} rows", partial(self._by_bands, Bands.by_wave, strip)
@@ -177,16 +183,15 @@ class FusedSSIU(nn.Module):
         x = padded.new_empty((*padded.shape[:2], h, w))
         for image, result in zip(padded.split(1), x.split(1), strict=True):
             row = 0
-            for band in way(Bands(self.parts, image, strip)):
-                rows = min(band.shape[2], h - row)
-                result[:, :, row : row + rows] = band[:, :, :rows, :w]
-                row += rows
+            for band in self._cropped(way(Bands(self.parts, image, strip)), size):
+                result[:, :, row : row + band.shape[2]] = band
+                row += band.shape[2]
         return x
 
-    @property
-    def _kept(self) -> int:
-        """Maps that are there at once, stage by stage: SAM's are not a quarter of the others."""
-        return 7 if self.parts.stages[0].pooling == 2 else 8
+    def _go_by_stage(self, image: Tensor, free: int) -> bool:
+        """Whether the maps of one image, stage by stage, take less than half of ``free`` bytes."""
+        count = 7 if self.parts.stages[0].pooling == 2 else 8  # SAM's are not a quarter of the others
+        return self.strip is None and self._maps(image, count) < free // 2
 
     def _maps(self, padded: Tensor, count: int) -> int:
         """Bytes of ``count`` feature maps."""

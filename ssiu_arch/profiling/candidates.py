@@ -17,8 +17,8 @@ import yaml
 from torch import nn
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.fast.precision import PRECISIONS
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 MODES = (*PRECISIONS, "compile", "channels_last", "graphs", "strip64")
 STRIP = re.compile(r"strip(\d{1,6})")  # so many rows at a time
 SCALE_WORDS = ("upscale", "scale")
