@@ -7,7 +7,10 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 PLOT = ["matplotlib"]
-TEST = [*PLOT, "pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
+SAFETENSORS = ["safetensors"]
+EXPORT = ["onnx", "onnxscript", "onnxruntime"]
+HUB = [*SAFETENSORS, "huggingface_hub"]
+TEST = [*PLOT, *EXPORT, *HUB, "captum", "pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
 
 setup(
     name="ssiu-arch",
@@ -28,7 +31,7 @@ setup(
         "opencv-python",
         "pyyaml",
     ],
-    extras_require={"plot": PLOT, "test": TEST},
+    extras_require={"plot": PLOT, "safetensors": SAFETENSORS, "export": EXPORT, "hub": HUB, "test": TEST},
     entry_points={
         "console_scripts": ["basicsr = ssiu_arch.commands.main:main", "ssiu = ssiu_arch.commands.main:ssiu"],
         "basicsr.plugins": ["ssiu = ssiu_arch"],

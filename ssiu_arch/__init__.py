@@ -20,9 +20,11 @@ _HOME_OF = {
     "fft_l1": "ssiu_arch.losses.fft_loss",
     "SSIUModel": "ssiu_arch.models.ssiu_model",
     "fuse": "ssiu_arch.fast",
+    "load": "ssiu_arch.weights",
     "tiled": "ssiu_arch.fast",
+    "upscale": "ssiu_arch.upscaling",
 }
-__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1", "fuse", "tiled"]
+__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1", "fuse", "load", "tiled", "upscale"]
 
 
 def __getattr__(name: str) -> Any:

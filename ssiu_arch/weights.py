@@ -1,14 +1,18 @@
 """Weight files: what they hold, and which network it fits."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ssiu_arch.errors import UserError
 
+if TYPE_CHECKING:
+    from ssiu_arch.archs.ssiu_arch import SSIU
+
 StateDict = dict[str, Tensor]
+SETS = ("params_ema", "params", "model_state_dict")  # of weights in a checkpoint: BasicSR's, the authors'
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -58,6 +62,58 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
         held = held[param_key]
     return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in held.items()}
+
+
+def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict[str, Any]]:
+    """The weights of an SSIU under our names, and the arguments of ``SSIU`` they were made for.
+
+    Args:
+        path: a checkpoint of BasicSR, or one as the authors released.
+        key: which of the sets of weights in the file; None: the first there is of ``SETS``, else the root.
+
+    Raises:
+        UserError: as ``read_checkpoint``; or there is no such set, or it holds the weights of no SSIU.
+    """
+    from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
+
+    held = read_checkpoint(path)
+    if key is None:
+        key = next((name for name in SETS if name in held), None)
+    elif key not in held:
+        raise UserError(f"weights {path}: no {key!r} in it; it holds {', '.join(map(str, held))}")
+    found = held if key is None else held[key]
+    weights = {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in found.items()}
+    rename_released(weights)
+    options = ssiu_options(weights)
+    if options is None:
+        raise UserError(f"weights {path}: are no SSIU's; it holds {', '.join(map(str, list(found)[:3]))}, ...")
+    try:
+        with torch.device("meta"):
+            SSIU(**options).load_state_dict(weights, assign=True)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"weights {path}: look like an SSIU's but do not fit one: {_first_line(error)}") from error
+    return weights, options
+
+
+def load(path: str | Path, key: str | None = None) -> "SSIU":
+    """The network whose weights are in ``path``, ready for use: scale, width and depth are read from the weights.
+
+    Args:
+        path, key: see ``read_ssiu``.
+
+    Returns:
+        An ``SSIU`` on the CPU, float32, in evaluation mode: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``. Its
+        fast form is ``fuse(load(path))``.
+
+    Raises:
+        UserError: see ``read_ssiu``.
+    """
+    from ssiu_arch.archs.ssiu_arch import SSIU
+
+    weights, options = read_ssiu(path, key)
+    net = SSIU(**options)
+    net.load_state_dict(weights)
+    return net.eval()
 
 
 def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:

@@ -109,6 +109,19 @@ def basicsr(python):
     return lambda *arguments, **options: python("-m", "ssiu_arch.commands.main", *arguments, **options)
 
 
+@pytest.fixture
+def ssiu(capsys):
+    """Run the command in this process: ``ssiu("convert", "--info", file)`` gives exit code, stdout and stderr."""
+    from ssiu_arch.commands.main import ssiu as command
+
+    def run(*arguments):
+        code = command([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):
     """A folder that holds ``datasets/demo``, made as a user makes it."""

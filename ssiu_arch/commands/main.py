@@ -53,9 +53,16 @@ BASICSR = Command(
 )
 SSIU = Command(
     "ssiu",
-    {"profile": "what networks cost: parameters, multiply-adds, latency, memory"},
+    {
+        "upscale": "enlarge image files and folders of them",
+        "convert": "translate weights between formats; --info says what a file holds",
+        "export": "write a network as ONNX, checked against torch",
+        "compare": "crops of results side by side in one picture, with their scores",
+        "lam": "local attribution maps: which pixels of an image a result depends on",
+        "profile": "what networks cost: parameters, multiply-adds, latency, memory",
+    },
     "[options]",
-    "Training and testing are verbs of the command basicsr.\nExample: ssiu profile plain eager --size 80x120",
+    "Training and testing are verbs of the command basicsr.\nExample: ssiu upscale photos -o enlarged --weights x4.pth",
 )
 
 
