@@ -46,8 +46,8 @@ def main() -> None:
     import torch
 
     from ssiu_arch.data.files import write_file
+    from ssiu_arch.device import check_device
     from ssiu_arch.profiling import accuracy
-    from ssiu_arch.profiling.forms import check_device
     from ssiu_arch.profiling.progress import Progress
     from ssiu_arch.profiling.run import machine
 

@@ -67,7 +67,7 @@ SSIU = Command(
 
 
 def dispatch(command: Command, arguments: list[str]) -> int:
-    """Run one verb. Exit codes: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    """Run one verb. Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted."""
     verb, *rest = arguments or ["--help"]
     if verb in ("-h", "--help"):
         print(command.usage(), end="")
@@ -76,14 +76,13 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         print(f"{command.name}: no verb {verb!r}: use {', '.join(command.verbs)}", file=sys.stderr)
         return 2
     try:
-        import_module(f"ssiu_arch.commands.{verb}").run(rest)
+        return import_module(f"ssiu_arch.commands.{verb}").run(rest) or 0
     except UserError as error:
         print(f"{command.name} {verb}: {in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{command.name} {verb}: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -111,7 +111,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> "Plan":
     import torch
 
-    from ssiu_arch.profiling.forms import check_device, for_result
+    from ssiu_arch.device import check_device
+    from ssiu_arch.profiling.forms import for_result
     from ssiu_arch.profiling.run import Plan, text_of
 
     device = check_device(args.device)

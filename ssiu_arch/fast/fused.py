@@ -129,6 +129,16 @@ class FusedSSIU(nn.Module):
             raise ValueError(f"y ({tuple(y.shape)}) must be one image, (1, C, h, w)")
         return self._bands(y)
 
+    def fits(self, y: Tensor) -> bool:
+        """Whether ``bands`` can do with half of the free memory for the maps of the image ``y``, ``(1, C, h, w)``.
+
+        By strips that is in proportion to its width. What does not fit can only be tiled (``tiled_bands``).
+        """
+        row = reflect_to_multiple(y[:, :, :1], 2 * SAM.window)[:, :, :1]
+        rows = len(self.parts.stages) * (120 + 5 * self._strip(row))  # measured, and rounded up
+        free = free_memory(y.device)
+        return self._go_by_stage(row.expand(-1, -1, y.shape[2], -1), free) or self._maps(row, rows) < free // 2
+
     @torch.no_grad()
     def _bands(self, y: Tensor) -> Iterator[Tensor]:
         keep_freed_memory()

@@ -6,15 +6,22 @@ resizes depends on the size of the whole map. Where tiles overlap, their results
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ssiu_arch.fast.memory import is_out_of_memory
 
 WINDOWS = 16  # pixels: ESAM's windows, and a multiple of other networks'
 SMALLEST = 32  # pixels a side, below which a tile is not halved
+
+
+def check_tiles(tile: int, overlap: int) -> None:
+    """Raise ``ValueError`` where tiles are smaller than 32 LR pixels or do not advance."""
+    if type(tile) is not int or type(overlap) is not int or tile < SMALLEST or not 0 <= overlap <= tile // 2:
+        raise ValueError(f"tile ({tile}) must be {SMALLEST} or more, overlap ({overlap}) 0 to {tile // 2}, half of it")
 
 
 @torch.no_grad()
@@ -33,8 +40,7 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
         ValueError: the tiles are smaller than 32 pixels or do not advance.
         RuntimeError: memory does not do for the smallest tiles.
     """
-    if type(tile) is not int or type(overlap) is not int or tile < SMALLEST or not 0 <= overlap <= tile // 2:
-        raise ValueError(f"tile ({tile}) must be {SMALLEST} or more, overlap ({overlap}) 0 to {tile // 2}, half of it")
+    check_tiles(tile, overlap)
     while True:
         try:
             return _blended(net, y, upscale, tile, overlap)
@@ -47,15 +53,34 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
 
 
 def _blended(net: Callable[[Tensor], Tensor], y: Tensor, s: int, tile: int, overlap: int) -> Tensor:
-    """The tiles' results, each weighted down towards its neighbours."""
-    h, w = y.shape[2:]
-    x = y.new_zeros((*y.shape[:2], s * h, s * w), dtype=torch.float32)
+    x = y.new_empty((*y.shape[:2], s * y.shape[2], s * y.shape[3]))
+    row = 0
+    for band in tiled_bands(net, y, upscale=s, tile=tile, overlap=overlap):
+        x[:, :, row : row + band.shape[2]] = band
+        row += band.shape[2]
+    return x
+
+
+@torch.no_grad()
+def tiled_bands(
+    net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int = 256, overlap: int = 16
+) -> Iterator[Tensor]:
+    """The result of ``tiled`` from the top, a row of tiles at a time: ``(B, 3, rows, s*w)``, s*h rows in all.
+
+    So the result need not be there as a whole. Arguments are those of ``tiled``; smaller tiles are not tried.
+    """
+    s, (h, w) = upscale, y.shape[2:]
     columns = _along(w, s, tile, overlap, y.device)
-    for rows, vertical in _along(h, s, tile, overlap, y.device):
+    rows = _along(h, s, tile, overlap, y.device)
+    left_over = y.new_zeros((*y.shape[:2], 0, s * w), dtype=torch.float32)  # of the tiles above, where they overlap
+    for n, (place, vertical) in enumerate(rows):
+        x = F.pad(left_over, [0, 0, 0, s * (place.stop - place.start) - left_over.shape[2]])
         for cols, horizontal in columns:
-            part = x[:, :, s * rows.start : s * rows.stop, s * cols.start : s * cols.stop]
-            part += net(y[:, :, rows, cols]).float() * vertical[:, None] * horizontal
-    return x.to(y.dtype)
+            part = net(y[:, :, place, cols]).float()
+            x[:, :, :, s * cols.start : s * cols.stop] += part * vertical[:, None] * horizontal
+        done = s * ((rows[n + 1][0].start if n + 1 < len(rows) else h) - place.start)
+        yield x[:, :, :done].to(y.dtype)
+        left_over = x[:, :, done:]
 
 
 def _along(size: int, s: int, tile: int, overlap: int, device: torch.device) -> list[tuple[slice, Tensor]]:

@@ -20,10 +20,11 @@ from dataclasses import asdict
 
 import torch
 
+from ssiu_arch.device import check_device
 from ssiu_arch.errors import UserError
 from ssiu_arch.fast.memory import is_out_of_memory
 from ssiu_arch.profiling.candidates import Candidate
-from ssiu_arch.profiling.forms import Prepared, Size, check_device, use
+from ssiu_arch.profiling.forms import Prepared, Size, use
 from ssiu_arch.profiling.resident import Peak, resident_peak
 
 SMALL = 16  # pixels of a side of the image that loads the libraries

@@ -131,7 +131,7 @@ BAD = {
     "a negative warm-up": (["--warmup", "-1"], r"argument --warmup: "),
     "no threads": (["--threads", "0"], r"argument --threads: '0' is no whole number from 1 to 4096"),
     "no device": (["--device", "gpu"], r"--device gpu: is no device: use cpu, cuda or cuda:0"),
-    "a device of another kind": (["--device", "meta"], r"--device meta: only cpu and cuda are measured"),
+    "a device of another kind": (["--device", "meta"], r"--device meta: only cpu and cuda can be used"),
     "another baseline": (["eager", "--baseline", "plain"], r"--baseline plain: is none of the candidates: eager"),
     "no option file": (["-opt", "none.yml"], r"-opt none.yml: no such file"),
     "an option file without a network": (["-opt", "empty.yml"], r"-opt empty.yml: has no network_g with a type"),

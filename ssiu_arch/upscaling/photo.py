@@ -1,0 +1,227 @@
+"""Still images as they are stored, with what belongs to them: depth, grey, alpha, ICC profile, EXIF."""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ssiu_arch.data.images import BadImage
+
+Samples = NDArray[Any]  # uint8 or uint16
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+ORIENTATION = 274
+DIRECTORIES = (34665, 34853)  # of EXIF within its first: of the exposure, of the place
+OF_OTHER_TAGS = 40965  # a directory that only repeats how others are to be read
+OF_THE_FILE = (  # tags of TIFF that say how the pixels are stored; EXIF shares the directory with them
+    *range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 332, *range(336, 342), 347,
+    *range(512, 522), *range(529, 533), 700, 34377, 34675, 37724,
+)  # fmt: skip
+HOW_TO_TURN = {  # EXIF's orientations: transposed first, then mirrored up and down, then left and right
+    2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
+    6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A still image.
+
+    Attributes:
+        colour: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8 or uint16, all of their range used.
+        alpha: ``(H, W, 1)`` of the same type, or None.
+        icc: the ICC profile, which ``colour`` is encoded by, or None.
+        exif: descriptive tags with their values, the orientation by which a viewer turns the image among them; those of
+            the directories in ``DIRECTORIES`` as dicts of their own.
+        format: Pillow's name of the file format.
+    """
+
+    colour: Samples
+    alpha: Samples | None
+    icc: bytes | None
+    exif: dict[int, Any]
+    format: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.colour.shape[0], self.colour.shape[1]
+
+    def upright(self) -> "Photo":
+        """The same image with its pixels stored as a viewer shows them."""
+        orientation = self.exif.get(ORIENTATION, 1)
+        if orientation not in HOW_TO_TURN:
+            return self
+        alpha = None if self.alpha is None else turned(self.alpha, orientation)
+        return replace(self, colour=turned(self.colour, orientation), alpha=alpha, exif={**self.exif, ORIENTATION: 1})
+
+
+def turned(samples: Samples, orientation: int) -> Samples:
+    """``(H, W, C)`` turned and mirrored as EXIF's orientation says, 1 to 8."""
+    transpose, vertical, horizontal = HOW_TO_TURN.get(orientation, (False, False, False))
+    seen = samples.transpose(1, 0, 2) if transpose else samples
+    return np.ascontiguousarray(seen[:: -1 if vertical else 1, :: -1 if horizontal else 1])
+
+
+def _descriptive(exif: Image.Exif) -> dict[int, Any]:
+    """The tags of ``Photo.exif``; what Pillow reads but cannot write again is left out."""
+    tags: dict[int, Any] = {tag: value for tag, value in exif.items() if tag not in OF_THE_FILE}
+    for directory in DIRECTORIES:
+        tags[directory] = {tag: value for tag, value in exif.get_ifd(directory).items() if _is_writable(tag, value)}
+    return {tag: value for tag, value in tags.items() if value != {} and _is_writable(tag, value)}
+
+
+def _is_writable(tag: int, value: Any) -> bool:
+    one = Image.Exif()
+    one[tag] = value
+    try:
+        one.tobytes()
+    except (struct.error, TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
+        return False
+    return tag != OF_OTHER_TAGS
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Height and width by the file's header.
+
+    Raises:
+        BadImage: the file cannot be read, or is no image.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def read_photo(path: Path) -> Photo:
+    """The image in ``path``, as it is stored; a TIFF as a viewer shows it, for Pillow turns those.
+
+    Raises:
+        BadImage: it cannot be read, is damaged, empty, no image, or of a kind that is not upscaled: several frames,
+            CMYK, Lab, floating point, 32 bit.
+    """
+    with _opened(path) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a JPEG with previews behind it, as cameras write it
+            raise BadImage(f"{path}: holds {frames} frames; still images are upscaled: export the frames first")
+        photo = from_pillow(image, path) if _depth(image, path) < 16 else _of_16_bit(image, path)
+    return photo
+
+
+def from_pillow(image: Image.Image, name: str | Path = "image") -> Photo:
+    """A Pillow image of 8 bits or fewer as ``Photo``.
+
+    Raises:
+        BadImage: of a mode that is not upscaled; or damaged, where it is decoded here.
+    """
+    mode = image.mode
+    if mode in ("P", "PA", "RGB", "L") and "transparency" in image.info:
+        mode = "LA" if mode == "L" else "RGBA"
+    mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+    if mode not in ("L", "LA", "RGB", "RGBA"):
+        raise BadImage(f"{name}: is of Pillow's mode {mode}; export it as grey or RGB with 8 or 16 bit")
+    samples = np.asarray(image.convert(mode) if mode != image.mode else image)
+    samples = samples[:, :, None] if samples.ndim == 2 else samples
+    return _photo(samples, mode.endswith("A"), image)
+
+
+def _photo(samples: Samples, has_alpha: bool, image: Image.Image) -> Photo:
+    colours = samples.shape[2] - has_alpha
+    alpha = samples[:, :, colours:] if has_alpha else None
+    icc, exif = image.info.get("icc_profile"), _descriptive(image.getexif())
+    if image.format == "TIFF":  # turned already
+        exif.pop(ORIENTATION, None)
+    form = "JPEG" if image.format == "MPO" else image.format or ""
+    return Photo(samples[:, :, :colours], alpha, icc or None, exif, form)
+
+
+def _of_16_bit(image: Image.Image, path: Path) -> Photo:
+    """Pillow knows what belongs to it, but OpenCV alone decodes colours of 16 bit."""
+    data, orientation = path.read_bytes(), 1
+    if image.format == "TIFF":
+        data, orientation = _not_turned(data), image.tag_v2.get(ORIENTATION, 1)  # type: ignore[attr-defined]
+    samples: NDArray[Any] | None = None
+    try:
+        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise BadImage(f"{path}: is damaged ({error.err})") from error
+    if samples is None:
+        raise BadImage(f"{path}: is damaged, or of a kind of 16 bit that OpenCV does not read; export it again")
+    if samples.dtype != np.uint16:
+        raise BadImage(f"{path}: has samples of type {samples.dtype}; export it with 8 or 16 bit")
+    samples = turned(samples[:, :, None] if samples.ndim == 2 else samples, orientation)
+    has_alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
+    colour = samples[:, :, :3][:, :, ::-1] if samples.shape[2] > 2 else samples[:, :, :1]
+    if image.mode.startswith(("I", "L")) or (image.format == "PNG" and _png_header(path)[25] == 4):
+        colour = colour[:, :, :1]  # grey and alpha, for which Pillow's mode is RGBA
+    if has_alpha and samples.shape[2] not in (2, 4):
+        raise BadImage(f"{path}: has one transparent colour at 16 bit; export it with an alpha channel")
+    stored = np.concatenate([colour, samples[:, :, -1:]], axis=2) if has_alpha else np.ascontiguousarray(colour)
+    return _photo(stored, has_alpha, image)
+
+
+def _depth(image: Image.Image, path: Path) -> int:
+    """Bits a sample; Pillow's modes show 8 for colours of 16."""
+    if image.format == "PNG":
+        return _png_header(path)[24]
+    if image.format == "TIFF":
+        bits, kinds = image.tag_v2.get(258, (1,)), image.tag_v2.get(339, (1,))  # type: ignore[attr-defined]
+        if max(kinds) > 1 or max(bits) > 16:
+            raise BadImage(f"{path}: has floating-point, signed or 32-bit samples; export it with 8 or 16 bit")
+        if max(bits) == 16 and image.mode in ("CMYK", "LAB"):
+            raise BadImage(f"{path}: is of Pillow's mode {image.mode}; export it as grey or RGB with 8 or 16 bit")
+        return max(bits)
+    return 8
+
+
+def _not_turned(data: bytes) -> bytes:
+    """A TIFF file whose orientation is 1: OpenCV turns pixels of 16 bit, in some versions wrongly."""
+    order = "<" if data[:2] == b"II" else ">"
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from(f"{order}H", data, entry) == (ORIENTATION,):
+            return data[: entry + 8] + struct.pack(f"{order}HH", 1, 0) + data[entry + 12 :]
+    return data
+
+
+def _png_header(path: Path) -> bytes:
+    """The start of the file, depth and colour type (4: grey with alpha) at its end."""
+    with path.open("rb") as file:
+        return file.read(26)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """``path`` as Pillow opens it; whatever goes wrong while it is read is one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged EXIF; many pixels
+            with Image.open(path) as image:
+                if image.format not in ("MPO", *FORMATS.values()):
+                    raise BadImage(f"{path}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
+                yield image
+    except UnidentifiedImageError:
+        size = path.stat().st_size
+        wrong = "is empty (0 bytes)" if size == 0 else f"is damaged, or no image that Pillow reads ({size} bytes)"
+        raise BadImage(f"{path}: {wrong}; fetch or export it again") from None
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"{path}: claims more pixels than can be upscaled ({error})") from error
+    except OSError as error:
+        raise BadImage(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error, EOFError, OverflowError) as error:
+        raise BadImage(f"{path}: is damaged ({error}); fetch or export it again") from error
