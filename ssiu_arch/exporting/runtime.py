@@ -1,0 +1,39 @@
+"""ONNX Runtime on the CPU."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ssiu_arch.errors import UserError
+from ssiu_arch.exporting.to_onnx import INPUT
+
+ERRORS = 3  # ONNX Runtime's level of severity: what fails is raised, warnings are about its own optimisations
+
+
+def opened(model: bytes, threads: int) -> Callable[[Tensor], Tensor]:
+    """What runs an exported file: ``(B, C, h, w)`` to ``(B, C, s*h, s*w)``, float32, on the CPU.
+
+    Args:
+        model: the file's bytes.
+        threads: of the CPU.
+
+    Raises:
+        UserError: this ONNX Runtime does not take it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = ERRORS
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # a type of its own for every reason
+        said = f"onnxruntime {onnxruntime.__version__} does not take the exported file"
+        raise UserError(f"{said}: update it, or try an older --opset ({error})") from error
+
+    def run(y: Tensor) -> Tensor:
+        (x,) = session.run(None, {INPUT: y.numpy()})
+        return torch.from_numpy(x)
+
+    return run
