@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent
 PLOT = ["matplotlib"]
 SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
+CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/export.md
 HUB = [*SAFETENSORS, "huggingface_hub"]
 TEST = [*PLOT, *EXPORT, *HUB, "captum", "pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
 
@@ -21,7 +22,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",  # 3.13: basicsr 1.4.2 does not build there; README, "Python 3.13", has the way round
     packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
-    package_data={"ssiu_arch": ["py.typed"]},
+    package_data={"ssiu_arch": ["py.typed", "pretrained/*.pth"]},
     install_requires=[
         "basicsr>=1.4.2",
         "torch>=2.4",
@@ -29,9 +30,17 @@ setup(
         "einops>=0.7",
         "lmdb",
         "opencv-python",
+        "pillow>=10.1",  # torchvision's; since then it brings letters
         "pyyaml",
     ],
-    extras_require={"plot": PLOT, "safetensors": SAFETENSORS, "export": EXPORT, "hub": HUB, "test": TEST},
+    extras_require={
+        "plot": PLOT,
+        "safetensors": SAFETENSORS,
+        "export": EXPORT,
+        "hub": HUB,
+        "converters": CONVERTERS,
+        "test": TEST,
+    },
     entry_points={
         "console_scripts": ["basicsr = ssiu_arch.commands.main:main", "ssiu = ssiu_arch.commands.main:ssiu"],
         "basicsr.plugins": ["ssiu = ssiu_arch"],

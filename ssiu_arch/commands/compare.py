@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.commands.arguments import Parser, whole
+from ssiu_arch.commands.arguments import Parser, check_outputs, whole
 from ssiu_arch.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> None:
     """
     args = _parser().parse_intermixed_args(arguments)
     results = _results(args.results)
-    _check_output(args.output, args.overwrite)
+    check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, overwrite=args.overwrite)
 
     from ssiu_arch.pictures import comparison, matching, panels
     from ssiu_arch.pictures.subject import Box
@@ -101,17 +101,6 @@ def _results(given: list[str]) -> dict[str, Path]:
             raise UserError(f"{text}: there are two results of the name {name}")
         results[name] = Path(path)
     return results
-
-
-def _check_output(path: Path, overwrite: bool) -> None:
-    if path.suffix.lower() != ".png":
-        raise UserError(f"-o {path}: the name must end with .png")
-    if path.is_dir():
-        raise UserError(f"-o {path}: is a folder: name a file")
-    if not path.parent.is_dir():
-        raise UserError(f"-o {path}: there is no folder {path.parent}")
-    if path.exists() and not overwrite:
-        raise UserError(f"-o {path}: is there already; choose another name, or add --overwrite")
 
 
 def _check_found(args: argparse.Namespace, found: "Found") -> None:

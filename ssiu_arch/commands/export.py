@@ -1,11 +1,10 @@
 """``ssiu export``: a network as ONNX, checked against torch."""
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.commands.arguments import Parser, whole
+from ssiu_arch.commands.arguments import Parser, check_outputs, image_size, whole
 from ssiu_arch.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ EXAMPLE = "example: ssiu export net_g_latest.pth -o x4.onnx --latency 180x320"
 SUFFIX = ".onnx"
 OPSETS = range(18, 24)  # torch's exporter writes none below
 OPSET = 20  # the first with GELU as an operator: a fifth faster in ONNX Runtime, which has it since 1.17
-LARGEST = 2**14  # pixels of a side of an LR image
 
 
 def run(arguments: list[str]) -> None:
@@ -28,7 +26,7 @@ def run(arguments: list[str]) -> None:
             one in torch, and nothing is written then.
     """
     args = _parser().parse_args(arguments)
-    _check_output(args.output, args.weights, args.overwrite)
+    check_outputs({"-o": args.output}, suffixes={"-o": [SUFFIX]}, inputs=[args.weights], overwrite=args.overwrite)
     _check_sizes(args)
 
     from ssiu_arch.exporting.to_onnx import check_installation
@@ -52,32 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--opset", type=whole(OPSETS[0], OPSETS[-1]), default=OPSET, metavar="N", help=opset)
     half = "weights and feature maps in float16; input and output stay float32"
     parser.add_argument("--fp16", action="store_true", help=half)
-    parser.add_argument("--static", type=_size, metavar="HxW", help="one size only, height first, one image at a time")
-    parser.add_argument("--check", nargs="+", type=_size, default=[], metavar="HxW", help="more LR sizes to check")
-    parser.add_argument("--latency", nargs="+", type=_size, default=[], metavar="HxW", help="LR sizes to time it at")
+    parser.add_argument("--static", type=image_size, metavar="HxW", help="one size only, height first, one at a time")
+    parser.add_argument("--check", nargs="+", type=image_size, default=[], metavar="HxW", help="more LR sizes to check")
+    parser.add_argument("--latency", nargs="+", type=image_size, default=[], metavar="HxW", help="LR sizes to time")
     parser.add_argument("--runs", type=whole(1), default=10, metavar="N", help="rounds of --latency (default 10)")
     parser.add_argument("--threads", type=whole(1, 4096), metavar="N", help="threads of the CPU; default: torch's")
     return parser
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
-    if not found or max(map(int, found.groups())) > LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write height x width from 1 to {LARGEST}, as 180x320")
-    return int(found[1]), int(found[2])
-
-
-def _check_output(output: Path, weights: Path, overwrite: bool) -> None:
-    if output.suffix != SUFFIX:
-        raise UserError(f"-o {output}: the name must end with {SUFFIX}")
-    if output.is_dir():
-        raise UserError(f"-o {output}: is a folder: name a file")
-    if not output.parent.is_dir():
-        raise UserError(f"-o {output}: there is no folder {output.parent}")
-    if output.resolve() == weights.resolve():
-        raise UserError(f"-o {output}: is the file of the weights: name another one")
-    if output.exists() and not overwrite:
-        raise UserError(f"-o {output}: is there already: name another file, or add --overwrite")
 
 
 def _check_sizes(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.commands.arguments import Parser, whole
+from ssiu_arch.commands.arguments import Parser, check_outputs, whole
 from ssiu_arch.commands.plugins import load_plugins
 from ssiu_arch.errors import UserError
 
@@ -107,22 +107,9 @@ def _check_files(args: argparse.Namespace) -> None:
             f"{args.image}: is a folder: name an image" if args.image.is_dir() else f"{args.image}: no such file"
         )
     named = {"-o": args.output, "--csv": args.csv, "--npz": args.npz}
-    files = {option: path for option, path in named.items() if path is not None}
     inputs = [args.image, *map(Path, [*args.weights, *args.opt]), *(Path(each[-1]) for each in args.network)]
-    for option, path in files.items():
-        suffix = {"-o": ".png", "--npz": ".npz"}.get(option, path.suffix)
-        if path.suffix.lower() != suffix:
-            raise UserError(f"{option} {path}: the name must end with {suffix}")
-        if path.is_dir():
-            raise UserError(f"{option} {path}: is a folder: name a file")
-        if not path.parent.is_dir():
-            raise UserError(f"{option} {path}: there is no folder {path.parent}")
-        if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
-            raise UserError(f"{option} {path}: two outputs have this name")
-        if path.resolve() in [each.resolve() for each in inputs]:
-            raise UserError(f"{option} {path}: is what is read; choose another name")
-        if path.exists() and not args.overwrite:
-            raise UserError(f"{option} {path}: is there already; choose another name, or add --overwrite")
+    suffixes = {"-o": [".png"], "--npz": [".npz"]}
+    check_outputs(named, suffixes=suffixes, inputs=inputs, overwrite=args.overwrite)
 
 
 def _networks(args: argparse.Namespace) -> "list[Network]":

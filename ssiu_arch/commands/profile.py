@@ -1,14 +1,13 @@
 """``ssiu profile``: what networks cost, side by side."""
 
 import argparse
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.commands.arguments import Parser, whole
+from ssiu_arch.commands.arguments import Parser, check_outputs, image_size, whole
 from ssiu_arch.commands.plugins import load_plugins
 from ssiu_arch.errors import UserError
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 EXAMPLE = "example: ssiu profile plain eager swinir-light --size 80x120 180x320 --markdown cost.md"
 CANDIDATES = ("plain", "eager", "fused")
 RESULT = (720, 1280)  # pixels of the result that multiply-adds are published for
-LARGEST = 2**14  # pixels of a side of an LR image
 WARMUP = {"cpu": 2, "cuda": 10}
 
 
@@ -33,7 +31,7 @@ def run(arguments: list[str]) -> None:
     if args.list:
         _print_presets()
         return
-    _check_outputs(args)
+    _check_files(args)
     load_plugins()
     plan = _plan(args)
     psnr = _psnr(args.psnr, plan)
@@ -57,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="list presets and modes, and measure nothing")
     parser.add_argument("--upscale", type=whole(1, 8), metavar="N", help="scale; default: that of -opt, or 4")
     size = f"LR sizes; default: that of a result of {RESULT[1]}x{RESULT[0]} pixels"
-    parser.add_argument("--size", nargs="+", type=_size, metavar="HxW", help=f"{size}. Height first")
+    parser.add_argument("--size", nargs="+", type=image_size, metavar="HxW", help=f"{size}. Height first")
     parser.add_argument("--batch", nargs="+", type=whole(1), default=[1], metavar="N", help="images at a time")
     parser.add_argument("--device", default="cpu", help="cpu (the default), cuda or cuda:N")
     parser.add_argument("--threads", type=whole(1, 4096), metavar="N", help="threads of the CPU; default: torch's")
@@ -75,24 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
-    if not found or max(map(int, found.groups())) > LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write height x width from 1 to {LARGEST}, as 180x320")
-    return int(found[1]), int(found[2])
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
+def _check_files(args: argparse.Namespace) -> None:
     """What is written at the end can be written, before hours are spent on it."""
-    named = {"--markdown": args.markdown, "--csv": args.csv, "--plot": args.plot}
-    files = {option: path for option, path in named.items() if path is not None}
-    for option, path in files.items():
-        if path.is_dir():
-            raise UserError(f"{option} {path}: is a folder: name a file")
-        if not path.parent.is_dir():
-            raise UserError(f"{option} {path}: there is no folder {path.parent}")
-        if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
-            raise UserError(f"{option} {path}: two outputs have this name")
+    check_outputs({"--markdown": args.markdown, "--csv": args.csv, "--plot": args.plot}, overwrite=True)
     if args.no_latency and args.plot and args.plot_cost == "latency":
         raise UserError("--plot-cost latency: --no-latency leaves it out")
     if args.psnr and not args.plot:

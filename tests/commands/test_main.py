@@ -38,9 +38,34 @@ def test_every_verb_has_help_with_an_example(of, verb, capsys):
 
 def test_the_second_command_has_verbs_of_its_own(capsys):
     assert command.ssiu([]) == 0
-    assert capsys.readouterr().out.startswith("usage: ssiu VERB [options]\n\n  profile  what networks cost")
+    assert capsys.readouterr().out.startswith("usage: ssiu VERB [options]\n\n  upscale  enlarge image files")
     assert command.ssiu(["train"]) == 2
-    assert capsys.readouterr().err == "ssiu: no verb 'train': use profile\n"
+    verbs = "upscale, convert, export, compare, lam, profile"
+    assert capsys.readouterr().err == f"ssiu: no verb 'train': use {verbs}\n"
+
+
+@pytest.mark.parametrize("verb", command.SSIU.verbs)
+def test_every_verb_helps_at_once_with_an_example(verb, python):
+    script = f"""
+import sys
+from ssiu_arch.commands.main import ssiu
+try:
+    ssiu(["{verb}", "--help"])
+except SystemExit as left:
+    assert left.code == 0
+slow = {{"torch", "cv2", "numpy", "PIL", "basicsr", "matplotlib"}} & set(sys.modules)
+assert not slow, slow
+"""
+    ran = python("-c", script)
+    assert ran.returncode == 0, ran.stderr
+    assert f"example: ssiu {verb} " in ran.stdout.replace("\n", " ")
+
+
+def test_a_verb_that_is_done_in_part_leaves_with_its_own_code(monkeypatch):
+    from ssiu_arch.commands import profile
+
+    monkeypatch.setattr(profile, "run", lambda arguments: 1)
+    assert command.ssiu(["profile"]) == 1
 
 
 def test_both_commands_are_installed_under_their_names():
