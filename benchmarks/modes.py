@@ -50,6 +50,7 @@ def main() -> None:
     from ssiu_arch.profiling import accuracy
     from ssiu_arch.profiling.progress import Progress
     from ssiu_arch.profiling.run import machine
+    from ssiu_arch.weights import load
 
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -57,7 +58,7 @@ def main() -> None:
     overlaps = given.overlaps
     if overlaps is None:
         overlaps = [overlap for overlap in accuracy.OVERLAPS if overlap <= given.tile // 2]
-    net = accuracy.load(given.weights)
+    net = load(given.weights)
     pairs = accuracy.read_pairs(given.hr, given.lr, given.filename_tmpl or f"{{}}x{net.upscale}", net.upscale)
     ways = accuracy.modes(net, device, given.precisions, compiled=given.compile)
     ways += accuracy.tiles(net, device, given.tile, overlaps)

@@ -62,11 +62,11 @@ def check_outputs(
     files = {option: path for option, path in named.items() if path is not None}
     read = [path.resolve() for path in inputs]
     for option, path in files.items():
+        if path.is_dir():
+            raise UserError(f"{option} {path}: is a folder: name a file")
         endings = tuple((suffixes or {}).get(option, ()))
         if endings and path.suffix.lower() not in endings:
             raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
-        if path.is_dir():
-            raise UserError(f"{option} {path}: is a folder: name a file")
         if not path.parent.is_dir():
             raise UserError(f"{option} {path}: there is no folder {path.parent}")
         if [other.resolve() for other in files.values()].count(path.resolve()) > 1:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple, rename_released
+from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.data.images import Image, list_images, read_image
 from ssiu_arch.errors import UserError
 from ssiu_arch.fast import FusedSSIU, fuse, tiled
@@ -22,7 +22,6 @@ from ssiu_arch.fast.precision import PRECISIONS, tf32
 from ssiu_arch.fast.tiles import SMALLEST
 from ssiu_arch.fast.whole import whole
 from ssiu_arch.scores.table import Table
-from ssiu_arch.weights import read_checkpoint, read_state_dict, ssiu_options
 
 FLOAT32 = 1e-5  # largest difference, in units of the larger of 1 and the result's largest value
 ROUNDED = 0.01  # largest loss, dB
@@ -122,30 +121,6 @@ def mean(values: list[float]) -> float:
     """Of as many as there are; NaN of none."""
     return sum(values) / len(values) if values else float("nan")
 
-
-def load(path: Path) -> SSIU:
-    """The SSIU of a weights file, whatever its scale and size, in eval mode on the CPU.
-
-    The weights are those of ``params``, as BasicSR takes them, or stand at the root of the file.
-
-    Raises:
-        UserError: the file cannot be read, or holds the weights of another network.
-    """
-    at_root = all(isinstance(value, Tensor) for value in read_checkpoint(path).values())
-    weights = read_state_dict(path, None if at_root else "params")
-    rename_released(weights)
-    options = ssiu_options(weights)
-    if options is None:
-        raise UserError(f"weights {path}: are not those of an SSIU")
-    try:
-        net = SSIU(**options)
-        net.load_state_dict(weights)
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"weights {path}: do not fit the SSIU they look like ({options}): {reason[:300]}") from error
-    if net.head.in_channels != 3:
-        raise UserError(f"weights {path}: are for {net.head.in_channels} channels; PSNR on Y is of RGB images")
-    return net.eval().requires_grad_(False)
 
 
 def read_pairs(hr: Path, lr: Path, template: str, upscale: int) -> list[Pair]:

@@ -1,0 +1,9 @@
+"""Weight files: what they hold, which network it fits, and their translation into other formats.
+
+Three formats: ``.pt`` as the authors released their weights, ``.pth`` as BasicSR saves them, ``.safetensors``.
+"""
+
+from ssiu_arch.weights.reading import SETS, StateDict, read_checkpoint, read_state_dict
+from ssiu_arch.weights.ssiu import load, read_ssiu, ssiu_options
+
+__all__ = ["SETS", "StateDict", "load", "read_checkpoint", "read_ssiu", "read_state_dict", "ssiu_options"]

@@ -1,0 +1,162 @@
+"""What a weight file holds, in words."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssiu_arch.data.files import size_text
+from ssiu_arch.errors import UserError
+from ssiu_arch.scores.provenance import DIGITS, file_hash
+from ssiu_arch.weights.reading import (
+    StateDict,
+    bare_names,
+    is_safetensors,
+    listed,
+    metadata,
+    read_checkpoint,
+    shown,
+    tensors_of,
+)
+from ssiu_arch.weights.ssiu import FLOATS, Weights, chosen, find_ssiu
+
+TRAINING_STATE = {"epoch", "iter", "optimizers", "schedulers"}  # what BasicSR saves beside the weights
+Facts = list[tuple[str, str]]
+
+
+def describe(path: Path, key: str | None) -> Facts:
+    """Names and values of what there is to say about a weight file.
+
+    Args:
+        path: of torch.save or safetensors; an SSIU's, another network's, or a training state of BasicSR.
+        key: the set of weights to describe; None: the one that ``load`` takes.
+
+    Raises:
+        UserError: the file cannot be read, or there is nothing of that name in it.
+    """
+    held = read_checkpoint(path)
+    key = chosen(path, held, key)
+    size = path.stat().st_size
+    facts = [
+        ("format", _format(path, held)),
+        ("size", f"{size_text(size)} ({size:,} bytes)"),
+        ("sha256", f"{file_hash(path)} (first {DIGITS} digits)"),
+        *_contents(path, held),
+    ]
+    if _is_training_state(held):
+        return [*facts, ("weights", f"none: the run saves them as models/net_g_{shown(held['iter'])}.pth")]
+    try:
+        weights = bare_names(tensors_of(path, held, key))
+    except UserError as error:
+        return [*facts, ("weights", f"none that can be used: {_reason(path, error)}")]
+    try:
+        found = find_ssiu(path, held, key)
+    except UserError as error:
+        network: Facts = [("network", f"none that is known: its weights {_reason(path, error)}")]
+    else:
+        network, weights = _network(found), found.tensors
+    return [*facts, *network, *_weights(weights), ("taken", _taken(path, held, key))]
+
+
+def fingerprint(weights: StateDict) -> str:
+    """A hash of names, types, shapes and values, whatever the format and the order: 12 digits of a SHA-256."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode(errors="surrogatepass"))
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:DIGITS]
+
+
+def other_sets(path: Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
+    """The sets of weights that a checkpoint has beside that under ``key``, and whether they equal it to the bit."""
+    sets = [name for name, value in held.items() if name != key and _is_set(value)]
+    taken = fingerprint(bare_names(tensors_of(path, held, key))) if sets else ""
+    return {name: _fingerprint_at(path, held, name) == taken for name in sets}
+
+
+def non_finite(weights: StateDict) -> str:
+    """How many values are infinite or no numbers, and where; empty if none is."""
+    counts = {name: int((~value.isfinite()).sum()) for name, value in weights.items() if value.dtype in FLOATS}
+    where = [name for name, count in counts.items() if count]
+    return f"{sum(counts.values()):,} NaN or infinite, in {listed(where, 3)}" if where else ""
+
+
+def _format(path: Path, held: dict[str, Any]) -> str:
+    if is_safetensors(path):
+        return "safetensors"
+    if _is_training_state(held):
+        return "training state of BasicSR, for basicsr train to go on from"
+    if "params" in held or "params_ema" in held:
+        return "BasicSR"
+    return "as the authors released" if "model_state_dict" in held else "torch.save"
+
+
+def _contents(path: Path, held: dict[str, Any]) -> Facts:
+    at_root = sum(isinstance(value, Tensor) for value in held.values())
+    entries = [f"{_tensors(at_root)} at the root"] if at_root else []
+    for name, value in held.items():
+        if _is_set(value):
+            entries.append(f"{shown(name)} ({_tensors(len(value))})")
+        elif not isinstance(value, Tensor):
+            entries.append(f"{shown(name)} {value}" if type(value) in (int, float, bool) else shown(name))
+    said = metadata(path) if is_safetensors(path) else {}
+    words = [("metadata", listed((f"{name} {value}" for name, value in sorted(said.items())), 12))] if said else []
+    return [("holds", listed(entries)), *words]
+
+
+def _network(found: Weights) -> Facts:
+    options = found.options
+    return [
+        ("network", found.variant),
+        ("scale", f"x{options['upscale']}"),
+        ("width", f"{options['num_feat']} features (num_feat)"),
+        ("stages", f"{options['num_block']} (num_block)"),
+        ("heads", f"{options['num_head']} (num_head)"),
+        ("channels", f"{options['num_in_ch']} (num_in_ch)"),
+    ]
+
+
+def _weights(weights: StateDict) -> Facts:
+    types = Counter(str(value.dtype).removeprefix("torch.") for value in weights.values())
+    counted = ", ".join(types) if len(types) == 1 else ", ".join(f"{name} ({n})" for name, n in types.items())
+    floats = [value.aminmax() for value in weights.values() if value.dtype in FLOATS and value.numel()]
+    span = f", {min(v.min.item() for v in floats):.4g} to {max(v.max.item() for v in floats):.4g}" if floats else ""
+    count = sum(value.numel() for value in weights.values())
+    return [
+        ("parameters", f"{count:,} in {_tensors(len(weights))}, {counted}"),
+        ("values", non_finite(weights) or f"finite{span}"),
+        ("weights", f"{fingerprint(weights)} (hash of names and values, the same in every format)"),
+    ]
+
+
+def _taken(path: Path, held: dict[str, Any], key: str | None) -> str:
+    others = other_sets(path, held, key)
+    compared = [f"{shown(name)} {'is the same' if same else 'differs'}" for name, same in others.items()]
+    return "; ".join(["the tensors at the root" if key is None else shown(key), *compared])
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'' if count == 1 else 's'}"
+
+
+def _is_set(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
+
+
+def _is_training_state(held: dict[str, Any]) -> bool:
+    return held.keys() >= TRAINING_STATE
+
+
+def _fingerprint_at(path: Path, held: dict[str, Any], key: str) -> str | None:
+    """The hash of a set of weights; None if it has tensors that cannot be used."""
+    try:
+        return fingerprint(bare_names(tensors_of(path, held, key)))
+    except UserError:
+        return None
+
+
+def _reason(path: Path, error: UserError) -> str:
+    return str(error).removeprefix(f"weights {path}: ")

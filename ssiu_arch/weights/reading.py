@@ -1,0 +1,170 @@
+"""What weight files hold. Nothing in a file is ever run, and whatever is wrong with it is one line."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssiu_arch.errors import UserError
+from ssiu_arch.extras import require
+
+StateDict = dict[str, Tensor]
+SETS = ("params_ema", "params", "model_state_dict")  # of weights in a checkpoint: BasicSR's, the authors'
+SAFETENSORS = ".safetensors"
+REFUSED = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL|Unsupported class) ([\w.]+)")  # torch's words
+ADVICE = (  # of torch: lines that give no reason
+    "Weights only load failed",
+    "(1)",
+    "(2)",
+    "Please file an issue",
+    "Check the documentation",
+)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Everything a file of torch.save or safetensors holds, on the CPU; of the latter, its tensors.
+
+    Raises:
+        UserError: there is no such file, or it cannot be read, or it holds more than tensors and plain values.
+    """
+    path = Path(path)
+    if os.path.isdir(path):  # where pathlib raises, as for a name that is too long, os.path says no
+        raise UserError(f"weights {path}: is a folder: name a file")
+    if not os.path.isfile(path):
+        raise UserError(f"weights {path}: no such file")
+    held = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    if not isinstance(held, dict):
+        raise UserError(f"weights {path}: holds a {type(held).__name__}, not a dict of tensors")
+    return held
+
+
+def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
+    """The weights that ``load_network`` takes from ``path``; ``module.`` and a compiled one's ``_orig_mod.`` removed.
+
+    Args:
+        path: the checkpoint.
+        param_key: ``param_key_g`` of the option file; ``params`` stands in where the key is missing, None is the root.
+
+    Raises:
+        UserError: as ``read_checkpoint``; or the key is missing, or what it names are no weights; or it is safetensors.
+    """
+    held = read_checkpoint(path)
+    if is_safetensors(path):
+        raise UserError(
+            f"weights {path}: BasicSR reads no safetensors; translate it: ssiu convert {path} -o "
+            f"{Path(path).with_suffix('.pth')}"
+        )
+    if param_key is not None:
+        if param_key not in held and "params" in held:
+            param_key = "params"
+        if param_key not in held:
+            if all(isinstance(value, Tensor) for value in held.values()):
+                hint = "its tensors stand at the root: write path.param_key_g: ~"
+            else:
+                hint = f"it holds {listed(held)}: name one of them in path.param_key_g"
+            raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
+    return bare_names(tensors_of(path, held, param_key))
+
+
+def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> StateDict:
+    """The set of weights that a checkpoint has under ``key``, None being the root, if all of it are tensors.
+
+    Raises:
+        UserError: it is no such set, or a tensor in it has no values or fewer than it claims.
+    """
+    found = held if key is None else held[key]
+    where = f"weights {path}: " + ("" if key is None else f"{shown(key)}: ")
+    if not isinstance(found, dict):
+        raise UserError(f"{where}holds a {type(found).__name__}, not a dict of tensors")
+    if not found:
+        raise UserError(f"{where}holds nothing")
+    for name, value in found.items():
+        if not isinstance(name, str):
+            raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is no name of a parameter")
+        if not isinstance(value, Tensor):
+            raise UserError(f"{where}{shown(name)} is a {type(value).__name__}, not a tensor")
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise UserError(f"{where}{shown(name)} is no plain tensor ({value.layout}, {value.device}, {value.dtype})")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, which the file does not hold")
+    return {name: value.detach() for name, value in found.items()}
+
+
+def bare_names(weights: StateDict) -> StateDict:
+    """``weights`` without what wrappers put before the names: ``module.`` and a compiled network's ``_orig_mod.``."""
+    return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}
+
+
+def is_safetensors(path: str | Path) -> bool:
+    """Whether a file is one by its suffix or, since its ninth byte opens a header in JSON, by its content.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return Path(path).suffix.lower() == SAFETENSORS or file.read(9)[8:] == b"{"
+    except OSError as error:
+        raise UserError(f"weights {path}: cannot be read ({error.strerror})") from error
+
+
+def metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file that has been read without error."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata() or {}
+
+
+def shown(name: object) -> str:
+    """A name out of a file as it may be shown: short, in one line, without control characters."""
+    text = str(name)
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """The first of ``names``, separated by commas."""
+    names = list(names)
+    return ", ".join([*map(shown, names[:most]), *(["..."] if len(names) > most else [])]) or "nothing"
+
+
+def _read_safetensors(path: Path) -> StateDict:
+    require("safetensors", "safetensors", f"weights {path}")
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # what a hostile header runs into in safetensors, or beyond it in torch
+        raise UserError(f"weights {path}: unreadable, damaged or no file of safetensors ({_reason(error)})") from error
+
+
+def _read_torch(path: Path) -> Any:
+    if not path.stat().st_size:
+        raise UserError(f"weights {path}: unreadable, it is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle's protocols and TorchScript; an error follows, or nothing
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen types for a damaged file
+        asked = REFUSED.search(str(error))
+        if asked or "TorchScript" in str(error):
+            objects = f"asks for {asked[1]}" if asked else "is a program of TorchScript"
+            raise UserError(
+                f"weights {path}: holds Python objects besides tensors ({objects}), which torch refuses to load since "
+                "they can run code; nothing has been run. Get a file of tensors alone; or, only if you trust its "
+                "source, load it with torch.load(..., weights_only=False) and save the tensors alone with torch.save"
+            ) from error
+        raise UserError(f"weights {path}: unreadable, damaged or no file of torch.save ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error that says what is wrong. Torch's advice to load without checks is left out."""
+    lines = [line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines()]
+    reasons = [line.partition(" In PyTorch 2.6")[0] for line in lines if line and not line.startswith(ADVICE)]
+    return shown(reasons[0] if reasons else type(error).__name__)

@@ -1,0 +1,163 @@
+"""The weights of an SSIU: found in a file, recognised by their names and shapes, checked against the network."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ssiu_arch.errors import UserError
+from ssiu_arch.weights.reading import SETS, StateDict, bare_names, listed, read_checkpoint, tensors_of
+
+if TYPE_CHECKING:
+    from ssiu_arch.archs.ssiu_arch import SSIU
+
+STAGE = re.compile(r"stages\.(\d{1,6})\.")
+LEAST_OF_STAGE = 20  # parameters of a stage, out of 45 or 47, for it to count as being there
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of an SSIU.
+
+    Attributes:
+        tensors: by our names, in the network's order.
+        options: the arguments of ``SSIU``.
+        key: where they stand in their file; None: at the root.
+    """
+
+    tensors: StateDict
+    options: dict[str, Any]
+    key: str | None
+
+    @property
+    def variant(self) -> str:
+        """Which of the networks of the paper's Table III it is."""
+        changes = {"sparse_attention": "SAM in the place of ESAM", "feature_selector": "without MoE-FS"}
+        return ", ".join(["SSIU", *(text for name, text in changes.items() if not self.options[name])])
+
+
+def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict[str, Any]]:
+    """The weights of an SSIU under our names, and the arguments of ``SSIU`` they were made for.
+
+    Args:
+        path: a checkpoint of BasicSR, one as the authors released, or safetensors.
+        key: which of the sets of weights in the file; None: the first there is of ``SETS``, else the root.
+
+    Raises:
+        UserError: as ``read_checkpoint``; or there is no such set, or it holds the weights of no SSIU.
+    """
+    found = find_ssiu(path, read_checkpoint(path), key)
+    return found.tensors, found.options
+
+
+def load(path: str | Path, key: str | None = None) -> "SSIU":
+    """The network whose weights are in ``path``, ready for use: scale, width and depth are read from the weights.
+
+    Args:
+        path, key: see ``read_ssiu``.
+
+    Returns:
+        An ``SSIU`` on the CPU, float32, in evaluation mode: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``. Its
+        fast form is ``fuse(load(path))``.
+
+    Raises:
+        UserError: see ``read_ssiu``.
+    """
+    from ssiu_arch.archs.ssiu_arch import SSIU
+
+    weights, options = read_ssiu(path, key)
+    net = SSIU(**options).float()  # whatever torch's default is
+    net.load_state_dict(weights)
+    return net.eval()
+
+
+def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weights:
+    """The weights of an SSIU in what ``read_checkpoint`` found in ``path``.
+
+    Raises:
+        UserError: see ``read_ssiu``.
+    """
+    from ssiu_arch.archs.ssiu_arch import rename_released
+
+    key = chosen(path, held, key)
+    found = tensors_of(path, held, key)
+    weights = bare_names(found)
+    rename_released(weights)
+    if len(weights) < len(found):
+        raise UserError(f"weights {path}: {len(found) - len(weights)} of its parameters stand there twice")
+    options = ssiu_options(weights)
+    if options is None:
+        raise UserError(f"weights {path}: are no SSIU's; it holds {listed(found, 3)}")
+    problem, order = _compared(weights, options)
+    if problem:
+        raise UserError(f"weights {path}: look like an SSIU's but do not fit one: {problem}")
+    return Weights({name: weights[name] for name in order}, options, key)
+
+
+def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | None:
+    """``key`` or, if that is None, the set of weights that is taken: the first there is of ``SETS``, else the root.
+
+    Raises:
+        UserError: there is nothing of that name.
+    """
+    if key is None:
+        return next((name for name in SETS if name in held), None)
+    if key not in held:
+        raise UserError(f"weights {path}: no {key!r} in it; it holds {listed(held)}")
+    return key
+
+
+def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:
+    """The arguments of ``SSIU`` for which weights were made, read from names and shapes; None if they are not SSIU's.
+
+    They are those of no SSIU there is where the weights are incomplete or of shapes that do not agree.
+
+    Args:
+        state_dict: weights under our names (``rename_released`` gives them).
+    """
+    needed = [state_dict.get(name) for name in ("head.weight", "tail.0.weight", "stages.0.attention.rel_h")]
+    shapes = [tensor.shape for tensor in needed if tensor is not None and tensor.ndim == 4 and tensor.numel()]
+    if len(shapes) < len(needed):
+        return None
+    head, tail, rel_h = shapes
+    num_feat, num_in_ch = head[:2]
+    factor = round((tail[0] / num_feat) ** 0.5)
+    stages = {int(found[1]) for found in map(STAGE.match, state_dict) if found}
+    return {
+        "upscale": factor**2 if "tail.6.weight" in state_dict else factor,
+        "num_in_ch": num_in_ch,
+        "num_feat": num_feat,
+        "num_block": 1 + max(stages),
+        "num_head": num_feat // (2 * rel_h[-1]),
+        "sparse_attention": "stages.0.attention.dw.weight" in state_dict,
+        "feature_selector": "selector.fuse.weight" in state_dict,
+    }
+
+
+def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[str]]:
+    """What keeps ``weights`` from fitting an SSIU, empty if nothing does, and the names of that SSIU's parameters."""
+    from ssiu_arch.archs.ssiu_arch import SSIU
+
+    counts = Counter(int(found[1]) for found in map(STAGE.match, weights) if found)
+    gaps = [t for t in range(options["num_block"]) if counts[t] < LEAST_OF_STAGE]
+    if gaps:  # before a network is built that may have a million of them
+        return f"{len(gaps)} of {options['num_block']} stages are missing (stages.{gaps[0]})", []
+    try:
+        with torch.device("meta"):
+            net = SSIU(**options).state_dict()
+    except ValueError as error:
+        return str(error), []
+    absent, unknown = [name for name in net if name not in weights], [name for name in weights if name not in net]
+    for names, what in ((absent, "missing"), (unknown, "too many")):
+        if names:
+            return f"{len(names)} parameters {what} ({listed(names, 1)})", []
+    for name in net:
+        if weights[name].shape != net[name].shape:
+            return f"{name} is {tuple(weights[name].shape)} where {tuple(net[name].shape)} is wanted", []
+        if weights[name].dtype not in FLOATS:
+            return f"{name} holds values of type {weights[name].dtype}", []
+    return "", list(net)
