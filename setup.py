@@ -11,7 +11,19 @@ SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
 CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/export.md
 HUB = [*SAFETENSORS, "huggingface_hub"]
-TEST = [*PLOT, *EXPORT, *HUB, "captum", "pytest>=7", "hypothesis", "ruff", "mypy", "types-PyYAML", "types-tqdm"]
+TEST = [
+    *PLOT,
+    *EXPORT,
+    *HUB,
+    "captum",
+    "pytest>=7",
+    "hypothesis",
+    "ruff",
+    "mypy",
+    "tifffile",
+    "types-PyYAML",
+    "types-tqdm",
+]
 
 setup(
     name="ssiu-arch",

@@ -33,10 +33,11 @@ def draw(target: Target, attributions: Sequence[Attribution]) -> Image:
         whole, name = enlarged(target.lr, in_lr_pixels), "LR"
     else:
         whole, name = enlarged(target.hr, factor), "HR"
+    height, width = target.lr.shape[:2]  # by which DI is to be read: it falls as the image grows
     zoom = max(1, min(whole.shape[:2]) // (factor * side))
     patch = enlarged(whole[box[1] : box[1] + box[3], box[0] : box[0] + box[2]], zoom)
 
-    first = [Panel(outlined(whole, box, FRAME), [name, f"x{target.scale}"])]
+    first = [Panel(outlined(whole, box, FRAME), [name, f"x{target.scale}, LR {width}x{height}"])]
     second = [Panel(patch, [f"patch {side}x{side}"])]
     for each in attributions:
         over = heat(target.lr, each.contribution)

@@ -4,8 +4,10 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NoReturn
 
+from ssiu_arch.data.files import writing
 from ssiu_arch.errors import UserError
 
 LARGEST = 2**14  # pixels of a side of an LR image
@@ -62,16 +64,22 @@ def check_outputs(
     files = {option: path for option, path in named.items() if path is not None}
     read = [path.resolve() for path in inputs]
     for option, path in files.items():
-        if path.is_dir():
-            raise UserError(f"{option} {path}: is a folder: name a file")
-        endings = tuple((suffixes or {}).get(option, ()))
-        if endings and path.suffix.lower() not in endings:
-            raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
-        if not path.parent.is_dir():
-            raise UserError(f"{option} {path}: there is no folder {path.parent}")
-        if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
-            raise UserError(f"{option} {path}: two outputs have this name")
-        if path.resolve() in read:
-            raise UserError(f"{option} {path}: is what is read; choose another name")
-        if path.exists() and not overwrite:
-            raise UserError(f"{option} {path}: is there already; choose another name, or add --overwrite")
+        with writing(path):
+            _check_file(option, path, tuple((suffixes or {}).get(option, ())))
+            if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
+                raise UserError(f"{option} {path}: two outputs have this name")
+            if path.resolve() in read:
+                raise UserError(f"{option} {path}: is what is read; choose another name")
+            if path.exists() and not overwrite:
+                raise UserError(f"{option} {path}: is there already; choose another name, or add --overwrite")
+            with TemporaryFile(dir=path.parent):  # as it will be written: permissions alone do not tell
+                pass
+
+
+def _check_file(option: str, path: Path, endings: tuple[str, ...]) -> None:
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder: name a file")
+    if endings and path.suffix.lower() not in endings:
+        raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}")

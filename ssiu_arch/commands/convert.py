@@ -28,10 +28,7 @@ def run(arguments: list[str]) -> None:
     if args.output is None:
         raise UserError("-o is missing: name the file to write; or ask what a file holds by --info")
 
-    from ssiu_arch.data.files import writing
-
-    with writing(args.output):
-        _check_output(args.output, source, args.overwrite)
+    _check_output(args.output, source, args.overwrite)
     _convert(source, args)
 
 
@@ -54,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _source(files: list[Path]) -> Path:
     if len(files) > 1:
-        raise UserError(f"{files[1]}: one file is converted at a time; --info takes several")
+        raise UserError(f"{files[1]}: one file is converted at a time, into that of -o; --info takes several")
     if not os.path.exists(files[0]):
         raise UserError(f"weights {files[0]}: no such file")
     return files[0]

@@ -1,6 +1,8 @@
 """``ssiu export``: a network as ONNX, checked against torch."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,9 +90,10 @@ def _export(net: "SSIU", args: argparse.Namespace) -> None:
         model = to_onnx(net, opset=args.opset, half=args.fp16, static=args.static, facts=weights)
         progress.step("opening it in ONNX Runtime")
         exported = opened(model, torch.get_num_threads())
-        _compare(exported, net, cases, args, progress)
+        parities = _compared(exported, net, cases, args, progress)
 
-        write_file(args.output, model)
+        write_file(args.output, model)  # before anything is printed, which fails where nobody reads on
+        print(parities)
         for name, fact in {**description(net, args.opset, args.fp16, args.static), **weights}.items():
             print(f"{name:14}{fact}")
         print(f"{'written to':14}{args.output} ({size_text(len(model))})")
@@ -108,11 +111,11 @@ def _cases(args: argparse.Namespace) -> "list[Case]":
     return list(dict.fromkeys([*CASES, *((1, *size) for size in args.check)]))
 
 
-def _compare(exported: "Net", net: "SSIU", cases: "list[Case]", args: argparse.Namespace, progress: "Progress") -> None:
-    """Show how far the two are apart.
+def _compared(exported: "Net", net: "SSIU", cases: "list[Case]", args: argparse.Namespace, progress: "Progress") -> str:
+    """A table of how far the two are apart.
 
     Raises:
-        UserError: further than they may be.
+        UserError: further than they may be; the table has been shown then.
     """
     from ssiu_arch.exporting import parity
 
@@ -120,28 +123,45 @@ def _compare(exported: "Net", net: "SSIU", cases: "list[Case]", args: argparse.N
     differences = []
     for case in cases:
         progress.step(f"checking {parity.text_of(case)}")
-        differences.append(parity.difference(exported, net, case))
+        with _in_memory(f"checking {parity.text_of(case)}: choose a smaller size; {args.output} is not written"):
+            differences.append(parity.difference(exported, net, case))
     progress.end()
-    print(parity.table(differences, precision).text())
+    table = parity.table(differences, precision).text()
     for found in differences:
         if not found.is_within(parity.BARS[precision]):
+            print(table)
             apart = f"differs from torch by {found.largest:.1e}, more than {parity.BARS[precision]:.1e}"
             raise UserError(f"-o {args.output}: not written: at {parity.text_of(found.case)} the result {apart}")
+    return table
 
 
 def _time(exported: "Net", net: "SSIU", args: argparse.Namespace, progress: "Progress") -> None:
     from ssiu_arch.exporting import latency
 
     for h, w in args.latency:
-        found = latency.measure(
-            exported,
-            net,
-            (h, w),
-            args.runs,
-            lambda form, at=f"{h}x{w}": progress.step(f"latency of {form}, {at}"),  # type: ignore[misc]
-        )
+        with _in_memory(f"--latency {h}x{w}: choose a smaller size; {args.output} is written"):
+            found = latency.measure(
+                exported,
+                net,
+                (h, w),
+                args.runs,
+                lambda form, at=f"{h}x{w}": progress.step(f"latency of {form}, {at}"),  # type: ignore[misc]
+            )
         progress.end()
         print("\n" + latency.table(found, (h, w), _precision(args)).text(), end="")
+
+
+@contextmanager
+def _in_memory(what: str) -> Iterator[None]:
+    """Turn the errors of an image that memory does not suffice for into one line."""
+    from ssiu_arch.fast.memory import is_out_of_memory
+
+    try:
+        yield
+    except Exception as error:  # torch's and ONNX Runtime's have no type in common
+        if is_out_of_memory(error):
+            raise UserError(f"out of memory: {what}") from error
+        raise
 
 
 def _precision(args: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -102,10 +103,10 @@ def _positive(text: str) -> float:
 
 def _check_files(args: argparse.Namespace) -> None:
     """What is written at the end can be written, and replaces nothing that is not to be replaced."""
-    if not args.image.is_file():
-        raise UserError(
-            f"{args.image}: is a folder: name an image" if args.image.is_dir() else f"{args.image}: no such file"
-        )
+    if os.path.isdir(args.image):  # where pathlib raises, as for a folder that is closed, os.path says no
+        raise UserError(f"{args.image}: is a folder: name an image")
+    if not os.path.isfile(args.image):
+        raise UserError(f"{args.image}: no such file")
     named = {"-o": args.output, "--csv": args.csv, "--npz": args.npz}
     inputs = [args.image, *map(Path, [*args.weights, *args.opt]), *(Path(each[-1]) for each in args.network)]
     suffixes = {"-o": [".png"], "--npz": [".npz"]}

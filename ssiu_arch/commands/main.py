@@ -7,9 +7,12 @@ This module is imported by the console scripts, and again by every worker that a
 ``ssiu_arch`` here puts the repairs in force in all of them. BasicSR itself is imported when a verb needs it.
 """
 
+import os
+import select
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TextIO
 
 from ssiu_arch.errors import UserError, in_one_line
 
@@ -67,7 +70,10 @@ SSIU = Command(
 
 
 def dispatch(command: Command, arguments: list[str]) -> int:
-    """Run one verb. Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted."""
+    """Run one verb.
+
+    Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 nobody reads on.
+    """
     verb, *rest = arguments or ["--help"]
     if verb in ("-h", "--help"):
         print(command.usage(), end="")
@@ -76,13 +82,34 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         print(f"{command.name}: no verb {verb!r}: use {', '.join(command.verbs)}", file=sys.stderr)
         return 2
     try:
-        return import_module(f"ssiu_arch.commands.{verb}").run(rest) or 0
+        code = import_module(f"ssiu_arch.commands.{verb}").run(rest) or 0
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"{command.name} {verb}: {in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{command.name} {verb}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if _has_no_reader(sys.stdout):
+            return 141  # as the shell has it for SIGPIPE
+        raise  # it was another pipe
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads from any more; then what is left for it goes nowhere."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        broken = True
+    else:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        broken = bool(poll.poll(0))  # nothing else has been asked for
+    if broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return broken
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -77,14 +77,13 @@ def _place() -> tuple[int, int]:
     except ValueError:
         rank, processes = -1, 0
     if not 0 <= rank < processes:
-        raise UserError(f"RANK ({texts[0]!r}) of WORLD_SIZE ({texts[1]!r}) in the environment fit not: use torchrun")
+        raise UserError(f"RANK ({texts[0]!r}) of WORLD_SIZE ({texts[1]!r}) in the environment do not fit: use torchrun")
     return rank, processes
 
 
 def _upscaler(args: Namespace) -> "Upscaler":
     import torch
 
-    import ssiu_arch  # noqa: F401  (repairs BasicSR, which the fast form imports)
     from ssiu_arch.device import check_device
     from ssiu_arch.pretrained import shipped
     from ssiu_arch.upscaling.upscaler import Upscaler
@@ -94,7 +93,9 @@ def _upscaler(args: Namespace) -> "Upscaler":
         torch.set_num_threads(args.threads)
     name = args.device
     if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":  # of several processes on a machine, a GPU each
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     device = check_device(name)
     if args.weights is None:
         try:

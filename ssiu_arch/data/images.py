@@ -57,7 +57,7 @@ def decode_image(data: bytes, name: str) -> Image:
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
     if data.startswith(_PNG_SIGNATURE):
-        _check_png(data, name)
+        check_png(data, name)
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
         raise BadImage(f"{name}: is damaged, or no image at all ({len(data)} bytes); fetch or export it again")
@@ -68,6 +68,19 @@ def decode_image(data: bytes, name: str) -> Image:
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return image
+
+
+def check_png(data: bytes, name: str) -> None:
+    """Refuse a PNG file that ends early or whose checksums are wrong, which some decoders let pass."""
+    at, kind = len(_PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
+        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
+        at = end
 
 
 def encode_png(image: Image) -> bytes:
@@ -106,19 +119,6 @@ def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # a header that promises more pixels than OpenCV allows, and the like
         return None
-
-
-def _check_png(data: bytes, name: str) -> None:
-    """Refuse a PNG file that ends early or whose checksums are wrong, which some decoders let pass."""
-    at, kind = len(_PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > len(data):
-            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
-        at = end
 
 
 def _may_have_alpha(data: bytes) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ssiu_arch.errors import UserError
 from ssiu_arch.exporting.to_onnx import INPUT
 
+NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")  # ONNX Runtime's words
 ERRORS = 3  # ONNX Runtime's level of severity: what fails is raised, warnings are about its own optimisations
 
 
@@ -19,7 +20,7 @@ def opened(model: bytes, threads: int) -> Callable[[Tensor], Tensor]:
         threads: of the CPU.
 
     Raises:
-        UserError: this ONNX Runtime does not take it.
+        UserError: this ONNX Runtime does not take it. What is returned raises MemoryError for an image too large.
     """
     import onnxruntime
 
@@ -33,7 +34,12 @@ def opened(model: bytes, threads: int) -> Callable[[Tensor], Tensor]:
         raise UserError(f"{said}: update it, or try an older --opset ({error})") from error
 
     def run(y: Tensor) -> Tensor:
-        (x,) = session.run(None, {INPUT: y.numpy()})
+        try:
+            (x,) = session.run(None, {INPUT: y.numpy()})
+        except Exception as error:  # types of its own again
+            if any(sign in str(error) for sign in NO_MEMORY):
+                raise MemoryError(str(error)) from error
+            raise
         return torch.from_numpy(x)
 
     return run

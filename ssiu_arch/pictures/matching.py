@@ -1,5 +1,6 @@
 """Which files belong to one image: HR, LR and the results of several networks, matched by their names."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def find(hr: Path, lr: Path | None, results: Mapping[str, Path], images: Sequenc
 
 def _hr_files(hr: Path) -> dict[str, Path]:
     """The images of HR by their stems."""
-    if not hr.is_dir():
+    if not os.path.isdir(hr):  # where pathlib raises, as for a folder that is closed, os.path says no
         _check_file(f"HR {hr}", hr)
         return {hr.stem: hr}
     files: dict[str, Path] = {}
@@ -107,9 +108,9 @@ def _matched(
     what: str, path: Path, hr: Path, known: Sequence[str], wanted: Sequence[str], scale: int
 ) -> dict[str, Path]:
     """The files at ``path`` by the image they belong to, those that are wanted; at least one."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         _check_file(what, path)
-        if hr.is_dir():
+        if os.path.isdir(hr):
             raise UserError(f"{what}: is a file, and HR is a folder: name a folder, or HR's file")
         return {wanted[0]: path}
     files: dict[str, list[Path]] = {}
@@ -123,7 +124,8 @@ def _matched(
             raise UserError(f"{what}: {len(several)} files fit the image {image}: {names}; name the folder of one kind")
     if not files:
         raise UserError(
-            f"{what}: no file in it has the name of an image of HR ({_some(wanted)}), with or without a suffix"
+            f"{what}: no file in it has the name of an image of HR ({_some(wanted)}), alone or followed by x{scale} or "
+            "_; see --scale"
         )
     return {image: several[0] for image, several in files.items()}
 
@@ -137,7 +139,7 @@ def _image_of(stem: str, images: Sequence[str], scale: int) -> str | None:
 
 
 def _check_file(what: str, path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{what}: there is no such file or folder")
 
 

@@ -122,7 +122,6 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-
 def read_pairs(hr: Path, lr: Path, template: str, upscale: int) -> list[Pair]:
     """Every image of the folder ``hr`` with that of ``lr`` it belongs to.
 

@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from ssiu_arch.data.images import BadImage
 from ssiu_arch.upscaling.photo import Photo, Samples
 
-LARGEST = {"JPEG": 65_535, "WEBP": 16_383}  # pixels a side
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels a side: of libjpeg, of the format
 PLAIN = ("JPEG", "BMP")  # formats without alpha
 OF_8_BIT = ("JPEG", "BMP", "WEBP")
 PIXELS = {40962: 1, 40963: 0}  # EXIF's tags of width and height, and their place in (H, W)
@@ -91,18 +91,20 @@ def _png_of_16_bit(samples: Samples, icc: bytes | None, exif: dict[int, Any]) ->
     """A PNG of deflated rows, each the difference from the row above; Pillow writes none of 16 bit but grey."""
     height, width, channels = samples.shape
     stored = np.ascontiguousarray(samples.astype(">u2")).view(np.uint8).reshape(height, -1)
-    rows = np.full((height, 1 + stored.shape[1]), 2, np.uint8)  # 2: from the row above
-    rows[0, 1:] = stored[0]
-    np.subtract(stored[1:], stored[:-1], out=rows[1:, 1:])
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
     if icc:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
     if exif:
         chunks.append(_chunk(b"eXIf", _exif_bytes(exif).removeprefix(b"Exif\0\0")))
-    data = memoryview(zlib.compress(rows.tobytes(), 4))
-    chunks += [_chunk(b"IDAT", data[at : at + 2**30]) for at in range(0, len(data), 2**30)]
-    return b"".join([b"\x89PNG\r\n\x1a\n", *chunks, _chunk(b"IEND", b"")])
+    deflate = zlib.compressobj(4)
+    for at in range(0, height, 256):
+        rows = np.full((len(stored[at : at + 256]), 1 + stored.shape[1]), 2, np.uint8)  # 2: from the row above
+        rows[:, 1:] = stored[at : at + 256]
+        above = stored[max(at - 1, 0) : at + len(rows) - 1]
+        rows[len(rows) - len(above) :, 1:] -= above
+        chunks.append(_chunk(b"IDAT", deflate.compress(rows.data)))
+    return b"".join([b"\x89PNG\r\n\x1a\n", *chunks, _chunk(b"IDAT", deflate.flush()), _chunk(b"IEND", b"")])
 
 
 def _chunk(kind: bytes, data: bytes | memoryview) -> bytes:
@@ -115,10 +117,12 @@ def _tiff(samples: Samples, icc: bytes | None, exif: dict[int, Any]) -> bytes:
     if samples.shape[2] == 2 and samples.dtype == np.uint16:  # nor does it read one of grey and alpha
         samples = samples[:, :, [0, 0, 0, 1]]
     height, width, channels = samples.shape
-    differences = samples.astype(samples.dtype.newbyteorder("<"), copy=True)
-    differences[:, 1:] -= samples[:, :-1]
     rows = max(2**20 // (width * channels * samples.itemsize), 1)
-    strips = [zlib.compress(differences[at : at + rows].tobytes(), 6) for at in range(0, height, rows)]
+    strips = []
+    for at in range(0, height, rows):
+        differences = samples[at : at + rows].astype(samples.dtype.newbyteorder("<"), order="C")
+        differences[:, 1:] -= samples[at : at + rows, :-1]
+        strips.append(zlib.compress(differences.data, 6))
 
     directory = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
     tags = {

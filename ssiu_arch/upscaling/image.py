@@ -59,9 +59,10 @@ def _of_channels(samples: Array, upscaler: Upscaler) -> Array:
 
 def _of_pillow(image: Image.Image, upscaler: Upscaler) -> Image.Image:
     if image.mode.startswith("I;16"):
-        return Image.fromarray(upscale(np.asarray(image).astype(np.uint16), upscaler))
-    photo = from_pillow(image)
-    samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
+        samples = np.asarray(image).astype(np.uint16)[:, :, None]
+    else:
+        photo = from_pillow(image)
+        samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
     result = _of_channels(samples, upscaler)
     enlarged = Image.fromarray(result[:, :, 0] if result.shape[2] == 1 else result)
     enlarged.info = {name: image.info[name] for name in ("icc_profile", "exif", "dpi") if name in image.info}

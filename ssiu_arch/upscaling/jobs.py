@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssiu_arch.data.files import existing_parent
 from ssiu_arch.data.images import EXTENSIONS, BadImage, list_images
 from ssiu_arch.errors import UserError
 from ssiu_arch.upscaling.photo import FORMATS, photo_size
@@ -35,22 +36,26 @@ def find_jobs(inputs: list[str], out: Path, suffix: str | None) -> list[Job]:
     Raises:
         UserError: a name leads to no image; two images to the same result; a result would replace an image.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     for text in inputs:
         for path, place in _files(text, out):
-            found.setdefault(path, place)
+            found.setdefault(os.path.abspath(path), (path, place))
     if _is_file_name(out):
         if len(found) > 1 or Path(inputs[0]).is_dir():
-            raise UserError(f"-o {out}: is the name of one image, and there are {len(found)} of them; name a folder")
-        if suffix not in (None, out.suffix.lower()):
+            raise UserError(f"-o {out}: is the name of an image, for a single one; name a folder")
+        if suffix and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UserError(f"-o {out}: does not end with {suffix}, which --format asks for")
-        return _checked([Job(next(iter(found)), out)])
-    jobs = [Job(path, (out / place).with_suffix(suffix or path.suffix)) for path, place in found.items()]
+        jobs = [Job(path, out) for path, _ in found.values()]
+    else:
+        jobs = [Job(path, (out / place).with_suffix(suffix or path.suffix)) for path, place in found.values()]
+    folder = existing_parent(out.parent if _is_file_name(out) else out)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"-o {out}: {folder} is {'no folder' if not folder.is_dir() else 'not to be written to'}")
     return _checked(jobs)
 
 
 def share_of(jobs: list[Job], rank: int, processes: int) -> list[Job]:
-    """What the process ``rank`` of ``processes`` does: every so manieth."""
+    """What the process ``rank`` of ``processes`` does: one job in ``processes``."""
     return jobs[rank::processes]
 
 
@@ -80,6 +85,7 @@ def is_done(job: Job, upscale: int) -> bool:
 def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
     """The image files that ``text`` names, each with its place below the folder of results."""
     path = Path(text)
+    searched = path
     if path.is_dir():
         files = [(file, file.relative_to(path)) for file in list_images(path, recursive=True)]
     elif path.exists():
@@ -89,12 +95,16 @@ def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
     elif glob.has_magic(text):
         named = sorted(Path(match) for match in glob.glob(text, recursive=True))
         files = [(file, Path(file.name)) for file in named if file.suffix.lower() in EXTENSIONS and file.is_file()]
+        searched = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
     else:
         raise UserError(f"{path}: no such file or folder (the current folder is {os.getcwd()})")
-    mine = [(file, place) for file, place in files if not file.resolve().is_relative_to(out.resolve())]
-    if not mine:
+    if out.resolve() == path.resolve():
+        raise UserError(f"-o {out}: is the folder of the images; name another")
+    if out.resolve().is_relative_to(searched.resolve()) and out.resolve() != searched.resolve():
+        files = [(file, place) for file, place in files if not file.resolve().is_relative_to(out.resolve())]
+    if not files:
         raise UserError(f"{text}: {'holds' if path.is_dir() else 'fits'} no image ({', '.join(EXTENSIONS)})")
-    return mine
+    return files
 
 
 def _is_file_name(out: Path) -> bool:
@@ -110,7 +120,8 @@ def _checked(jobs: list[Job]) -> list[Job]:
             raise UserError(f"{job.target}: is one of the images to be upscaled; name another -o")
         if target in targets:
             raise UserError(
-                f"{targets[target].source} and {job.source}: would both become {job.target}; name them one by one"
+                f"{targets[target].source} and {job.source}: would both become {job.target}; "
+                "upscale them by two commands, with a folder each"
             )
         targets[target] = job
         if job.target.is_dir():

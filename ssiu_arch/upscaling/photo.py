@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssiu_arch.data.images import BadImage
+from ssiu_arch.data.images import BadImage, check_png
 
 Samples = NDArray[Any]  # uint8 or uint16
 
@@ -26,13 +26,15 @@ FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
-ORIENTATION = 274
+ORIENTATION, PLANES = 274, 284  # tags
 DIRECTORIES = (34665, 34853)  # of EXIF within its first: of the exposure, of the place
 OF_OTHER_TAGS = 40965  # a directory that only repeats how others are to be read
 OF_THE_FILE = (  # tags of TIFF that say how the pixels are stored; EXIF shares the directory with them
     *range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 332, *range(336, 342), 347,
     *range(512, 522), *range(529, 533), 700, 34377, 34675, 37724,
+    280, 281, 33550, 33922, 34264, *range(34735, 34738), 42112, 42113, 50838, 50839,  # GeoTIFF's and ImageJ's, by pixel
 )  # fmt: skip
+DESCRIPTION = 270  # in which tifffile and ImageJ keep the shape of the array
 HOW_TO_TURN = {  # EXIF's orientations: transposed first, then mirrored up and down, then left and right
     2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
     6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
@@ -82,8 +84,12 @@ def turned(samples: Samples, orientation: int) -> Samples:
 def _descriptive(exif: Image.Exif) -> dict[int, Any]:
     """The tags of ``Photo.exif``; what Pillow reads but cannot write again is left out."""
     tags: dict[int, Any] = {tag: value for tag, value in exif.items() if tag not in OF_THE_FILE}
+    if str(tags.get(DESCRIPTION, "")).startswith(('{"shape"', "ImageJ=")):
+        del tags[DESCRIPTION]
     for directory in DIRECTORIES:
-        tags[directory] = {tag: value for tag, value in exif.get_ifd(directory).items() if _is_writable(tag, value)}
+        given = exif.get(directory)  # a dict where a program has set it, else its place in the file
+        details = given if isinstance(given, dict) else exif.get_ifd(directory)
+        tags[directory] = {tag: value for tag, value in details.items() if _is_writable(tag, value)}
     return {tag: value for tag, value in tags.items() if value != {} and _is_writable(tag, value)}
 
 
@@ -118,8 +124,12 @@ def read_photo(path: Path) -> Photo:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # a JPEG with previews behind it, as cameras write it
             raise BadImage(f"{path}: holds {frames} frames; still images are upscaled: export the frames first")
-        photo = from_pillow(image, path) if _depth(image, path) < 16 else _of_16_bit(image, path)
-    return photo
+        if image.format == "PNG":
+            check_png(path.read_bytes(), str(path))
+        depth = _depth(image, path)
+        if depth < 8 and isinstance(image.info.get("transparency"), int) and image.mode in ("1", "L"):
+            image.info["transparency"] *= 255 // (2**depth - 1)  # as Pillow does with the samples
+        return _of_16_bit(image, path) if depth == 16 else from_pillow(image, path)
 
 
 def from_pillow(image: Image.Image, name: str | Path = "image") -> Photo:
@@ -128,9 +138,10 @@ def from_pillow(image: Image.Image, name: str | Path = "image") -> Photo:
     Raises:
         BadImage: of a mode that is not upscaled; or damaged, where it is decoded here.
     """
+    image.load()  # which turns a TIFF
     mode = image.mode
-    if mode in ("P", "PA", "RGB", "L") and "transparency" in image.info:
-        mode = "LA" if mode == "L" else "RGBA"
+    if image.has_transparency_data and mode in ("1", "L", "P", "RGB"):
+        mode = "LA" if mode in ("1", "L") else "RGBA"
     mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}.get(mode, mode)
     if mode not in ("L", "LA", "RGB", "RGBA"):
         raise BadImage(f"{name}: is of Pillow's mode {mode}; export it as grey or RGB with 8 or 16 bit")
@@ -151,27 +162,42 @@ def _photo(samples: Samples, has_alpha: bool, image: Image.Image) -> Photo:
 
 def _of_16_bit(image: Image.Image, path: Path) -> Photo:
     """Pillow knows what belongs to it, but OpenCV alone decodes colours of 16 bit."""
-    data, orientation = path.read_bytes(), 1
+    data: bytes = path.read_bytes()
+    tags: dict[int, Any] = {}
     if image.format == "TIFF":
-        data, orientation = _not_turned(data), image.tag_v2.get(ORIENTATION, 1)  # type: ignore[attr-defined]
-    samples: NDArray[Any] | None = None
+        data, tags = _not_turned(data), dict(image.tag_v2)  # type: ignore[attr-defined]
+    if tags.get(PLANES, 1) != 1 and tags.get(277, 1) > 1:  # which OpenCV takes for interleaved
+        raise BadImage(f"{path}: has 16 bit in a plane for each channel; export it with interleaved channels")
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        samples: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise BadImage(f"{path}: is damaged ({error.err})") from error
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if samples is None:
         raise BadImage(f"{path}: is damaged, or of a kind of 16 bit that OpenCV does not read; export it again")
     if samples.dtype != np.uint16:
         raise BadImage(f"{path}: has samples of type {samples.dtype}; export it with 8 or 16 bit")
-    samples = turned(samples[:, :, None] if samples.ndim == 2 else samples, orientation)
+    samples = turned(samples[:, :, None] if samples.ndim == 2 else samples, tags.get(ORIENTATION, 1))
     has_alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
     colour = samples[:, :, :3][:, :, ::-1] if samples.shape[2] > 2 else samples[:, :, :1]
     if image.mode.startswith(("I", "L")) or (image.format == "PNG" and _png_header(path)[25] == 4):
         colour = colour[:, :, :1]  # grey and alpha, for which Pillow's mode is RGBA
     if has_alpha and samples.shape[2] not in (2, 4):
         raise BadImage(f"{path}: has one transparent colour at 16 bit; export it with an alpha channel")
+    if tags.get(262) == 0:
+        colour = 65535 - colour  # white is zero
+    if has_alpha and tags.get(338) == (1,):
+        colour = _divided(colour, samples[:, :, -1:])
     stored = np.concatenate([colour, samples[:, :, -1:]], axis=2) if has_alpha else np.ascontiguousarray(colour)
     return _photo(stored, has_alpha, image)
+
+
+def _divided(colour: Samples, alpha: Samples) -> Samples:
+    """16-bit colours that alpha has been multiplied into, without it."""
+    straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)
+    return np.minimum(straight + 0.5, 65535).astype(np.uint16)
 
 
 def _depth(image: Image.Image, path: Path) -> int:
@@ -191,11 +217,15 @@ def _depth(image: Image.Image, path: Path) -> int:
 def _not_turned(data: bytes) -> bytes:
     """A TIFF file whose orientation is 1: OpenCV turns pixels of 16 bit, in some versions wrongly."""
     order = "<" if data[:2] == b"II" else ">"
-    (start,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, start)
-    for entry in range(start + 2, start + 2 + 12 * count, 12):
+    is_big = struct.unpack_from(f"{order}H", data, 2) == (43,)  # BigTIFF
+    offset, number, entry_size = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+    (start,) = struct.unpack_from(f"{order}{offset}", data, 8 if is_big else 4)
+    (count,) = struct.unpack_from(f"{order}{number}", data, start)
+    first = start + struct.calcsize(number)
+    for entry in range(first, first + entry_size * count, entry_size):
         if struct.unpack_from(f"{order}H", data, entry) == (ORIENTATION,):
-            return data[: entry + 8] + struct.pack(f"{order}HH", 1, 0) + data[entry + 12 :]
+            value = entry + (12 if is_big else 8)
+            return data[:value] + struct.pack(f"{order}H", 1) + data[value + 2 :]
     return data
 
 
@@ -205,13 +235,26 @@ def _png_header(path: Path) -> bytes:
         return file.read(26)
 
 
+def _of_any_size(file: BinaryIO) -> Image.Image:
+    """The image in a file, not decoded.
+
+    Pillow refuses more than 179 million pixels, which results may well have. Given a path it would map the file into
+    memory, and scramble uncompressed TIFFs that are to be turned by a quarter.
+    """
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(file)
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """``path`` as Pillow opens it; whatever goes wrong while it is read is one line."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF; many pixels
-            with Image.open(path) as image:
+            warnings.simplefilter("ignore")  # damaged EXIF
+            with path.open("rb") as file, _of_any_size(file) as image:
                 if image.format not in ("MPO", *FORMATS.values()):
                     raise BadImage(f"{path}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
                 yield image
@@ -219,8 +262,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         size = path.stat().st_size
         wrong = "is empty (0 bytes)" if size == 0 else f"is damaged, or no image that Pillow reads ({size} bytes)"
         raise BadImage(f"{path}: {wrong}; fetch or export it again") from None
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"{path}: claims more pixels than can be upscaled ({error})") from error
     except OSError as error:
         raise BadImage(f"{path}: cannot be read ({error.strerror or error})") from error
     except (SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error, EOFError, OverflowError) as error:

@@ -8,7 +8,7 @@ from ssiu_arch.errors import UserError
 from ssiu_arch.fast.memory import is_out_of_memory
 from ssiu_arch.upscaling.formats import check_format, encode
 from ssiu_arch.upscaling.jobs import Job
-from ssiu_arch.upscaling.photo import read_photo
+from ssiu_arch.upscaling.photo import photo_size, read_photo
 from ssiu_arch.upscaling.upscaler import Advance, Upscaler, upscaled_alpha
 
 
@@ -29,13 +29,21 @@ def upscale_file(job: Job, upscaler: Upscaler, quality: int, advance: Advance = 
     Raises:
         UserError: the image cannot be read, upscaled in the memory there is, or written as asked.
     """
+    height, width = photo_size(job.source)
+    try:
+        upscaler.check_memory(height, width)
+    except UserError as error:
+        raise BadImage(f"{job.source}: {error}") from error
     photo = read_photo(job.source)
     if job.form != photo.format or job.form == "BMP":
         photo = photo.upright()
     check_format(photo, job.form, upscaler.upscale, job.source)
     try:
-        colour = upscaler(photo.colour, advance)
-        alpha = None if photo.alpha is None else upscaled_alpha(upscaler, photo.alpha)
+        passes = 1 if photo.alpha is None else 2
+        colour = upscaler(photo.colour, lambda share: advance(share / passes))
+        alpha = None
+        if photo.alpha is not None:
+            alpha = upscaled_alpha(upscaler, photo.alpha, lambda share: advance(share / passes))
         data = encode(replace(photo, colour=colour, alpha=alpha), job.form, quality)
     except UserError as error:
         raise BadImage(f"{job.source}: {error}") from error

@@ -52,6 +52,8 @@ class Upscaler:
         self.tile = tile
         self.overlap = min(OVERLAP, (tile or TILE) // 4) if overlap is None else overlap
         check_tiles(TILE if tile is None else tile, self.overlap)
+        if isinstance(net, FusedSSIU) and precision != "fp32":
+            raise ValueError(f"precision ({precision!r}) is the fast form's own, which is there already")
         self.net = net if isinstance(net, FusedSSIU) else fuse(net, precision=precision)
         self.upscale = self.net.upscale
         self.self_ensemble = self_ensemble
@@ -81,16 +83,24 @@ class Upscaler:
         _check(image)
         if image.shape[2] == 3 and self.channels == 1:
             raise UserError("the weights are for grey images, and this one is in colour")
+        self.check_memory(image.shape[0], image.shape[1])
+        run = self._ensemble_bands if self.self_ensemble else self._bands
+        return (self._as_before(band, image) for band in run(self._tensor(image), advance))
+
+    def check_memory(self, height: int, width: int) -> None:
+        """See that memory does for the result of an LR image, and for writing it.
+
+        Raises:
+            UserError: it does not.
+        """
         bytes_a_sample = 12 if self.self_ensemble else 4
-        needed = image.shape[0] * image.shape[1] * self.upscale**2 * self.channels * bytes_a_sample
+        needed = height * width * self.upscale**2 * self.channels * bytes_a_sample
         free = free_memory(torch.device("cpu"))
         if needed > free:
             raise UserError(
-                f"{image.shape[1]}x{image.shape[0]} pixels at x{self.upscale} need {needed / 1e9:.1f} GB for their "
-                f"result, and {free / 1e9:.1f} GB are free; cut the image into parts"
+                f"{width}x{height} pixels at x{self.upscale} need {needed / 1e9:.3g} GB for their result, and "
+                f"{free / 1e9:.3g} GB are free; cut the image into parts"
             )
-        run = self._ensemble_bands if self.self_ensemble else self._bands
-        return (self._as_before(band, image) for band in run(self._tensor(image), advance))
 
     def _tensor(self, image: Array) -> Tensor:
         """``(h, w, c)`` as ``(1, C, h, w)`` in [0, 1] on the network's device, grey as often as it has channels."""
@@ -133,12 +143,13 @@ class Upscaler:
         return x.permute(1, 2, 0).cpu().numpy().astype(image.dtype)
 
 
-def upscaled_alpha(upscaler: Upscaler, alpha: Array) -> Array:
+def upscaled_alpha(upscaler: Upscaler, alpha: Array, advance: Advance = lambda share: None) -> Array:
     """An alpha channel, ``(h, w, 1)``, enlarged as a grey image; where it is the same everywhere, just repeated."""
     if (alpha == alpha[0, 0]).all():
         s = upscaler.upscale
+        advance(1)
         return np.full((s * alpha.shape[0], s * alpha.shape[1], 1), alpha[0, 0], alpha.dtype)
-    return upscaler(alpha)
+    return upscaler(alpha, advance)
 
 
 def _check(image: Array) -> None:

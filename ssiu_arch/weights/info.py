@@ -15,6 +15,7 @@ from ssiu_arch.weights.reading import (
     StateDict,
     bare_names,
     is_safetensors,
+    is_set,
     listed,
     metadata,
     read_checkpoint,
@@ -72,7 +73,7 @@ def fingerprint(weights: StateDict) -> str:
 
 def other_sets(path: Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
     """The sets of weights that a checkpoint has beside that under ``key``, and whether they equal it to the bit."""
-    sets = [name for name, value in held.items() if name != key and _is_set(value)]
+    sets = [name for name, value in held.items() if name != key and is_set(value)]
     taken = fingerprint(bare_names(tensors_of(path, held, key))) if sets else ""
     return {name: _fingerprint_at(path, held, name) == taken for name in sets}
 
@@ -98,7 +99,7 @@ def _contents(path: Path, held: dict[str, Any]) -> Facts:
     at_root = sum(isinstance(value, Tensor) for value in held.values())
     entries = [f"{_tensors(at_root)} at the root"] if at_root else []
     for name, value in held.items():
-        if _is_set(value):
+        if is_set(value):
             entries.append(f"{shown(name)} ({_tensors(len(value))})")
         elif not isinstance(value, Tensor):
             entries.append(f"{shown(name)} {value}" if type(value) in (int, float, bool) else shown(name))
@@ -140,10 +141,6 @@ def _taken(path: Path, held: dict[str, Any], key: str | None) -> str:
 
 def _tensors(count: int) -> str:
     return f"{count} tensor{'' if count == 1 else 's'}"
-
-
-def _is_set(value: object) -> bool:
-    return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def _is_training_state(held: dict[str, Any]) -> bool:

@@ -83,6 +83,9 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
         raise UserError(f"{where}holds a {type(found).__name__}, not a dict of tensors")
     if not found:
         raise UserError(f"{where}holds nothing")
+    sets = [name for name, value in found.items() if is_set(value)]
+    if key is None and sets:
+        raise UserError(f"{where}its root is no set of weights; give the name of one as the key: {listed(sets)}")
     for name, value in found.items():
         if not isinstance(name, str):
             raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is no name of a parameter")
@@ -93,6 +96,11 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, which the file does not hold")
     return {name: value.detach() for name, value in found.items()}
+
+
+def is_set(value: object) -> bool:
+    """Whether an entry of a checkpoint is a set of weights: names, at least one, with tensors."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def bare_names(weights: StateDict) -> StateDict:

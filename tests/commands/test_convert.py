@@ -260,7 +260,10 @@ NEW = ["-o", "new.pth"]
 BAD = {
     "no file": ([], r"the following arguments are required: FILE"),
     "no output": (["x2.pt"], r"-o is missing: name the file to write; or ask what a file holds by --info"),
-    "two files": (["x2.pt", "x2.pth", *NEW], r"x2.pth: one file is converted at a time; --info takes several"),
+    "two files": (
+        ["x2.pt", "x2.pth", *NEW],
+        r"x2.pth: one file is converted at a time, into that of -o; --info takes several",
+    ),
     "no such option": (["x2.pt", *NEW, "--ema"], r"unrecognized arguments: --ema"),
     "no such file": (["none.pt", *NEW], r"weights none.pt: no such file"),
     "no such file over a file": (["none.pt", "-o", "there.pth", "--overwrite"], r"weights none.pt: no such file"),

@@ -86,6 +86,26 @@ def test_what_is_not_the_network_is_not_written(export, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth", "x4.onnx"]
 
 
+def without_memory(*_):
+    raise MemoryError
+
+
+def test_an_image_that_memory_does_not_suffice_for(export, tmp_path, monkeypatch):
+    from ssiu_arch.exporting import latency, parity
+
+    arguments = ["net.pth", "-o", "x4.onnx", "--static", "8x8", "--latency", "8x8"]
+    with monkeypatch.context() as patch:
+        patch.setattr(parity, "difference", without_memory)
+        code, _, err = export(*arguments)
+    line = "ssiu export: out of memory: {}: choose a smaller size; x4.onnx is {}"
+    assert (code, err.splitlines()[-1]) == (2, line.format("checking 8x8", "not written"))
+    assert not (tmp_path / "x4.onnx").exists()
+    monkeypatch.setattr(latency, "measure", without_memory)
+    code, _, err = export(*arguments)
+    assert (code, err.splitlines()[-1]) == (2, line.format("--latency 8x8", "written"))
+    assert (tmp_path / "x4.onnx").exists()
+
+
 OUT = ["-o", "x4.onnx"]
 BAD = {
     "no weights named": (OUT, r"the following arguments are required: WEIGHTS; see ssiu export --help"),
@@ -95,6 +115,7 @@ BAD = {
     "weights of another network": (["other.pth", *OUT], r"other\.pth: are no SSIU's"),
     "weights that the file lacks": (["net.pth", *OUT, "--key", "ema"], r"no 'ema' in it; it holds params, params_ema"),
     "another kind of file": (["net.pth", "-o", "x4.pth"], r"-o x4\.pth: the name must end with \.onnx"),
+    "a name too long": (["net.pth", "-o", f"{'n' * 300}.onnx"], r"n+\.onnx: cannot be written \(File name too long\)"),
     "a folder": (["net.pth", "-o", "folder.onnx"], r"-o folder\.onnx: is a folder: name a file"),
     "no folder": (["net.pth", "-o", "nowhere/x4.onnx"], r"-o nowhere/x4\.onnx: there is no folder nowhere"),
     "a file that is there": (["net.pth", "-o", "old.onnx"], r"-o old\.onnx: is there already; .* add --overwrite"),

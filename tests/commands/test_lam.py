@@ -114,6 +114,7 @@ def test_an_integration_that_is_off_is_said(ssiu, place):
 BASE = ["photo.png", "--weights", "x2.pth"]
 BAD = {
     "no image": (["none.png", "--weights", "x2.pth"], "none.png: no such file"),
+    "a name too long": (["n" * 300, "--weights", "x2.pth"], "n+: no such file"),
     "a folder for an image": (["folder", "--weights", "x2.pth"], "folder: is a folder: name an image"),
     "words for an image": (["words.png", "--weights", "x2.pth"], "words.png: is damaged, or no image at all"),
     "a small image": (["small.png", *BASE[1:], "--patch", "4"], "3x3 LR pixels are too few for a blur of --kernel"),

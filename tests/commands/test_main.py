@@ -1,5 +1,8 @@
 """The command line itself."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ssiu_arch.commands import main as command
@@ -66,6 +69,30 @@ def test_a_verb_that_is_done_in_part_leaves_with_its_own_code(monkeypatch):
 
     monkeypatch.setattr(profile, "run", lambda arguments: 1)
     assert command.ssiu(["profile"]) == 1
+
+
+SILENT = """
+import os, sys
+from ssiu_arch.commands import main, profile
+profile.run = lambda arguments: {run}
+sys.exit(main.ssiu(["profile"]))
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 10**5])  # that stay in the buffer, and that do not
+def test_a_reader_that_wants_no_more_ends_a_command_quietly(lines):
+    run = SILENT.format(run=f"print('line\\n' * {lines})")
+    with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+
+
+def test_another_pipe_that_breaks_is_an_error(python):
+    broken = "[(os.close(read), os.write(write, b'x')) for read, write in [os.pipe()]]"
+    ran = python("-c", SILENT.format(run=broken))
+    assert ran.returncode == 1
+    assert "BrokenPipeError" in ran.stderr
 
 
 def test_both_commands_are_installed_under_their_names():

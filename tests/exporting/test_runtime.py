@@ -7,6 +7,7 @@ import torch
 
 from ssiu_arch.errors import UserError
 from ssiu_arch.exporting.runtime import opened
+from ssiu_arch.exporting.to_onnx import INPUT
 
 pytest.importorskip("onnxruntime", reason="onnxruntime, of the extra export, is not installed")
 
@@ -15,6 +16,22 @@ def test_a_file_it_does_not_take(capfd):
     with pytest.raises(UserError, match=r"onnxruntime [\d.]+ does not take the exported file: update it"):
         opened(b"no model", 1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_image_that_memory_does_not_suffice_for():
+    onnx = pytest.importorskip("onnx", reason="onnx, of the extra export, is not installed")
+    make, types = onnx.helper, onnx.TensorProto
+    nodes = [  # zeros of the shape that its input names
+        make.make_node("Cast", [INPUT], ["shape"], to=types.INT64),
+        make.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+    ]
+    given, result = (make.make_tensor_value_info(name, types.FLOAT, None) for name in (INPUT, "zeros"))
+    opset = [make.make_opsetid("", 20)]
+    model = make.make_model(make.make_graph(nodes, "zeros", [given], [result]), opset_imports=opset, ir_version=9)
+    run = opened(model.SerializeToString(), 1)
+    assert torch.equal(run(torch.tensor([2.0, 3.0])), torch.zeros(2, 3))
+    with pytest.raises(MemoryError):
+        run(torch.tensor([2.0**23, 2.0**23]))
 
 
 def test_the_examples_of_the_page_give_torchs_result(net, model, page, tmp_path, monkeypatch):

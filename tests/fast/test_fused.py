@@ -389,3 +389,24 @@ def test_on_a_gpu_attention_has_few_heads(monkeypatch):
     attention = Attention(SAM(16, 4))
     attention(torch.zeros(1, 16, 24, 16).as_subclass(OnCuda))
     assert seen == [(2 * 3 * 4, 1, 64, 4)]
+
+
+class TestFits:
+    def test_what_there_is_memory_for(self, net):
+        assert fuse(net).fits(image(net, 20, 20))
+
+    def test_not_where_memory_is_short(self, net, monkeypatch):
+        monkeypatch.setattr(module, "free_memory", lambda device: 1000)
+        assert not fuse(net).fits(image(net, 20, 20))
+
+    def test_by_strips_the_height_does_not_count(self, tiny, monkeypatch):
+        """Memory that does for strips of an image does for those of one ten times as high, not as wide."""
+        fused = fuse(tiny, strip=16)
+        low, high, wide = (torch.empty(1, 3, 1, 1).expand(1, 3, *size) for size in ((64, 64), (640, 64), (64, 640)))
+        enough = next(2**n for n in range(16, 40) if self.fits(fused, low, 2**n, monkeypatch))
+        assert self.fits(fused, high, enough, monkeypatch)
+        assert not self.fits(fused, wide, enough, monkeypatch)
+
+    def fits(self, fused, y, free, monkeypatch):
+        monkeypatch.setattr(module, "free_memory", lambda device: free)
+        return fused.fits(y)

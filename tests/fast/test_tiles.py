@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssiu_arch import SSIU
-from ssiu_arch.fast import tiled
+from ssiu_arch.fast import tiled, tiled_bands
 
 
 def nearest(y):
@@ -106,3 +106,19 @@ class TestOutOfMemory:
 def test_bad_sizes(tile, overlap):
     with pytest.raises(ValueError, match=rf"tile \({tile}\) must be 32 or more, overlap \({overlap}\) 0 to "):
         tiled(nearest, torch.rand(1, 3, 8, 8), upscale=2, tile=tile, overlap=overlap)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (150, 70), (97, 200)], ids=lambda size: "{}x{}".format(*size))
+def test_bands_are_the_tiled_result_from_the_top(sine_weights, size):
+    net, y = sine_weights(SSIU(2, num_feat=16, num_block=3)), torch.rand(1, 3, *size)
+    options = {"upscale": 2, "tile": 64, "overlap": 16}
+    bands = list(tiled_bands(net, y, **options))
+    assert len(bands) == max(-(-(size[0] - 64) // 48), 0) + 1
+    assert {band.shape[3] for band in bands} == {2 * size[1]}
+    assert torch.equal(torch.cat(bands, 2), tiled(net, y, **options))
+
+
+def test_bands_of_a_network_with_gradients_have_none():
+    net = torch.nn.Conv2d(3, 3, 1)
+    bands = tiled_bands(lambda y: nearest(net(y)), torch.rand(1, 3, 80, 40), upscale=2, tile=32)
+    assert not any(band.requires_grad for band in bands)

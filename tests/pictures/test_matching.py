@@ -70,7 +70,8 @@ def test_the_longest_name_counts(folder):
 def test_a_name_of_another_scale_or_that_goes_on_otherwise_does_not_fit(folder):
     hr = folder("HR", "baby.png")
     results = folder("x", "babyx2.png", "baby2.png", "mybaby.png", "baby.txt", "Baby.png")
-    with pytest.raises(UserError, match=r"x=.*: no file in it has the name of an image of HR \(baby\)"):
+    line = r"x=.*: no file in it has the name of an image of HR \(baby\), alone or followed by x4 or _; see --scale"
+    with pytest.raises(UserError, match=line):
         find(hr, None, {"x": results}, [], 4)
 
 

@@ -175,3 +175,13 @@ def test_params_ema_goes_before_params_and_a_key_before_both(tmp_path, sine_weig
     assert torch.equal(read_ssiu(path, "params")[0]["head.bias"], weights["head.bias"])
     with pytest.raises(UserError, match=r"no 'best' in it; it holds params, params_ema$"):
         read_ssiu(path, "best")
+
+
+def test_a_set_of_another_name_is_named_and_taken_by_it(tmp_path, sine_weights):
+    weights = sine_weights(SSIU(**TINY)).state_dict()
+    path = tmp_path / "x2.ckpt"
+    torch.save({"epoch": 3, "state_dict": weights}, path)
+    line = r"x2.ckpt: its root is no set of weights; give the name of one as the key: state_dict$"
+    with pytest.raises(UserError, match=line):
+        read_ssiu(path)
+    assert torch.equal(read_ssiu(path, "state_dict")[0]["head.bias"], weights["head.bias"])
