@@ -292,6 +292,7 @@ def test_weights_shipped_with_the_package(folder, ssiu, monkeypatch):
 
 def test_each_process_of_a_machine_takes_its_own_gpu(ssiu, folder, monkeypatch):
     asked = []
+    image("photo.png")
 
     def refuse(text):
         asked.append(text)
