@@ -34,7 +34,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",  # 3.13: basicsr 1.4.2 does not build there; README, "Python 3.13", has the way round
     packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
-    package_data={"ssiu_arch": ["py.typed", "pretrained/*.pth"]},
+    package_data={"ssiu_arch": ["py.typed", "pretrained/SSIU_x*"]},
     install_requires=[
         "basicsr>=1.4.2",
         "torch>=2.4",

@@ -40,6 +40,7 @@ def test_the_files_that_are_promised():
         "ablation/train_SSIU_x4_L1.yml",
         "demo/train_SSIU_x4.yml",
         "demo/test_SSIU_x4.yml",
+        *(f"stint/train_SSIU_x{s}.yml" for s in (2, 3, 4)),
     }
     assert sorted(TRAIN + TEST) == FILES
 
@@ -95,7 +96,7 @@ def test_the_recipe_is_the_papers(scale):
     assert opt["network_g"] == {"type": "SSIU", "upscale": scale, "num_feat": 64, "num_block": 9, "num_head": 4}
 
 
-@pytest.mark.parametrize("path", [path for path in TRAIN if "demo" not in path.parts], ids=ids)
+@pytest.mark.parametrize("path", [path for path in TRAIN if not {"demo", "stint"} & {*path.parts}], ids=ids)
 def test_the_faster_ways_in_comments_are_options(path):
     from ssiu_arch.checks import options as kinds
 
@@ -107,6 +108,28 @@ def test_the_faster_ways_in_comments_are_options(path):
     opt = yaml.safe_load(text)
     assert [opt["train"][way] for way in ways] == ["bf16", True, True, True]
     assert not set(ways) & options(path)["train"].keys()
+    assert kinds.problems(opt) == kinds.unknown(opt) == []
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_stint_is_the_recipe_made_faster_on_other_data(scale):
+    from ssiu_arch.checks import options as kinds
+
+    opt, recipe = (options(OPTIONS / f"{folder}train_SSIU_x{scale}.yml") for folder in ("stint/", ""))
+    assert opt["name"] == f"stint_SSIU_x{scale}"
+    assert opt["network_g"] == recipe["network_g"]
+    for key in ("optim_g", "pixel_opt", "fft_opt"):
+        assert opt["train"][key] == recipe["train"][key]
+    ways = {"precision": "bf16", "compile": True, "channels_last": True, "ema_decay": 0.999}
+    assert opt["train"].keys() - recipe["train"].keys() == ways.keys()
+    assert {key: opt["train"][key] for key in ways} == ways
+    train, val = opt["datasets"]["train"], opt["datasets"]["val"]
+    named = {"name", "dataroot_gt", "dataroot_lq", "num_worker_per_gpu"}
+    assert {k: v for k, v in train.items() if k not in named} == {
+        k: v for k, v in recipe["datasets"]["train"].items() if k not in named
+    }
+    assert train["dataroot_lq"] == f"datasets/stint_x{scale}/stint_x{scale}_LR_bicubic_X{scale}_sub.lmdb"
+    assert val["dataroot_lq"] == f"datasets/SunHays80/LR_bicubic/X{scale}"
     assert kinds.problems(opt) == kinds.unknown(opt) == []
 
 

@@ -1,0 +1,1 @@
+"""Training in stints of minutes: predicted, stopped in time, and shipped only where it is better than before."""

@@ -1,0 +1,146 @@
+"""What is shipped and what is not, and what is told of it."""
+
+import csv
+import hashlib
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ssiu_arch.data.bicubic import bicubic_scores
+from ssiu_arch.data.images import read_image
+from ssiu_arch.errors import UserError
+from ssiu_arch.stints.log import Row
+from ssiu_arch.stints.scores import photo_psnr, psnr, read_pairs
+from ssiu_arch.stints.shipping import Outcome, ship
+from ssiu_arch.weights import load
+from ssiu_arch.weights.reading import read_checkpoint
+from ssiu_arch.weights.ssiu import find_ssiu
+from ssiu_arch.weights.writing import as_bytes
+
+ROWS = [Row(10, 0.5, {"l_pix": 0.2, "l_fft": 0.1}, 24.0), Row(20, 0.25, {"l_pix": 0.1, "l_fft": 0.05})]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "ship"
+
+
+def put(folder, network):
+    """Weights that are shipped already, in single precision."""
+    folder.mkdir()
+    file = folder / "SSIU_x4.pth"
+    file.write_bytes(as_bytes(find_ssiu(network, read_checkpoint(network), None), ".pth"))
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("new", "before", "better"),
+    [(30.01, 30.0, True), (30.0, 30.0, False), (29.9, 30.0, False), (float("nan"), 1, False)],
+)
+def test_only_what_is_better_is(new, before, better):
+    assert Outcome(new, before, "").better is better
+
+
+def test_first_weights_must_beat_bicubic(plan, networks, folder, validation):
+    outcome = ship(plan, networks["bilinear"], ROWS, folder, ("val", validation), {})
+    pairs = [(read_image(validation[0] / "coffee.png"), read_image(validation[1] / "coffee.png"))]
+    assert outcome.before == bicubic_scores(pairs, 4)[0]
+    assert outcome.what == "bicubic interpolation"
+    assert outcome.new < outcome.before  # bilinear
+    assert not folder.exists()
+
+
+def test_worse_weights_leave_all_as_it_was(plan, networks, folder, validation):
+    before = put(folder, networks["bilinear"])
+    outcome = ship(plan, networks["spoilt"], ROWS, folder, ("val", validation), {})
+    assert outcome.what == "the weights shipped before"
+    assert outcome.new < outcome.before
+    assert [path.name for path in folder.iterdir()] == ["SSIU_x4.pth"]
+    assert (folder / "SSIU_x4.pth").read_bytes() == before
+
+
+def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_them(plan, networks, folder, validation):
+    put(folder, networks["spoilt"])
+    outcome = ship(plan, networks["bilinear"], ROWS, folder, ("val", validation), {"Set5": validation})
+    assert outcome.better
+    assert {path.name for path in folder.iterdir()} == {f"SSIU_x4.{e}" for e in ("pth", "json", "csv", "md", "png")}
+
+    held = torch.load(folder / "SSIU_x4.pth")
+    average = torch.load(networks["bilinear"])["params_ema"]
+    assert held.keys() == {"params", "params_ema"}
+    for name, value in average.items():
+        assert torch.equal(held["params_ema"][name], value.half())
+        assert held["params"][name].data_ptr() == held["params_ema"][name].data_ptr()
+
+    record = json.loads((folder / "SSIU_x4.json").read_text())
+    net = load(folder / "SSIU_x4.pth")
+    assert record["sha256"] == hashlib.sha256((folder / "SSIU_x4.pth").read_bytes()).hexdigest()
+    assert record["photo_psnr"] == pytest.approx(photo_psnr(net), abs=1e-9)
+    assert record["scores"] == {"val": pytest.approx(outcome.new), "Set5": pytest.approx(outcome.new)}
+    (stint,) = record["stints"]
+    assert (stint["iterations"], stint["seconds"], stint["measured_rate"]) == (20, 900.0, pytest.approx(1 / 0.375))
+    picture = cv2.imread(str(folder / "SSIU_x4.png"))
+    assert picture.shape == (350, 600, 3)
+    assert picture.min() < 50
+
+    card = (folder / "SSIU_x4.md").read_text()
+    for fact in (
+        "not the weights of the paper",
+        "3 photos of 402 megapixels in all, not on DF2K",
+        "20 iterations of 7 patches",
+        f"| these weights | {outcome.new:.2f} | {outcome.new:.2f} |",
+        "| the paper's weights | - | 32.64 |",
+        f"sha256 `{record['sha256']}`",
+        "20 iterations, 0.25 hours on ",
+        "basicsr 1.4.2, torch",
+        "predicted: 30 iterations, 2 iterations/s, Set5 30.50 dB (a guess)",
+        "measured: 20 iterations, 2.67 iterations/s, 15.0 minutes",
+        "start: from scratch; highest learning rate 0.001",
+        "```bash\npython training/stint.py --minutes 9\n```",
+    ):
+        assert fact in card, fact
+
+
+def test_stints_add_up_and_one_that_is_shipped_again_counts_once(plan, networks, folder, validation):
+    def shipped():
+        put_file = folder / "SSIU_x4.pth"
+        put_file.write_bytes(as_bytes(find_ssiu(networks["spoilt"], read_checkpoint(networks["spoilt"]), None), ".pth"))
+        assert ship(plan, networks["bilinear"], ROWS, folder, ("val", validation), {}).better
+        rows = list(csv.DictReader(io.StringIO((folder / "SSIU_x4.csv").read_text())))
+        return len(json.loads((folder / "SSIU_x4.json").read_text())["stints"]), [
+            (row["stint"], row["iteration"], row["l_pix"], row["psnr"]) for row in rows
+        ]
+
+    folder.mkdir()
+    first = [("1", "10", "0.2", "24.0"), ("1", "20", "0.1", "")]
+    assert shipped() == (1, first)
+    plan.earlier = 1
+    both = first + [("2", *row[1:]) for row in first]
+    assert shipped() == (2, both)
+    assert shipped() == (2, both)
+    assert "40 iterations, 0.50 hours" in (folder / "SSIU_x4.md").read_text()
+    plan.earlier = 0  # from scratch
+    assert shipped() == (1, first)
+
+
+def test_psnr_is_that_of_basicsrs_metric_on_the_networks_own_result(networks, validation):
+    from basicsr.metrics import calculate_psnr
+    from basicsr.utils import img2tensor, tensor2img
+
+    net = load(networks["bilinear"])
+    ((hr, lr),) = read_pairs(*validation, 4)
+    with torch.no_grad():
+        result = tensor2img(net(img2tensor(lr.astype(np.float32) / 255)[None]))
+    assert psnr(net, [(hr, lr)]) == pytest.approx(calculate_psnr(result, hr, 4, test_y_channel=True), abs=0.01)
+
+
+def test_an_hr_image_without_lr_is_an_error(validation):
+    (validation[1] / "coffee.png").rename(validation[1] / "coffeex4.png")
+    assert len(list(read_pairs(*validation, 4))) == 1
+    (validation[1] / "coffeex4.png").unlink()
+    with pytest.raises(UserError, match=r"has no LR image in .* \(looked for coffeex4.png and coffee.png\)"):
+        list(read_pairs(*validation, 4))
