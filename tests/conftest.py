@@ -5,6 +5,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,32 @@ def ssiu(capsys):
         code = command([str(argument) for argument in arguments])
         said = capsys.readouterr()
         return code, said.out, said.err
+
+    return run
+
+
+AT_ONCE = """
+import sys
+from ssiu_arch.commands.main import ssiu
+from ssiu_arch.profiling.progress import Progress
+Progress.EVERY = 0
+sys.exit(ssiu(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="session")
+def interrupted():
+    """Run ``ssiu`` in a process of its own, and interrupt it at a line of progress: exit code, what it says then."""
+
+    def run(*arguments, at):
+        with subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, *arguments], stderr=subprocess.PIPE, text=True
+        ) as process:
+            while at not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+        return process.returncode, said
 
     return run
 

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssiu_arch.checks.network import check_weights
+from ssiu_arch.checks.network import fitting_weights
 from ssiu_arch.checks.option_file import load as load_options
 from ssiu_arch.errors import UserError
-from ssiu_arch.profiling.candidates import SCALE_WORDS, Candidate, from_option_file, network_of, parse, said_of
+from ssiu_arch.profiling.candidates import from_option_file, parse, said_of, scale_of
 from ssiu_arch.profiling.forms import padded
-from ssiu_arch.weights import SETS, load, read_checkpoint, read_state_dict
+from ssiu_arch.weights import load, read_checkpoint
+from ssiu_arch.weights.ssiu import chosen
 
 PROBE = 16  # pixels: side of the image by which a network's scale is found out
 
@@ -53,7 +54,7 @@ def from_options(path: str) -> Network:
         UserError: there is no such file, network or weights, or they do not fit.
     """
     opt = load_options(path)
-    candidate = from_option_file(path, _named_scale(path))
+    candidate = from_option_file(path, scale_of([path]))
     named: dict[str, Any] = opt.get("path") or {}
     if not isinstance(named, dict):
         raise UserError(f"-opt {path}: path ({named!r}) must hold options of its own")
@@ -61,7 +62,7 @@ def from_options(path: str) -> Network:
     net = candidate.build()
     if file is not None:
         with said_of(f"-opt {path}"):
-            _fill(net, candidate, str(file), named.get("param_key_g", "params"))
+            net.load_state_dict(fitting_weights(str(file), named.get("param_key_g", "params"), net))
     return _network(str(opt.get("name", Path(path).stem)), padded(net, candidate.multiple), candidate.channels, file)
 
 
@@ -78,28 +79,10 @@ def from_candidate(text: str, file: str | None, scale: int) -> Network:
         )
     net = candidate.build()
     if file is not None:
-        held = read_checkpoint(file)
+        key = chosen(file, read_checkpoint(file), None)
         with said_of(f"--network {text}"):
-            _fill(net, candidate, file, next((name for name in SETS if name in held), None))
+            net.load_state_dict(fitting_weights(file, key, net))
     return _network(text, padded(net, candidate.multiple), candidate.channels, file)
-
-
-def _named_scale(path: str) -> int:
-    """The scale that ``network_g`` of an option file names; 4 if none."""
-    network = network_of(path)
-    return next((network[word] for word in SCALE_WORDS if type(network.get(word)) is int), 4)
-
-
-def _fill(net: nn.Module, candidate: Candidate, file: str, key: str | None) -> None:
-    """Load all weights: what is left as it was would be random."""
-    check_weights(
-        {
-            "network_g": {"type": candidate.arch, **candidate.options},
-            "path": {"pretrain_network_g": file, "param_key_g": key},
-        },
-        net,
-    )
-    net.load_state_dict(read_state_dict(file, key))
 
 
 def _network(name: str, net: nn.Module, channels: int, weights: str | None) -> Network:

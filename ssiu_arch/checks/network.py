@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.errors import UserError
-from ssiu_arch.weights import read_state_dict, ssiu_options
+from ssiu_arch.weights import StateDict, read_state_dict, ssiu_options
 
 MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5
 
@@ -65,22 +65,32 @@ def limited_size() -> Iterator[None]:
 
 
 def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
-    """Load ``path.pretrain_network_g``, where it is named, into ``net``, by BasicSR's rules.
+    """Read ``path.pretrain_network_g``, where it is named, by BasicSR's rules, and see that it fits ``net``.
 
     Raises:
         UserError: the file is missing or unreadable, the key is not in it, or the weights are those of another network.
     """
-    file = opt["path"].get("pretrain_network_g")
-    if file is None:
-        return
-    weights = read_state_dict(file, opt["path"].get("param_key_g", "params"))
+    path = opt["path"]
+    file = path.get("pretrain_network_g")
+    if file is not None:
+        fitting_weights(file, path.get("param_key_g", "params"), net, strict=path.get("strict_load_g", True))
+
+
+def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool = True) -> StateDict:
+    """The weights under ``key`` in a file, under the names of ``net``; if ``strict``, all that it has and no others.
+
+    Raises:
+        UserError: the file is missing or unreadable, the key is not in it, or the weights are those of another network.
+    """
+    weights = read_state_dict(file, key)
     if isinstance(net, SSIU):
         rename_released(weights)
-    if opt["path"].get("strict_load_g", True):
-        _check_fit(file, weights, net, opt["network_g"])
+    if strict:
+        _check_fit(file, weights, net)
+    return weights
 
 
-def _check_fit(file: str, weights: dict[str, Any], net: nn.Module, options: dict[str, Any]) -> None:
+def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
     ours = net.state_dict()
     shared = ours.keys() & weights.keys()
     other_shape = sorted(name for name in shared if ours[name].shape != weights[name].shape)
@@ -95,10 +105,10 @@ def _check_fit(file: str, weights: dict[str, Any], net: nn.Module, options: dict
     for names, what in ((missing, "missing"), (unexpected, "too many")):
         if names:
             problems.append(f"{len(names)} parameters {what} ({names[0]}{', ...' if len(names) > 1 else ''})")
-    raise UserError(f"weights {file} do not fit network_g: {'; '.join(problems)}{_advice(weights, net, options)}")
+    raise UserError(f"weights {file} do not fit network_g: {'; '.join(problems)}{_advice(weights, net)}")
 
 
-def _advice(weights: dict[str, Any], net: nn.Module, options: dict[str, Any]) -> str:
+def _advice(weights: StateDict, net: nn.Module) -> str:
     made_for = ssiu_options(weights) if isinstance(net, SSIU) else None
     if made_for is None:
         return ""

@@ -95,11 +95,12 @@ def _plan(args: argparse.Namespace) -> "Plan":
     import torch
 
     from ssiu_arch.device import check_device
+    from ssiu_arch.profiling.candidates import scale_of
     from ssiu_arch.profiling.forms import for_result
     from ssiu_arch.profiling.run import Plan, text_of
 
     device = check_device(args.device)
-    upscale = args.upscale or _upscale_of(args.opt)
+    upscale = args.upscale or scale_of(args.opt)
     candidates = _candidates(args, upscale, device.type)
     names = [candidate.name for candidate in candidates]
     baseline = args.baseline or names[0]
@@ -134,18 +135,6 @@ def _candidates(args: argparse.Namespace, upscale: int, device: str) -> "list[Ca
         *(parse(text, upscale, device) for text in spelled),
         *(from_option_file(path, upscale, device) for path in args.opt),
     ]
-
-
-def _upscale_of(option_files: list[str]) -> int:
-    """The scale of the first option file that names one; 4 if none does."""
-    from ssiu_arch.profiling.candidates import SCALE_WORDS, network_of
-
-    for path in option_files:
-        network = network_of(path)
-        for word in SCALE_WORDS:
-            if type(network.get(word)) is int:
-                return network[word]
-    return 4
 
 
 def _psnr(given: list[str], plan: "Plan") -> dict[str, float]:

@@ -7,13 +7,18 @@ from ssiu_arch.errors import UserError
 FOLDER = Path(__file__).parent
 
 
+def weights_file(folder: Path, upscale: int) -> Path:
+    """The file of the weights for a scale in a folder of such files, whether it is there or not."""
+    return folder / f"SSIU_x{upscale}.pth"
+
+
 def shipped(upscale: int, folder: Path = FOLDER) -> Path:
     """The file of the weights for a scale.
 
     Raises:
         UserError: none come with this version.
     """
-    path = folder / f"SSIU_x{upscale}.pth"
+    path = weights_file(folder, upscale)
     if not path.is_file():
         raise UserError(f"no weights for x{upscale} come with this version of ssiu_arch: name a file of weights")
     return path

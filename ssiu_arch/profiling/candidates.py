@@ -202,6 +202,16 @@ def network_of(path: str) -> dict[str, Any]:
     return dict(network)
 
 
+def scale_of(option_files: list[str]) -> int:
+    """The scale of the first option file that names one; 4 if none does."""
+    for path in option_files:
+        network = network_of(path)
+        for word in SCALE_WORDS:
+            if type(network.get(word)) is int:
+                return network[word]
+    return 4
+
+
 def candidate(
     name: str,
     arch: str,

@@ -12,7 +12,6 @@ from ssiu_arch.data.sub_images import Recipe, make_lr
 from ssiu_arch.errors import UserError
 
 HR_SUB = "_HR_sub.lmdb"
-SIZE, STEP = 288, 192  # of sub-images
 
 
 def prepare_training(options: dict[str, Any], photos: Path, jobs: int) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def prepare_training(options: dict[str, Any], photos: Path, jobs: int) -> dict[s
     name = lmdb.name.removesuffix(HR_SUB)
     if lmdb.name == name or lmdb.parent.name != name:
         raise UserError(f"datasets.train.dataroot_gt: {lmdb} is not of the form FOLDER/NAME/NAME{HR_SUB}")
-    recipe = Recipe.from_options((scale,), SIZE, STEP, None)
+    recipe = Recipe.from_options((scale,), Recipe.size, Recipe.step, None)
     prepare_photos(photos, lmdb.parent.parent, name, recipe, jobs=jobs)
     sizes = []
     for path in list_images(photos, recursive=True):

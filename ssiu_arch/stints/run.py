@@ -15,13 +15,14 @@ from ssiu_arch.data.benchmarks import find_sets
 from ssiu_arch.data.files import write_file
 from ssiu_arch.data.prepare import say
 from ssiu_arch.errors import UserError
+from ssiu_arch.pretrained import weights_file
 from ssiu_arch.repairs.force_yml import override, parse_entry
 from ssiu_arch.scores.provenance import file_hash
 from ssiu_arch.stints import plan as plans
 from ssiu_arch.stints.data import prepare_training, prepare_validation
 from ssiu_arch.stints.log import read_logs
 from ssiu_arch.stints.plan import Pace, Plan
-from ssiu_arch.stints.shipping import Outcome, earlier_stints, ship, weights_file
+from ssiu_arch.stints.shipping import Outcome, earlier_stints, ship
 from ssiu_arch.stints.training import measure, train
 from ssiu_arch.weights.ssiu import read_ssiu
 

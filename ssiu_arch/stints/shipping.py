@@ -11,6 +11,7 @@ from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.files import read_json, write_file, write_json
 from ssiu_arch.errors import UserError
+from ssiu_arch.pretrained import weights_file
 from ssiu_arch.profiling.run import machine
 from ssiu_arch.scores.provenance import versions
 from ssiu_arch.stints import card
@@ -36,11 +37,6 @@ class Outcome:
     def better(self) -> bool:
         """Whether they are shipped; a PSNR that is no number is not better."""
         return self.new > self.before
-
-
-def weights_file(ship: Path, scale: int) -> Path:
-    """The weights of a scale in the folder of what is shipped."""
-    return ship / f"SSIU_x{scale}.pth"
 
 
 def ship(

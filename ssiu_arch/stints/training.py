@@ -1,6 +1,5 @@
 """``basicsr train`` in a process of its own, stopped in time, and how fast it is."""
 
-import re
 import signal
 import subprocess
 import sys
@@ -10,10 +9,10 @@ from pathlib import Path
 from threading import Timer
 
 from ssiu_arch.errors import UserError
+from ssiu_arch.stints.log import ITERATION
 from ssiu_arch.stints.plan import Pace
 
 GRACE = 60.0  # seconds for the iteration under way, then it is killed: the newest state counts
-ITERATION = re.compile(r"iter: *([\d,]+), lr:")
 STOPPED = (130, -signal.SIGINT)
 
 

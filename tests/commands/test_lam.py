@@ -2,9 +2,6 @@
 
 import csv
 import re
-import signal
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -178,22 +175,9 @@ def test_without_an_output_nothing_is_begun(ssiu, place):
     )
 
 
-AT_ONCE = """
-import sys
-from ssiu_arch.commands.main import ssiu
-from ssiu_arch.profiling.progress import Progress
-Progress.EVERY = 0
-sys.exit(ssiu(sys.argv[1:]))
-"""
-
-
-def test_a_run_says_how_far_it_is_and_can_be_interrupted(place):
+def test_a_run_says_how_far_it_is_and_can_be_interrupted(place, interrupted):
     arguments = ["lam", *BASE, "--crop", "16", "--steps", "100000", "--batch", "4", "-o", "lam.png"]
-    with subprocess.Popen([sys.executable, "-c", AT_ONCE, *arguments], stderr=subprocess.PIPE, text=True) as process:
-        while "[2/25000] gradients of x2" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-    assert process.returncode == 130
+    code, said = interrupted(*arguments, at="[2/25000] gradients of x2")
+    assert code == 130
     assert said.splitlines()[-1] == "ssiu lam: interrupted"
     assert not (place / "lam.png").exists()

@@ -2,9 +2,6 @@
 
 import csv
 import re
-import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -187,22 +184,9 @@ def test_a_file_that_cannot_be_written(profile, tmp_path, monkeypatch):
     assert out.startswith("LR 8x8")  # what was measured is not lost
 
 
-AT_ONCE = """
-import sys
-from ssiu_arch.commands.main import ssiu
-from ssiu_arch.profiling.progress import Progress
-Progress.EVERY = 0
-sys.exit(ssiu(sys.argv[1:]))
-"""
-
-
-def test_a_run_can_be_interrupted():
+def test_a_run_can_be_interrupted(interrupted):
     arguments = ["profile", f"eager:{TINY}", "--size", "32x32", "--no-memory", "--threads", "1", "--runs", "1000000"]
-    with subprocess.Popen([sys.executable, "-c", AT_ONCE, *arguments], stderr=subprocess.PIPE, text=True) as process:
-        while "] latency of" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-    assert process.returncode == 130
+    code, said = interrupted(*arguments, at="] latency of")
+    assert code == 130
     assert said.splitlines()[-1] == "ssiu profile: interrupted"
     assert "Traceback" not in said
