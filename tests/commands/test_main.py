@@ -1,5 +1,6 @@
 """The command line itself."""
 
+import os
 import subprocess
 import sys
 
@@ -82,7 +83,9 @@ sys.exit(main.ssiu(["profile"]))
 @pytest.mark.parametrize("lines", [1, 10**5])  # that stay in the buffer, and that do not
 def test_a_reader_that_wants_no_more_ends_a_command_quietly(lines):
     run = SILENT.format(run=f"print('line\\n' * {lines})")
-    with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", run], **pipes, env=environment) as process:
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (141, b"")

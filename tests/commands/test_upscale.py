@@ -2,6 +2,9 @@
 
 import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -303,3 +306,22 @@ def test_each_process_of_a_machine_takes_its_own_gpu(ssiu, folder, monkeypatch):
     for device in ("cuda", "cuda:1", "cpu"):
         ssiu("upscale", "photo.png", "-o", "out", "--weights", "x2.pth", "--device", device)
     assert asked == ["cuda:3", "cuda:1", "cpu"]
+
+
+RANK = """
+from ssiu_arch.commands.upscale import _failed_anywhere, _place
+rank, processes = _place()
+print(_failed_anywhere(rank, processes))  # as many images as its number
+"""
+
+
+def test_all_processes_know_that_an_image_failed_in_one():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    ranks = [
+        subprocess.Popen([sys.executable, "-c", RANK], env={**place, "RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in "01"
+    ]
+    assert [process.communicate(timeout=120)[0] for process in ranks] == ["True\n", "True\n"]

@@ -122,3 +122,8 @@ def test_bands_of_a_network_with_gradients_have_none():
     net = torch.nn.Conv2d(3, 3, 1)
     bands = tiled_bands(lambda y: nearest(net(y)), torch.rand(1, 3, 80, 40), upscale=2, tile=32)
     assert not any(band.requires_grad for band in bands)
+
+
+def test_bands_of_tiles_are_of_the_images_type():
+    bands = tiled_bands(nearest, torch.rand(1, 3, 80, 40, dtype=torch.float64), upscale=2, tile=32, overlap=8)
+    assert {band.dtype for band in bands} == {torch.float64}
