@@ -34,6 +34,7 @@ def main() -> None:
     arguments = parser(__doc__, EXAMPLE)
     arguments.add_argument("-opt", type=Path, required=True, help="option file of the recipe")
     arguments.add_argument("--photos", type=Path, required=True, help="folder of photos to train on")
+    arguments.add_argument("--sources", type=Path, help="CSV of their sources: columns file, source, licence")
     arguments.add_argument("--validation", type=Path, required=True, help="folder of HR photos that decide")
     arguments.add_argument("--benchmarks", type=Path, help="folder of Set5, Set14, ..., measured once, at the end")
     arguments.add_argument("--minutes", type=above_zero, required=True, help="that a command may take")
@@ -60,6 +61,7 @@ def main() -> None:
         Request(
             options=given.opt,
             photos=given.photos,
+            sources=given.sources,
             validation=given.validation,
             minutes=given.minutes,
             segments=given.segments,

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ssiu_arch.errors import UserError
 
+OURS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"}
+_set_by_us: set[str] = set()
+
 
 class SetIncomplete(UserError):
     """Some images could not be used and were named; the others are ready. Exit code 1."""
@@ -19,9 +22,8 @@ def run(main: Callable[[], None]) -> None:
     Call it before numpy and OpenCV are imported: each image is one thread's work, so the libraries are
     told to start no threads of their own, and OpenCV to keep its warnings for itself.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    _set_by_us.update(OURS.keys() - os.environ.keys())
+    os.environ.update({name: OURS[name] for name in _set_by_us})
     try:
         main()
     except UserError as error:
@@ -30,6 +32,11 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\nInterrupted. What is done is kept: run the same command again to go on.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def users_environment() -> dict[str, str]:
+    """The environment as the user gave it, for another process: without the variables that ``run`` set."""
+    return {name: value for name, value in os.environ.items() if name not in _set_by_us}
 
 
 def parser(description: str | None, example: str) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from ssiu_arch.stints.log import Row
 
 COLUMNS = ("stint", "iteration", "l_pix", "l_fft", "psnr")
 LOSSES = COLUMNS[2:4]
+PAPER = 1_000_500 * 40 * 64**2 // 10**6  # LR pixels that the paper's training saw, in millions
 
 
 def curves(before: str, stint: int, rows: Sequence[Row]) -> str:
@@ -62,14 +63,14 @@ def card(record: dict[str, Any]) -> str:
     scale, stints = record["scale"], record["stints"]
     last = stints[-1]
     total, hours = sum(s["iterations"] for s in stints), sum(s["seconds"] for s in stints) / 3600
-    images, megapixels = last["data"]["images"], last["data"]["megapixels"]
+    images, megapixels, seen = last["data"]["images"], last["data"]["megapixels"], _millions(stints)
     machines = ", ".join(dict.fromkeys(stint["device"] for stint in stints))
     lines = [
         f"# SSIU x{scale}, trained by this project",
         "",
         f"These are not the weights of the paper. They were trained on {images} photos of {megapixels:.3g} megapixels "
-        f"in all, not on DF2K (3,450 images of 2K), and for {total:,} iterations of {last['data']['batch']} patches; "
-        "the paper's had 1,000,500 of 40.",
+        f"in all, not on DF2K (3,450 images of 2K), and for {total:,} iterations, in which they saw {seen} "
+        f"million LR pixels; the paper's had 1,000,500 iterations of 40 patches of 64x64, {PAPER:,} million.",
         "",
         _scores(record).markdown(),
         f"- file: SSIU_x{scale}.pth, the moving average of the weights in half precision, sha256 `{record['sha256']}`",
@@ -78,6 +79,7 @@ def card(record: dict[str, Any]) -> str:
         f"- losses and scores while training: SSIU_x{scale}.csv, SSIU_x{scale}.png",
         "",
     ]
+    lines += ["## Data", "", _sources(last["data"]["sources"]).markdown()]
     for number, stint in enumerate(stints, 1):
         lines += _stint(number, stint)
     return "\n".join(lines)
@@ -97,12 +99,25 @@ def _scores(record: dict[str, Any]) -> Table:
     return table
 
 
+def _millions(stints: Sequence[dict[str, Any]]) -> str:
+    seen = sum(s["iterations"] * s["data"]["batch"] * s["data"]["patch"] ** 2 for s in stints)
+    return f"{seen / 1e6:,.3g}"
+
+
+def _sources(origins: Sequence[Sequence[Any]]) -> Table:
+    table = Table("What the last stint was trained on.", ["licence", "images"])
+    table.rows = [(source, [licence, str(count)]) for source, licence, count in origins]
+    return table
+
+
 def _stint(number: int, stint: dict[str, Any]) -> list[str]:
+    data = stint["data"]
     predicted = f"{stint['predicted_rate']:.3g} iterations/s, Set5 {stint['expected']:.2f} dB (a guess)"
     return [
         f"## Stint {number}",
         "",
         f"- start: {escaped(stint['start'])}; highest learning rate {stint['rate']:g}, decayed to 1e-6",
+        f"- an iteration: {data['batch']} LR patches of {data['patch']}x{data['patch']}",
         f"- predicted: {stint['planned']:,} iterations, {predicted}",
         f"- measured: {stint['iterations']:,} iterations, {stint['measured_rate']:.3g} iterations/s, "
         f"{stint['seconds'] / 60:.1f} minutes on {stint['device']}",

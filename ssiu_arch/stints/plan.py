@@ -67,7 +67,7 @@ class Plan:
         earlier: stints behind those weights.
         segments: commands that it was planned for.
         expected: PSNR on Set5, a guess, in dB.
-        data: images and megapixels that it trains on, and the batch.
+        data: what it trains on, as ``prepare_training`` says; images of a batch, side of their LR patches.
         command: as it was given.
         begun: segments so far.
         seconds: of training so far.

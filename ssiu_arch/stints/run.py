@@ -19,7 +19,7 @@ from ssiu_arch.pretrained import weights_file
 from ssiu_arch.repairs.force_yml import override, parse_entry
 from ssiu_arch.scores.provenance import file_hash
 from ssiu_arch.stints import plan as plans
-from ssiu_arch.stints.data import prepare_training, prepare_validation
+from ssiu_arch.stints.data import prepare_training, prepare_validation, read_sources
 from ssiu_arch.stints.log import read_logs
 from ssiu_arch.stints.plan import Pace, Plan
 from ssiu_arch.stints.shipping import Outcome, earlier_stints, ship
@@ -36,6 +36,7 @@ class Request:
 
     options: Path
     photos: Path
+    sources: Path | None  # of the photos, a CSV
     validation: Path
     minutes: float
     segments: int
@@ -129,9 +130,10 @@ def begin(request: Request, options: dict[str, Any], began: float) -> Plan:
     Raises:
         UserError: data or weights cannot be used, or there is no time to train.
     """
-    scale = options["scale"]
+    scale, train = options["scale"], options["datasets"]["train"]
     start = start_of(request.folder, options) if not request.scratch else None
-    data = prepare_training(options, request.photos, request.jobs)
+    sources = read_sources(request.sources) if request.sources else {}
+    data = prepare_training(options, request.photos, request.jobs, sources)
     prepare_validation(options, request.validation)
     pace = Pace(request.rate) if request.rate else trial(options, request.trial)
     own = start is not None and start == weights_file(request.folder, scale)
@@ -148,7 +150,7 @@ def begin(request: Request, options: dict[str, Any], began: float) -> Plan:
         earlier=len(earlier),
         segments=request.segments,
         expected=plans.guess(scale, behind + schedule.iterations),
-        data={**data, "batch": options["datasets"]["train"]["batch_size_per_gpu"]},
+        data={**data, "batch": train["batch_size_per_gpu"], "patch": train["gt_size"] // scale},
         command=request.command,
     )
     _write_options(EXPERIMENTS / f"{options['name']}.yml", plans.planned(options, plan, own or start is None))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
 
+from ssiu_arch.data.script import users_environment
 from ssiu_arch.errors import UserError
 from ssiu_arch.stints.log import ITERATION
 from ssiu_arch.stints.plan import Pace
@@ -40,6 +41,7 @@ def train(options: Path, *, resume: bool, seconds: float = 1e6, heard: Callable[
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        env=users_environment(),  # a script's one thread an image would be the training's only one
     )
     timers = [_later(seconds, process.send_signal, signal.SIGINT), _later(seconds + GRACE, process.kill)]
     try:

@@ -23,7 +23,7 @@ def plan():
         earlier=0,
         segments=2,
         expected=30.5,
-        data={"images": 3, "megapixels": 402.4, "batch": 7},
+        data={"images": 3, "megapixels": 402.4, "sources": [["a site", "CC0", 3]], "batch": 7, "patch": 50},
         command="python training/stint.py --minutes 9",
         seconds=900.0,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssiu_arch.data.images import write_image
+from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.errors import UserError
 from ssiu_arch.stints import plan as plans
 from ssiu_arch.stints import run
@@ -33,6 +33,7 @@ def request_(root, tmp_path, monkeypatch, photo, networks):
     return run.Request(
         options=root / "options/stint/train_SSIU_x4.yml",
         photos=Path("photos"),
+        sources=None,
         validation=Path("photos/of_val"),
         minutes=9,
         segments=1,
@@ -101,13 +102,44 @@ def test_small_photos_do_not_count_and_validation_photos_are_paired(request_, tr
     training[0].append(30)
     run.segment(request_)
     (stint,) = json.loads(Path("ship/SSIU_x4.json").read_text())["stints"]
-    assert stint["data"] == {"images": 1, "megapixels": 256 * 256 / 1e6, "batch": 40}
+    assert stint["data"] == {
+        "images": 1,
+        "megapixels": 256 * 256 / 1e6,
+        "sources": [["not named", "not known", 1]],
+        "batch": 40,
+        "patch": 64,
+    }
     assert stint["rate"] == plans.FROM_WEIGHTS
     assert stint["start"].startswith("SSIU_x4.pth, sha256 ")
     assert {str(p.relative_to("datasets/SunHays80")) for p in Path("datasets/SunHays80").rglob("*.png")} == {
         "HR/coffee.png",
         "LR_bicubic/X4/coffee.png",
     }
+
+
+def test_sources_are_counted_by_path_or_name_for_the_photos_that_are_trained_on(request_, training):
+    photo = read_image(Path("photos/astronaut.png"))
+    for name in ("site/a.png", "site/b.png", "c.png", "d.png"):
+        write_image(Path("photos") / name, photo)
+    Path("sources.csv").write_text(
+        "width,file,licence,source\n9,site/a.png,CC0,a site\n9,b.png,CC0,a site\n9,c.png,,another\n9,coffee.png,,x\n"
+    )
+    training[0].append(30)
+    run.segment(replace(request_, sources=Path("sources.csv")))
+    (stint,) = json.loads(Path("ship/SSIU_x4.json").read_text())["stints"]
+    assert stint["data"]["sources"] == [
+        ["a site", "CC0", 2],
+        ["not named", "not known", 2],
+        ["another", "not known", 1],
+    ]
+
+
+def test_a_table_of_sources_without_licences_is_refused(request_, training):
+    Path("sources.csv").write_text("file,source\na.png,a site\n")
+    with pytest.raises(UserError, match=r"--sources sources.csv: has no column licence; needed are file, source, lic"):
+        run.segment(replace(request_, sources=Path("sources.csv")))
+    with pytest.raises(UserError, match=r"--sources none.csv: cannot be read \(.*No such file"):
+        run.segment(replace(request_, sources=Path("none.csv")))
 
 
 def test_another_validation_set_in_its_place_is_refused(request_, training, photo):

@@ -91,7 +91,10 @@ def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_the
     for fact in (
         "not the weights of the paper",
         "3 photos of 402 megapixels in all, not on DF2K",
-        "20 iterations of 7 patches",
+        "20 iterations, in which they saw 0.35 million LR pixels; ",
+        "of 40 patches of 64x64, 163,921 million.",
+        "an iteration: 7 LR patches of 50x50",
+        "| a site | CC0 | 3 |",
         f"| these weights | {outcome.new:.2f} | {outcome.new:.2f} |",
         "| the paper's weights | - | 32.64 |",
         f"sha256 `{record['sha256']}`",
