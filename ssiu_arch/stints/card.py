@@ -88,15 +88,26 @@ def card(record: dict[str, Any]) -> str:
 def _scores(record: dict[str, Any]) -> Table:
     scale, scores = record["scale"], record["scores"]
     printed = next(row.psnr for row in paper.rows(scale) if row.method == paper.SSIU)
-    table = Table(f"PSNR in dB on Y, border {scale}, 8-bit images; LR by MATLAB's bicubic.", list(scores))
+    table = Table(f"PSNR in dB / SSIM, on Y, border {scale}, 8-bit images; LR by MATLAB's bicubic.", list(scores))
     bicubic = {name: psnr for (name, at), (psnr, _) in BICUBIC.items() if at == scale} | record["bicubic"]
-    for method, known in (("bicubic", bicubic), ("these weights", scores), ("the paper's weights", printed)):
-        table.rows.append((method, [f"{known[name]:.2f}" if name in known else "-" for name in scores]))
+    bicubic_ssim = {name: ssim for (name, at), (_, ssim) in BICUBIC.items() if at == scale}
+    for method, psnr, ssim in (
+        ("bicubic", bicubic, bicubic_ssim),
+        ("these weights", scores, record["ssim"]),
+        ("the paper's weights", printed, {}),
+    ):
+        table.rows.append((method, [_cell(psnr.get(name), ssim.get(name)) for name in scores]))
     table.note = (
         f"{next(iter(scores))} decided whether these weights were shipped; other sets were measured once, afterwards. "
-        "The paper's are as printed in its Table I."
+        "The paper's PSNR is as printed in its Table I; its SSIM is of another protocol and does not compare."
     )
     return table
+
+
+def _cell(psnr: float | None, ssim: float | None) -> str:
+    if psnr is None:
+        return "-"
+    return f"{psnr:.2f}" if ssim is None else f"{psnr:.2f} / {ssim:.4f}"
 
 
 def _millions(stints: Sequence[dict[str, Any]]) -> str:

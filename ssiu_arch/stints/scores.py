@@ -1,6 +1,6 @@
-"""Scores by which weights are shipped: PSNR on Y of 8-bit images, without a border of as many pixels as the scale."""
+"""Scores of shipped weights, on Y of 8-bit images, without a border of as many pixels as the scale; PSNR decides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +30,31 @@ def read_pairs(hr_folder: Path, lr_folder: Path, scale: int) -> Iterator[Pair]:
         yield read_image(path), read_image(lr)
 
 
-def psnr(net: SSIU, pairs: Iterator[Pair] | list[Pair]) -> float:
+def psnr(net: SSIU, pairs: Iterable[Pair]) -> float:
     """The mean PSNR of a network over pairs, in dB, by BasicSR's metric; runs on the network's device in float32."""
     from basicsr.metrics import calculate_psnr
 
-    upscaler, scores = Upscaler(net), []
+    return mean([calculate_psnr(*each, net.upscale, test_y_channel=True) for each in _results(net, pairs)])
+
+
+def psnr_and_ssim(net: SSIU, pairs: Iterable[Pair]) -> tuple[float, float]:
+    """``psnr``, and the mean SSIM by BasicSR's metric."""
+    from basicsr.metrics import calculate_psnr, calculate_ssim
+
+    both = [
+        [metric(*each, net.upscale, test_y_channel=True) for metric in (calculate_psnr, calculate_ssim)]
+        for each in _results(net, pairs)
+    ]
+    first, second = zip(*both, strict=True)
+    return mean(first), mean(second)
+
+
+def _results(net: SSIU, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Results and the HR images that they are measured against."""
+    upscaler = Upscaler(net)
     for hr, lr in pairs:
         result = upscaler(np.ascontiguousarray(lr[..., ::-1]))[..., ::-1]
-        reference = hr[: result.shape[0], : result.shape[1]]
-        scores.append(calculate_psnr(result, reference, net.upscale, test_y_channel=True))
-    return mean(scores)
+        yield result, hr[: result.shape[0], : result.shape[1]]
 
 
 def photo_psnr(net: SSIU) -> float:

@@ -17,7 +17,7 @@ from ssiu_arch.scores.provenance import versions
 from ssiu_arch.stints import card
 from ssiu_arch.stints.log import Row
 from ssiu_arch.stints.plan import Plan
-from ssiu_arch.stints.scores import device, photo_psnr, psnr, read_pairs
+from ssiu_arch.stints.scores import device, photo_psnr, psnr, psnr_and_ssim, read_pairs
 from ssiu_arch.weights.reading import read_checkpoint
 from ssiu_arch.weights.ssiu import Weights, find_ssiu
 from ssiu_arch.weights.writing import as_bytes, halved
@@ -72,15 +72,16 @@ def ship(
     outcome = Outcome(psnr(net, pairs), before, what)
     if not outcome.better:
         return outcome
-    scores = {name: outcome.new}
+    scores, ssim = {name: outcome.new}, {}
     for benchmark, where in benchmarks.items():
-        scores[benchmark] = psnr(net, read_pairs(*where, plan.scale))
+        scores[benchmark], ssim[benchmark] = psnr_and_ssim(net, read_pairs(*where, plan.scale))
     data = as_bytes(Weights(tensors, found.options, found.key), ".pth")
     history = earlier_stints(folder, plan.scale)[: plan.earlier]
     record = {
         "scale": plan.scale,
         "sha256": hashlib.sha256(data).hexdigest(),
         "scores": scores,
+        "ssim": ssim,
         "bicubic": {name: bicubic},
         "photo_psnr": photo_psnr(net),
         "versions": versions(),

@@ -237,6 +237,16 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class Attends(TorchDispatchMode):
+    """Counts forward and backward passes of the attention that CPUs have in one kernel."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += "attention_for_cpu" in func.name()
+        return func(*args, **(kwargs or {}))
+
+
 def trained(model, batch, iterations=2):
     for iteration in range(1, iterations + 1):
         model.feed_data(batch)
@@ -275,6 +285,14 @@ class TestFaster:
         states = [value for state in model.optimizer_g.state.values() for value in state.values()]
         gradients = [parameter.grad for parameter in model.net_g.parameters()]
         assert {value.dtype for value in parameters + states + gradients} == {torch.float32}
+
+    @pytest.mark.parametrize("checkpointing", [False, True])
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_bf16_on_a_cpu_attends_by_products_and_softmax(self, build, batch, precision, checkpointing):
+        with Attends() as fused:
+            model = trained(build(precision=precision, checkpointing=checkpointing), batch, 1)
+        stages, passes = len(model.net_g.stages), 3 if checkpointing else 2
+        assert fused.count == (stages * passes if precision == "fp32" else 0)
 
     def test_validation_is_float32(self, build, batch):
         model = build(precision="bf16")

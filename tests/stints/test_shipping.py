@@ -14,7 +14,7 @@ from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.images import read_image
 from ssiu_arch.errors import UserError
 from ssiu_arch.stints.log import Row
-from ssiu_arch.stints.scores import photo_psnr, psnr, read_pairs
+from ssiu_arch.stints.scores import photo_psnr, psnr, psnr_and_ssim, read_pairs
 from ssiu_arch.stints.shipping import Outcome, ship
 from ssiu_arch.weights import load
 from ssiu_arch.weights.reading import read_checkpoint
@@ -80,6 +80,7 @@ def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_the
     net = load(folder / "SSIU_x4.pth")
     assert record["sha256"] == hashlib.sha256((folder / "SSIU_x4.pth").read_bytes()).hexdigest()
     assert record["photo_psnr"] == pytest.approx(photo_psnr(net), abs=1e-9)
+    assert record["ssim"].keys() == {"Set5"}
     assert record["scores"] == {"val": pytest.approx(outcome.new), "Set5": pytest.approx(outcome.new)}
     (stint,) = record["stints"]
     assert (stint["iterations"], stint["seconds"], stint["measured_rate"]) == (20, 900.0, pytest.approx(1 / 0.375))
@@ -95,7 +96,7 @@ def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_the
         "of 40 patches of 64x64, 163,921 million.",
         "an iteration: 7 LR patches of 50x50",
         "| a site | CC0 | 3 |",
-        f"| these weights | {outcome.new:.2f} | {outcome.new:.2f} |",
+        f"| these weights | {outcome.new:.2f} | {outcome.new:.2f} / {record['ssim']['Set5']:.4f} |",
         "| the paper's weights | - | 32.64 |",
         f"sha256 `{record['sha256']}`",
         "20 iterations, 0.25 hours on ",
@@ -139,6 +140,18 @@ def test_psnr_is_that_of_basicsrs_metric_on_the_networks_own_result(networks, va
     with torch.no_grad():
         result = tensor2img(net(img2tensor(lr.astype(np.float32) / 255)[None]))
     assert psnr(net, [(hr, lr)]) == pytest.approx(calculate_psnr(result, hr, 4, test_y_channel=True), abs=0.01)
+
+
+def test_ssim_is_that_of_basicsrs_metric(networks, validation):
+    from basicsr.metrics import calculate_ssim
+
+    from ssiu_arch import upscale
+
+    net = load(networks["bilinear"])
+    ((hr, lr),) = read_pairs(*validation, 4)
+    result = upscale(np.ascontiguousarray(lr[..., ::-1]), net)[..., ::-1]
+    found = psnr_and_ssim(net, [(hr, lr), (hr, lr)])
+    assert found == pytest.approx((psnr(net, [(hr, lr)]), calculate_ssim(result, hr, 4, test_y_channel=True)), abs=1e-9)
 
 
 def test_an_hr_image_without_lr_is_an_error(validation):

@@ -1,8 +1,12 @@
 """A training in a process of its own: timed and stopped."""
 
+import os
+
 import pytest
 
+from ssiu_arch.data import script
 from ssiu_arch.errors import UserError
+from ssiu_arch.stints import training
 from ssiu_arch.stints.training import pace, train
 
 
@@ -29,3 +33,25 @@ def test_a_failure_is_one_line(tmp_path, monkeypatch, capsys):
     with pytest.raises(UserError, match=r"options.yml: ended with exit code 2, see above; nothing was shipped"):
         train(tmp_path / "options.yml", resume=True, seconds=60)
     assert "basicsr train: " in capsys.readouterr().out
+
+
+def test_a_training_has_the_threads_that_the_user_gave_it_not_the_one_of_the_script(tmp_path, monkeypatch):
+    for name, value in {"OMP_NUM_THREADS": None, "OPENBLAS_NUM_THREADS": "3", "OPENCV_LOG_LEVEL": None}.items():
+        monkeypatch.setenv(name, value or "")
+        if value is None:
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(script, "_set_by_us", set())
+    given = []
+
+    def start(command, *, env, **options):
+        given.append(({**os.environ}, env))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.subprocess, "Popen", start)
+    with pytest.raises(SystemExit):
+        script.run(lambda: train(tmp_path / "options.yml", resume=False))
+    ((of_script, of_training),) = given
+    assert (of_script["OMP_NUM_THREADS"], of_script["OPENBLAS_NUM_THREADS"]) == ("1", "3")
+    assert "OMP_NUM_THREADS" not in of_training
+    assert of_training["OPENBLAS_NUM_THREADS"] == "3"
+    assert of_training["PATH"] == os.environ["PATH"]
