@@ -76,7 +76,9 @@ def card(record: dict[str, Any]) -> str:
         f"- file: SSIU_x{scale}.pth, the moving average of the weights in half precision, sha256 `{record['sha256']}`",
         f"- training: {total:,} iterations, {hours:.2f} hours on {machines}",
         f"- versions: {escaped(record['versions'])}",
-        f"- losses and scores while training: SSIU_x{scale}.csv, SSIU_x{scale}.png",
+        f"- losses and scores while training: [SSIU_x{scale}.csv](SSIU_x{scale}.csv)",
+        "",
+        f"![Losses, and PSNR on the validation photos, by iterations](SSIU_x{scale}.png)",
         "",
     ]
     lines += ["## Data", "", _sources(last["data"]["sources"]).markdown()]

@@ -197,11 +197,11 @@ def finish(
     """Ship the newest weights of a run, if they are better."""
     val = options["datasets"]["val"]
     validation = val["name"], (Path(val["dataroot_gt"]), Path(val["dataroot_lq"]))
-    return ship(plan, newest_weights(run / "models"), read_logs(run), folder, validation, benchmarks)
+    return ship(plan, *newest_weights(run / "models"), read_logs(run), folder, validation, benchmarks)
 
 
-def newest_weights(models: Path) -> Path:
-    """The weights of the last iteration that was saved.
+def newest_weights(models: Path) -> tuple[Path, int]:
+    """The weights of the last iteration that was saved, and its number.
 
     Raises:
         UserError: there are none.
@@ -209,7 +209,8 @@ def newest_weights(models: Path) -> Path:
     saved = {int(path.stem.removeprefix("net_g_")): path for path in models.glob("net_g_[0-9]*.pth")}
     if not saved:
         raise UserError(f"{models}: holds no weights; the training was stopped before its first iteration")
-    return saved[max(saved)]
+    last = max(saved)
+    return saved[last], last
 
 
 def predicted(plan: Plan) -> str:

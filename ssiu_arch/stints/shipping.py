@@ -10,6 +10,7 @@ from typing import Any
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.files import read_json, write_file, write_json
+from ssiu_arch.data.script import cores
 from ssiu_arch.errors import UserError
 from ssiu_arch.pretrained import weights_file
 from ssiu_arch.profiling.run import machine
@@ -42,6 +43,7 @@ class Outcome:
 def ship(
     plan: Plan,
     trained: Path,
+    iterations: int,
     rows: Sequence[Row],
     folder: Path,
     validation: tuple[str, Folders],
@@ -52,6 +54,7 @@ def ship(
     Args:
         plan: of the stint that trained them.
         trained: a checkpoint of BasicSR.
+        iterations: after which it was saved.
         rows: of its log.
         folder: of ``SSIU_x4.pth`` and what belongs to it.
         validation: name and folders of the set that decides.
@@ -85,24 +88,25 @@ def ship(
         "bicubic": {name: bicubic},
         "photo_psnr": photo_psnr(net),
         "versions": versions(),
-        "stints": [*history, facts(plan, rows)],
+        "stints": [*history, facts(plan, iterations, rows)],
     }
     _write(record, data, rows, target)
     return outcome
 
 
-def facts(plan: Plan, rows: Sequence[Row]) -> dict[str, Any]:
+def facts(plan: Plan, iterations: int, rows: Sequence[Row]) -> dict[str, Any]:
     """What there is to say about a stint: predicted and measured."""
+    where = device()
     return {
         "start": plan.started_with,
         "rate": plan.rate,
         "planned": plan.schedule["iterations"],
         "predicted_rate": plan.pace["rate"],
         "expected": plan.expected,
-        "iterations": rows[-1].iteration if rows else 0,
+        "iterations": iterations,
         "measured_rate": 1 / statistics.median(row.seconds or 1e-6 for row in rows) if rows else 0.0,
         "seconds": plan.seconds,
-        "device": machine(device()),
+        "device": machine(where) + (f", {cores()} cores" if where.type == "cpu" else ""),
         "data": plan.data,
         "command": plan.command,
     }

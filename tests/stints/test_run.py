@@ -155,7 +155,7 @@ def test_another_validation_set_in_its_place_is_refused(request_, training, phot
 def test_the_weights_of_the_last_iteration_count(tmp_path):
     for name in ("90", "100", "latest"):
         (tmp_path / f"net_g_{name}.pth").touch()
-    assert run.newest_weights(tmp_path).name == "net_g_100.pth"
+    assert run.newest_weights(tmp_path) == (tmp_path / "net_g_100.pth", 100)
 
 
 def test_weights_of_no_iteration_are_an_error(tmp_path):
