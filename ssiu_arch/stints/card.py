@@ -13,6 +13,7 @@ from ssiu_arch.stints.log import Row
 
 COLUMNS = ("stint", "iteration", "l_pix", "l_fft", "psnr")
 LOSSES = COLUMNS[2:4]
+SCRATCH = "from scratch"  # what a stint starts from that starts from no weights
 PAPER = 1_000_500 * 40 * 64**2 // 10**6  # LR pixels that the paper's training saw, in millions
 
 
@@ -70,7 +71,8 @@ def card(record: dict[str, Any]) -> str:
         "",
         f"These are not the weights of the paper. They were trained on {images} photos of {megapixels:.3g} megapixels "
         f"in all, not on DF2K (3,450 images of 2K), and for {total:,} iterations, in which they saw {seen} "
-        f"million LR pixels; the paper's had 1,000,500 iterations of 40 patches of 64x64, {PAPER:,} million.",
+        f"million LR pixels; the paper's had 1,000,500 iterations of 40 patches of 64x64, {PAPER:,} million."
+        f"{_begun(stints)}",
         "",
         _scores(record).markdown(),
         f"- file: SSIU_x{scale}.pth, the moving average of the weights in half precision, sha256 `{record['sha256']}`",
@@ -115,6 +117,11 @@ def _cell(psnr: float | None, ssim: float | None) -> str:
 def _millions(stints: Sequence[dict[str, Any]]) -> str:
     seen = sum(s["iterations"] * s["data"]["batch"] * s["data"]["patch"] ** 2 for s in stints)
     return f"{seen / 1e6:,.3g}"
+
+
+def _begun(stints: Sequence[dict[str, Any]]) -> str:
+    start = stints[0]["start"]
+    return "" if start == SCRATCH else f" They began as {start.partition(',')[0]}, whose training is not counted here."
 
 
 def _sources(origins: Sequence[Sequence[Any]]) -> Table:

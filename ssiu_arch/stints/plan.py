@@ -17,8 +17,10 @@ MARGIN = 0.05  # of the iterations: a machine may be slower than in the trial
 LEAVING = 15.0  # seconds at the end of a segment: the iteration under way, its state
 ENDING = 60.0  # seconds at the end of the last one: scores, and what is shipped
 LEAST = 10  # iterations of a stint
-VALIDATIONS = 10
-LOGGED = 10  # times that losses are logged from one validation to the next
+SAVES = 10
+LOGGED = 10  # times that losses are logged from one save to the next
+VALIDATIONS = (10, 5, 2, 1)  # the most of these that take no more than
+VALIDATING = 0.1  # of the time
 
 FROM_SCRATCH = 1.0e-3  # the paper's learning rate
 FROM_WEIGHTS = 5.0e-4  # half of it: enough to learn on with, less of what was learnt is undone
@@ -46,10 +48,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Iterations of a stint, and those after which losses are logged, and networks validated and saved."""
+    """Iterations of a stint, and those after which losses are logged, networks saved, and networks validated."""
 
     iterations: int
     logged: int
+    saved: int
     validated: int
 
 
@@ -119,23 +122,27 @@ def schedule(pace: Pace, minutes: float, segments: int, spent: float) -> Schedul
     Raises:
         UserError: there is no time for any.
     """
-    seconds = segments * (60 * minutes - pace.start - LEAVING) - spent - ENDING - VALIDATIONS * pace.validation
-    count = int((1 - MARGIN) * seconds * pace.rate)
+    all_in_all = segments * 60 * minutes
+    fitting = (n for n in VALIDATIONS if n * pace.validation <= VALIDATING * all_in_all)
+    validations = next(fitting, VALIDATIONS[-1])
+    needed = segments * (pace.start + LEAVING) + spent + ENDING + validations * pace.validation
+    count = int((1 - MARGIN) * (all_in_all - needed) * pace.rate)
     if count < LEAST:
-        needed = segments * (pace.start + LEAVING) + spent + ENDING + VALIDATIONS * pace.validation
         raise UserError(
             f"--minutes {minutes:g} --segments {segments}: starts, validations and the end take {needed:.0f} s, which "
             f"leaves no time for {LEAST} iterations; give it more"
         )
-    return rounded(count)
+    return rounded(count, validations)
 
 
-def rounded(count: int) -> Schedule:
-    """At most ``count`` iterations, so many that the last one is logged and validated; ``count`` is at least 1."""
-    validated = max(1, count // VALIDATIONS)
-    logged = max(1, validated // LOGGED)
-    validated -= validated % logged
-    return Schedule(count - count % validated, logged, validated)
+def rounded(count: int, validations: int = VALIDATIONS[0]) -> Schedule:
+    """At most ``count`` iterations, so many that the last one is saved and validated; ``count`` is at least 1."""
+    saved = max(1, count // SAVES)
+    logged = max(1, saved // LOGGED)
+    saved -= saved % logged
+    saves = count // saved
+    validated = saves // min(validations, saves) * saved
+    return Schedule(saves * saved // validated * validated, logged, saved, validated)
 
 
 def guess(scale: int, iterations: int) -> float:
@@ -169,7 +176,7 @@ def planned(options: dict[str, Any], plan: Plan, own_scale: bool) -> dict[str, A
     opt["train"]["optim_g"]["lr"] = plan.rate
     opt["train"].update(total_iter=total, warmup_iter=max(1, min(LONGEST_WARM_UP, int(WARM_UP * total))))
     opt["train"]["scheduler"]["periods"] = [total]
-    opt["val"]["val_freq"] = opt["logger"]["save_checkpoint_freq"] = times["validated"]
+    opt["val"]["val_freq"], opt["logger"]["save_checkpoint_freq"] = times["validated"], times["saved"]
     opt["logger"]["print_freq"] = times["logged"]
     return opt
 

@@ -19,6 +19,7 @@ from ssiu_arch.pretrained import weights_file
 from ssiu_arch.repairs.force_yml import override, parse_entry
 from ssiu_arch.scores.provenance import file_hash
 from ssiu_arch.stints import plan as plans
+from ssiu_arch.stints.card import SCRATCH
 from ssiu_arch.stints.data import prepare_training, prepare_validation, read_sources
 from ssiu_arch.stints.log import read_logs
 from ssiu_arch.stints.plan import Pace, Plan
@@ -146,7 +147,7 @@ def begin(request: Request, options: dict[str, Any], began: float) -> Plan:
         pace={**asdict(pace), "measured": request.rate is None},
         rate=plans.FROM_WEIGHTS if start else plans.FROM_SCRATCH,
         start=None if start is None else str(start),
-        started_with="from scratch" if start is None else f"{start.name}, sha256 {file_hash(start)}",
+        started_with=SCRATCH if start is None else f"{start.name}, sha256 {file_hash(start)}",
         earlier=len(earlier),
         segments=request.segments,
         expected=plans.guess(scale, behind + schedule.iterations),

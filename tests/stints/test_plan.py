@@ -14,7 +14,7 @@ RECIPE = Path(__file__).parents[2] / "options/stint/train_SSIU_x4.yml"
 
 def test_the_iterations_fill_the_time_that_starts_validations_and_the_end_leave():
     pace = Pace(rate=20.0, start=40.0, validation=8.0)
-    seconds = 3 * (9 * 60 - 40 - plans.LEAVING) - 100 - plans.ENDING - plans.VALIDATIONS * 8
+    seconds = 3 * (9 * 60 - 40 - plans.LEAVING) - 100 - plans.ENDING - 10 * 8
     planned = schedule(pace, 9, 3, spent=100)
     assert planned.iterations == pytest.approx(0.95 * 20 * seconds, rel=0.01)
     assert planned.iterations <= 0.95 * 20 * seconds
@@ -25,7 +25,7 @@ def test_the_iterations_fill_the_time_that_starts_validations_and_the_end_leave(
 def test_a_stint_as_predicted_ends_within_its_time():
     """Its parts, one after the other, on a machine that is 4 % slower than it was in the trial."""
     pace = Pace(rate=20.0, start=40.0, validation=8.0)
-    left = schedule(pace, 9, 3, spent=100).iterations / (pace.rate * 0.96) + plans.VALIDATIONS * pace.validation
+    left = schedule(pace, 9, 3, spent=100).iterations / (pace.rate * 0.96) + 10 * pace.validation
     for number in range(3):
         last = number == 2
         available = 9 * 60 - (100 if number == 0 else 0) - pace.start - (plans.ENDING if last else plans.LEAVING)
@@ -34,16 +34,36 @@ def test_a_stint_as_predicted_ends_within_its_time():
 
 
 def test_too_little_time_is_said_with_what_is_needed():
-    with pytest.raises(UserError, match=r"--minutes 2 --segments 1: starts, validations and the end take 335 s, which"):
+    with pytest.raises(UserError, match=r"--minutes 2 --segments 1: starts, validations and the end take 155 s, which"):
         schedule(Pace(20.0, 60.0, 20.0), 2, 1, spent=0)
 
 
-@pytest.mark.parametrize("count", [1, 9, 10, 30, 99, 100, 199, 250, 12_345, 1_000_500])
-def test_the_last_iteration_is_logged_and_validated(count):
-    planned = rounded(count)
-    assert 0 <= count - planned.iterations <= count / 10
-    assert planned.iterations % planned.validated == planned.validated % planned.logged == 0
-    assert planned.iterations // planned.validated <= 11
+def test_validations_take_no_more_than_a_tenth_of_the_time():
+    """Those of large results would take more than half of it; states are saved as often all the same."""
+    planned = schedule(Pace(rate=4.0, start=5.0, validation=47.0), 14, 1, spent=60)
+    assert planned.validated == planned.iterations
+    assert planned.iterations == pytest.approx(
+        0.95 * 4 * (14 * 60 - 5 - plans.LEAVING - 60 - plans.ENDING - 47), rel=0.1
+    )
+    assert planned.iterations // planned.saved == 10
+    assert [
+        round(found.iterations / found.validated)
+        for seconds in (5, 15, 40, 80, 1000)
+        for found in [schedule(Pace(rate=4.0, start=5.0, validation=seconds), 14, 1 if seconds < 99 else 3, spent=60)]
+    ] == [10, 5, 2, 1, 1]
+
+
+@pytest.mark.parametrize("validations", [1, 2, 5, 10])
+@pytest.mark.parametrize("count", [1, 9, 10, 19, 30, 99, 100, 199, 250, 12_345, 1_000_500])
+def test_the_last_iteration_is_logged_saved_and_validated(count, validations):
+    planned = rounded(count, validations)
+    assert 0 <= count - planned.iterations <= max(1, count / 10)
+    for each, others in ((planned.iterations, planned.validated), (planned.validated, planned.saved)):
+        assert each % others == 0
+    assert planned.saved % planned.logged == 0
+    assert planned.iterations // planned.saved <= 19
+    if count > 19:
+        assert validations <= planned.iterations // planned.validated <= validations * 1.2
 
 
 def test_the_guess_rises_from_bicubic_to_the_papers_score():
@@ -67,7 +87,7 @@ def test_the_option_file_of_a_stint(recipe, plan):
     assert opt["train"]["warmup_iter"] == 1
     assert opt["train"]["optim_g"]["lr"] == 1e-3
     assert opt["path"] == {"pretrain_network_g": None, "strict_load_g": True, "resume_state": None}
-    assert (opt["val"]["val_freq"], opt["logger"]["save_checkpoint_freq"], opt["logger"]["print_freq"]) == (10, 10, 1)
+    assert (opt["val"]["val_freq"], opt["logger"]["save_checkpoint_freq"], opt["logger"]["print_freq"]) == (10, 3, 1)
     assert recipe["train"]["total_iter"] == 20_000
     changed = ("train", "path", "val", "logger")
     assert {k: v for k, v in opt.items() if k not in changed} == {k: v for k, v in recipe.items() if k not in changed}

@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def put(folder, network):
     """Weights that are shipped already, in single precision."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     file = folder / "SSIU_x4.pth"
     file.write_bytes(as_bytes(find_ssiu(network, read_checkpoint(network), None), ".pth"))
     return file.read_bytes()
@@ -112,17 +112,26 @@ def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_the
         assert fact in card, fact
 
 
+def test_the_card_says_what_weights_of_another_scale_these_began_as(plan, networks, folder, validation):
+    def text():
+        put(folder, networks["spoilt"])
+        assert ship(plan, networks["bilinear"], 22, ROWS, folder, ("val", validation), {}).better
+        return (folder / "SSIU_x4.md").read_text()
+
+    assert "They began as" not in text()
+    plan.started_with = "SSIU_x3.pth, sha256 1234"
+    assert "163,921 million. They began as SSIU_x3.pth, whose training is not counted here." in text()
+
+
 def test_stints_add_up_and_one_that_is_shipped_again_counts_once(plan, networks, folder, validation):
     def shipped():
-        put_file = folder / "SSIU_x4.pth"
-        put_file.write_bytes(as_bytes(find_ssiu(networks["spoilt"], read_checkpoint(networks["spoilt"]), None), ".pth"))
+        put(folder, networks["spoilt"])
         assert ship(plan, networks["bilinear"], 22, ROWS, folder, ("val", validation), {}).better
         rows = list(csv.DictReader(io.StringIO((folder / "SSIU_x4.csv").read_text())))
         return len(json.loads((folder / "SSIU_x4.json").read_text())["stints"]), [
             (row["stint"], row["iteration"], row["l_pix"], row["psnr"]) for row in rows
         ]
 
-    folder.mkdir()
     first = [("1", "10", "0.2", "24.0"), ("1", "20", "0.1", "")]
     assert shipped() == (1, first)
     plan.earlier = 1
