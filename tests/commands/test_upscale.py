@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps
 
 import ssiu_arch
-from ssiu_arch import SSIU
+from ssiu_arch import SSIU, pretrained
 from ssiu_arch.errors import UserError
 from ssiu_arch.upscaling import formats, upscaler
 from ssiu_arch.upscaling.photo import read_photo
@@ -254,7 +254,8 @@ BAD = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_line_before_anything_is_written(folder, ssiu, arguments, line):
+def test_bad_input_is_one_line_before_anything_is_written(folder, ssiu, monkeypatch, arguments, line):
+    monkeypatch.setattr(pretrained.shipped, "__defaults__", (folder / "nothing shipped",))
     image("a.png")
     Path("empty").mkdir()
     Path("notes.txt").write_text("no weights")
@@ -283,8 +284,6 @@ def test_no_gpu(upscale, folder, ssiu):
 
 
 def test_weights_shipped_with_the_package(folder, ssiu, monkeypatch):
-    from ssiu_arch import pretrained
-
     samples = image("a.png")
     (folder / "shipped").mkdir()
     Path("x2.pth").rename("shipped/SSIU_x2.pth")

@@ -6,6 +6,7 @@ from PIL import Image
 
 import ssiu_arch
 from ssiu_arch.errors import UserError
+from ssiu_arch.pretrained import shipped
 from ssiu_arch.upscaling import Upscaler
 
 
@@ -68,6 +69,13 @@ def test_networks_in_every_form(net, weights, noise):
     expected = ssiu_arch.upscale(image, net)
     for given in (weights, str(weights), ssiu_arch.fuse(net), Upscaler(net)):
         assert np.array_equal(ssiu_arch.upscale(image, given), expected)
+
+
+def test_without_a_network_it_is_that_of_the_shipped_x4_weights(noise):
+    image = noise(8, 12)
+    found = ssiu_arch.upscale(image)
+    assert found.shape == (32, 48, 3)
+    assert np.array_equal(found, ssiu_arch.upscale(image, shipped(4)))
 
 
 def test_options_are_the_upscalers(net, noise):
