@@ -5,6 +5,7 @@ Files and verbs are collected as they are found; ``test_readme.py`` has the path
 
 import argparse
 import csv
+import json
 import re
 import shlex
 from importlib import import_module
@@ -16,6 +17,8 @@ import pytest
 from PIL import Image
 
 from ssiu_arch.commands import main as command
+from ssiu_arch.data.bicubic import BICUBIC
+from ssiu_arch.pretrained import shipped
 from ssiu_arch.profiling.candidates import parse
 from ssiu_arch.profiling.macs import multiply_adds
 from ssiu_arch.profiling.published import COSTS
@@ -274,6 +277,20 @@ def test_costs_of_variants_and_rivals_are_counted(results):
     ):
         assert (kilo, giga) == tuple(map(str, COSTS[4][method]))
         assert (parameters.split(", ")[0], macs) == cost(preset, 4)
+
+
+def test_scores_of_the_shipped_weights_are_those_of_their_records(results):
+    """And the paper's beside them are the paper's."""
+    head, bicubic, ours, papers = tables(PAGES["README.md"].read_text())["PSNR (dB)"]
+    columns = [(name, scale) for name in ("Set5", "Set14") for scale in (2, 3, 4)]
+    records = {scale: json.loads(shipped(scale).with_suffix(".json").read_text()) for scale in (2, 3, 4)}
+    assert head[1:] == [f"{name} x{scale}" for name, scale in columns]
+    assert bicubic[1:] == [f"{BICUBIC[column][0]:.2f}" for column in columns]
+    assert ours[1:] == [f"{records[scale]['scores'][name]:.2f}" for name, scale in columns]
+    assert papers[1:] == [f"{paper.rows(scale)[-1].psnr[name]:.2f}" for name, scale in columns]
+    both = [[f"{records[scale]['scores'][name]:.2f} / {records[scale]['ssim'][name]:.4f}" for scale in (2, 3, 4)]
+            for name in ("Set5", "Set14")]  # fmt: skip
+    assert [row[1:4] for row in results["score"] if row[0].startswith("the package's weights")] == both
 
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-\d+)?")

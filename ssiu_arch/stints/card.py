@@ -102,7 +102,7 @@ def _scores(record: dict[str, Any]) -> Table:
     ):
         table.rows.append((method, [_cell(psnr.get(name), ssim.get(name)) for name in scores]))
     table.note = (
-        f"{next(iter(scores))} decided whether these weights were shipped; other sets were measured once, afterwards. "
+        f"{next(iter(scores))} decided whether these weights were shipped; other sets were measured after that. "
         "The paper's PSNR is as printed in its Table I; its SSIM is of another protocol and does not compare."
     )
     return table

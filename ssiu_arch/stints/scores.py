@@ -46,7 +46,7 @@ def psnr_and_ssim(net: SSIU, pairs: Iterable[Pair]) -> tuple[float, float]:
         for each in _results(net, pairs)
     ]
     first, second = zip(*both, strict=True)
-    return mean(first), mean(second)
+    return mean(list(first)), mean(list(second))
 
 
 def _results(net: SSIU, pairs: Iterable[Pair]) -> Iterator[Pair]:
