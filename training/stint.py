@@ -36,7 +36,7 @@ def main() -> None:
     arguments.add_argument("--photos", type=Path, required=True, help="folder of photos to train on")
     arguments.add_argument("--sources", type=Path, help="CSV of their sources: columns file, source, licence")
     arguments.add_argument("--validation", type=Path, required=True, help="folder of HR photos that decide")
-    arguments.add_argument("--benchmarks", type=Path, help="folder of Set5, Set14, ..., measured once, at the end")
+    arguments.add_argument("--benchmarks", type=Path, help="folder of Set5, Set14, ..., measured at the end")
     arguments.add_argument("--minutes", type=above_zero, required=True, help="that a command may take")
     arguments.add_argument("--segments", type=positive, default=1, help="commands of the stint")
     arguments.add_argument("--ship", type=Path, default=ssiu_arch.pretrained.FOLDER, help="folder of shipped weights")

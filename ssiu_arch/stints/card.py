@@ -13,8 +13,8 @@ from ssiu_arch.stints.log import Row
 
 COLUMNS = ("stint", "iteration", "l_pix", "l_fft", "psnr")
 LOSSES = COLUMNS[2:4]
-SCRATCH = "from scratch"  # what a stint starts from that starts from no weights
-PAPER = 1_000_500 * 40 * 64**2 // 10**6  # LR pixels that the paper's training saw, in millions
+SCRATCH = "from scratch"  # the start of a stint without weights
+PAPER = round(1_000_500 * 40 * 64**2 / 1e6)  # LR pixels that the paper's training saw, in millions
 
 
 def curves(before: str, stint: int, rows: Sequence[Row]) -> str:
@@ -64,12 +64,12 @@ def card(record: dict[str, Any]) -> str:
     scale, stints = record["scale"], record["stints"]
     last = stints[-1]
     total, hours = sum(s["iterations"] for s in stints), sum(s["seconds"] for s in stints) / 3600
-    images, megapixels, seen = last["data"]["images"], last["data"]["megapixels"], _millions(stints)
+    images, megapixels, seen = last["data"]["images"], _figure(last["data"]["megapixels"]), _millions(stints)
     machines = ", ".join(dict.fromkeys(stint["device"] for stint in stints))
     lines = [
         f"# SSIU x{scale}, trained by this project",
         "",
-        f"These are not the weights of the paper. They were trained on {images} photos of {megapixels:.3g} megapixels "
+        f"These are not the weights of the paper. They were trained on {images} photos of {megapixels} megapixels "
         f"in all, not on DF2K (3,450 images of 2K), and for {total:,} iterations, in which they saw {seen} "
         f"million LR pixels; the paper's had 1,000,500 iterations of 40 patches of 64x64, {PAPER:,} million."
         f"{_begun(stints)}",
@@ -103,7 +103,7 @@ def _scores(record: dict[str, Any]) -> Table:
         table.rows.append((method, [_cell(psnr.get(name), ssim.get(name)) for name in scores]))
     table.note = (
         f"{next(iter(scores))} decided whether these weights were shipped; other sets were measured after that. "
-        "The paper's PSNR is as printed in its Table I; its SSIM is of another protocol and does not compare."
+        "The paper's PSNR is as printed in its Table I; its SSIM is of another protocol and not comparable."
     )
     return table
 
@@ -116,7 +116,12 @@ def _cell(psnr: float | None, ssim: float | None) -> str:
 
 def _millions(stints: Sequence[dict[str, Any]]) -> str:
     seen = sum(s["iterations"] * s["data"]["batch"] * s["data"]["patch"] ** 2 for s in stints)
-    return f"{seen / 1e6:,.3g}"
+    return _figure(seen / 1e6)
+
+
+def _figure(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _begun(stints: Sequence[dict[str, Any]]) -> str:
@@ -125,7 +130,7 @@ def _begun(stints: Sequence[dict[str, Any]]) -> str:
 
 
 def _sources(origins: Sequence[Sequence[Any]]) -> Table:
-    table = Table("What the last stint was trained on.", ["licence", "images"])
+    table = Table("Photos of the last stint. The licence of the code says nothing about theirs.", ["licence", "images"])
     table.rows = [(source, [licence, str(count)]) for source, licence, count in origins]
     return table
 

@@ -15,7 +15,7 @@ def plan():
     """A stint of 30 iterations that is done."""
     return Plan(
         scale=4,
-        schedule={"iterations": 30, "logged": 1, "saved": 3, "validated": 10},
+        schedule={"iterations": 30, "logged": 1, "saved": 5, "validated": 10},
         pace={"rate": 2.0, "start": 4.0, "validation": 1.0, "measured": True},
         rate=1e-3,
         start=None,

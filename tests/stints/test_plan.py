@@ -38,7 +38,7 @@ def test_too_little_time_is_said_with_what_is_needed():
         schedule(Pace(20.0, 60.0, 20.0), 2, 1, spent=0)
 
 
-def test_validations_take_no_more_than_a_tenth_of_the_time():
+def test_more_validations_than_one_take_no_more_than_a_tenth_of_the_time():
     """Those of large results would take more than half of it; states are saved as often all the same."""
     planned = schedule(Pace(rate=4.0, start=5.0, validation=47.0), 14, 1, spent=60)
     assert planned.validated == planned.iterations
@@ -86,7 +86,7 @@ def test_the_option_file_of_a_stint(recipe, plan):
     assert opt["train"]["warmup_iter"] == 1
     assert opt["train"]["optim_g"]["lr"] == 1e-3
     assert opt["path"] == {"pretrain_network_g": None, "strict_load_g": True, "resume_state": None}
-    assert (opt["val"]["val_freq"], opt["logger"]["save_checkpoint_freq"], opt["logger"]["print_freq"]) == (10, 3, 1)
+    assert (opt["val"]["val_freq"], opt["logger"]["save_checkpoint_freq"], opt["logger"]["print_freq"]) == (10, 5, 1)
     assert recipe["train"]["total_iter"] == 20_000
     changed = ("train", "path", "val", "logger")
     assert {k: v for k, v in opt.items() if k not in changed} == {k: v for k, v in recipe.items() if k not in changed}

@@ -96,7 +96,7 @@ def test_better_ones_replace_them_in_half_precision_with_all_that_belongs_to_the
         "not the weights of the paper",
         "3 photos of 402 megapixels in all, not on DF2K",
         "22 iterations, in which they saw 0.385 million LR pixels; ",
-        "of 40 patches of 64x64, 163,921 million.",
+        "of 40 patches of 64x64, 163,922 million.",
         "an iteration: 7 LR patches of 50x50",
         "| a site | CC0 | 3 |",
         f"| these weights | {outcome.new:.2f} | {outcome.new:.2f} / {record['ssim']['Set5']:.4f} |",
@@ -120,7 +120,16 @@ def test_the_card_says_what_weights_of_another_scale_these_began_as(plan, networ
 
     assert "They began as" not in text()
     plan.started_with = "SSIU_x3.pth, sha256 1234"
-    assert "163,921 million. They began as SSIU_x3.pth, whose training is not counted here." in text()
+    assert "163,922 million. They began as SSIU_x3.pth, whose training is not counted here." in text()
+
+
+def test_long_trainings_are_told_in_digits(plan, networks, folder, validation):
+    put(folder, networks["spoilt"])
+    plan.data |= {"batch": 40, "patch": 64, "megapixels": 7_045.4}
+    ship(plan, networks["bilinear"], 43_000, ROWS, folder, ("val", validation), {})
+    text = (folder / "SSIU_x4.md").read_text()
+    assert "photos of 7,045 megapixels" in text
+    assert "43,000 iterations, in which they saw 7,045 million LR pixels" in text
 
 
 def test_stints_add_up_and_one_that_is_shipped_again_counts_once(plan, networks, folder, validation):
