@@ -1,11 +1,13 @@
 """How good plain bicubic is: the figure that shows whether a benchmark's files are the right ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from ssiu_arch.data.images import Image
 from ssiu_arch.data.resize import imresize
+
+Pair = tuple[Image, Image]  # HR and LR, (H, W, 3) and (h, w, 3), BGR
 
 # PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, border = scale.
 BICUBIC = {
@@ -32,19 +34,25 @@ def enlarge(lr: Image, scale: int) -> Image:
     return np.floor(imresize(lr.astype(np.float64), scale).clip(0, 255) + 0.5).astype(np.uint8)
 
 
-def bicubic_scores(pairs: Iterable[tuple[Image, Image]], scale: int) -> tuple[float, float]:
-    """Mean PSNR (dB) and SSIM of MATLAB's bicubic over pairs of HR and LR, by BasicSR's own metrics.
+def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
+    """Mean PSNR (dB) and SSIM of MATLAB's bicubic over pairs, as ``mean_scores`` has them."""
+    psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
+    return psnr, ssim
+
+
+def mean_scores(
+    pairs: Iterable[Pair], scale: int, enlarged_by: Callable[[Image], Image], names: Sequence[str] = ("psnr", "ssim")
+) -> list[float]:
+    """Mean PSNR (dB) and SSIM, or which is named, of what enlarges LR images: BasicSR's, on Y, border ``scale``.
 
     Imports BasicSR (which ``import ssiu_arch`` has repaired), and torch with it: several seconds.
     """
     from basicsr.metrics import calculate_psnr, calculate_ssim
 
+    metrics = [{"psnr": calculate_psnr, "ssim": calculate_ssim}[name] for name in names]
     scores = []
     for hr, lr in pairs:
-        enlarged = enlarge(lr, scale)
+        enlarged = enlarged_by(lr)
         reference = hr[: enlarged.shape[0], : enlarged.shape[1]]
-        scores.append(
-            [metric(enlarged, reference, scale, test_y_channel=True) for metric in (calculate_psnr, calculate_ssim)]
-        )
-    psnr, ssim = np.mean(scores, axis=0)
-    return float(psnr), float(ssim)
+        scores.append([metric(enlarged, reference, scale, test_y_channel=True) for metric in metrics])
+    return [float(mean) for mean in np.mean(scores, axis=0)]

@@ -123,11 +123,11 @@ class SSIUModel(SRModel):
         """
         total: OrderedDict[str, Tensor] = OrderedDict()
         parts = list(zip(lq.split(size), gt.split(size), strict=True))
-        how = self.device, self.train_opt.get("precision")
+        device, precision = self.device, self.train_opt.get("precision")
         for n, (lq_part, gt_part) in enumerate(parts, 1):
             waits = self.opt["dist"] and n < len(parts)  # the processes exchange gradients once
-            with faster.attention(*how), self.net_g.no_sync() if waits else nullcontext():
-                with faster.autocast(*how):
+            with faster.attention(device, precision), self.net_g.no_sync() if waits else nullcontext():
+                with faster.autocast(device, precision):
                     output = self.net_g(lq_part)
                 self.output = output.float()
                 losses = {name: loss * (len(lq_part) / len(lq)) for name, loss in self.losses(self.output, gt_part)}

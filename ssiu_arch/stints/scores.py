@@ -1,19 +1,17 @@
 """Scores of shipped weights, on Y of 8-bit images, without a border of as many pixels as the scale; PSNR decides."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.data.bicubic import Pair, mean_scores
 from ssiu_arch.data.images import Image, list_images, read_image
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.errors import UserError
-from ssiu_arch.scores.record import mean
 from ssiu_arch.upscaling import Upscaler
-
-Pair = tuple[Image, Image]  # HR and LR, (H, W, 3) and (h, w, 3), BGR
 
 
 def read_pairs(hr_folder: Path, lr_folder: Path, scale: int) -> Iterator[Pair]:
@@ -32,29 +30,19 @@ def read_pairs(hr_folder: Path, lr_folder: Path, scale: int) -> Iterator[Pair]:
 
 def psnr(net: SSIU, pairs: Iterable[Pair]) -> float:
     """The mean PSNR of a network over pairs, in dB, by BasicSR's metric; runs on the network's device in float32."""
-    from basicsr.metrics import calculate_psnr
-
-    return mean([calculate_psnr(*each, net.upscale, test_y_channel=True) for each in _results(net, pairs)])
+    (score,) = mean_scores(pairs, net.upscale, _enlarged_by(net), ["psnr"])
+    return score
 
 
 def psnr_and_ssim(net: SSIU, pairs: Iterable[Pair]) -> tuple[float, float]:
     """``psnr``, and the mean SSIM by BasicSR's metric."""
-    from basicsr.metrics import calculate_psnr, calculate_ssim
-
-    both = [
-        [metric(*each, net.upscale, test_y_channel=True) for metric in (calculate_psnr, calculate_ssim)]
-        for each in _results(net, pairs)
-    ]
-    first, second = zip(*both, strict=True)
-    return mean(list(first)), mean(list(second))
+    score, ssim = mean_scores(pairs, net.upscale, _enlarged_by(net))
+    return score, ssim
 
 
-def _results(net: SSIU, pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """Results and the HR images that they are measured against."""
-    upscaler = Upscaler(net)
-    for hr, lr in pairs:
-        result = upscaler(np.ascontiguousarray(lr[..., ::-1]))[..., ::-1]
-        yield result, hr[: result.shape[0], : result.shape[1]]
+def _enlarged_by(net: SSIU) -> Callable[[Image], Image]:
+    upscaler = Upscaler(net)  # takes RGB
+    return lambda lr: upscaler(np.ascontiguousarray(lr[..., ::-1]))[..., ::-1]
 
 
 def photo_psnr(net: SSIU) -> float:
