@@ -79,6 +79,7 @@ def ship(
     for benchmark, where in benchmarks.items():
         scores[benchmark], ssim[benchmark] = psnr_and_ssim(net, read_pairs(*where, plan.scale))
     data = as_bytes(Weights(tensors, found.options, found.key), ".pth")
+    known = [row for row in rows if row.iteration <= iterations]  # after a kill the log goes beyond what was saved
     history = earlier_stints(folder, plan.scale)[: plan.earlier]
     record = {
         "scale": plan.scale,
@@ -88,9 +89,9 @@ def ship(
         "bicubic": {name: bicubic},
         "photo_psnr": photo_psnr(net),
         "versions": versions(),
-        "stints": [*history, facts(plan, iterations, rows)],
+        "stints": [*history, facts(plan, iterations, known)],
     }
-    _write(record, data, rows, target)
+    _write(record, data, known, target)
     return outcome
 
 

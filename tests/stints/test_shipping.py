@@ -123,6 +123,15 @@ def test_the_card_says_what_weights_of_another_scale_these_began_as(plan, networ
     assert "163,922 million. They began as SSIU_x3.pth, whose training is not counted here." in text()
 
 
+def test_what_was_logged_after_the_weights_were_saved_is_not_of_their_curves(plan, networks, folder, validation):
+    put(folder, networks["spoilt"])
+    beyond = [*ROWS, Row(30, 9.0, {"l_pix": 0.3}, 40.0)]
+    ship(plan, networks["bilinear"], 22, beyond, folder, ("val", validation), {})
+    assert [row["iteration"] for row in csv.DictReader((folder / "SSIU_x4.csv").open())] == ["10", "20"]
+    (stint,) = json.loads((folder / "SSIU_x4.json").read_text())["stints"]
+    assert stint["measured_rate"] == pytest.approx(1 / 0.375)
+
+
 def test_long_trainings_are_told_in_digits(plan, networks, folder, validation):
     put(folder, networks["spoilt"])
     plan.data |= {"batch": 40, "patch": 64, "megapixels": 7_045.4}
