@@ -6,6 +6,9 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
+version: dict[str, str] = {}
+exec((ROOT / "ssiu_arch/utils/version.py").read_text(encoding="utf-8"), version)
+
 PLOT = ["matplotlib"]
 SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
@@ -17,6 +20,9 @@ TEST = [
     *HUB,
     "captum",
     "pytest>=7",
+    "pytest-timeout",
+    "pytest-xdist",
+    "import-linter",
     "hypothesis",
     "ruff",
     "mypy",
@@ -27,14 +33,14 @@ TEST = [
 
 setup(
     name="ssiu-arch",
-    version="0.1.0",
+    version=version["__version__"],
     description="SSIU lightweight image super-resolution (Ni et al., IEEE TIP 2025) as a BasicSR plugin",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",  # 3.13: basicsr 1.4.2 does not build there; README, "Python 3.13", has the way round
     packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
-    package_data={"ssiu_arch": ["py.typed", "pretrained/SSIU_x*"]},
+    package_data={"ssiu_arch": ["py.typed", "weights/shipped/SSIU_x*"]},
     install_requires=[
         "basicsr>=1.4.2",
         "torch>=2.4",
@@ -54,7 +60,7 @@ setup(
         "test": TEST,
     },
     entry_points={
-        "console_scripts": ["basicsr = ssiu_arch.commands.main:main", "ssiu = ssiu_arch.commands.main:ssiu"],
+        "console_scripts": ["basicsr = ssiu_arch.cli.main:main", "ssiu = ssiu_arch.cli.main:ssiu"],
         "basicsr.plugins": ["ssiu = ssiu_arch"],
     },
     classifiers=[

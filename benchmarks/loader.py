@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 import torch
 
-from ssiu_arch.data.files import size_text
 from ssiu_arch.data.images import PNG_PARAMETERS
 from ssiu_arch.data.prepare import SubImageSet, prepare
 from ssiu_arch.data.script import parser, run
 from ssiu_arch.data.sources import Source, from_folder
 from ssiu_arch.data.sub_images import Recipe
+from ssiu_arch.utils.files import size_text
 
 REPEATS = 3  # of which the best counts
 

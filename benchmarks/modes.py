@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
 from ssiu_arch.data.script import parser, positive, printable
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from ssiu_arch.profiling.accuracy import Loss
+    from ssiu_arch.tools.profile.accuracy import Loss
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")  # tf32 on a GPU alone; fp16 is slow on most CPUs
 EXAMPLE = """python benchmarks/modes.py --weights experiments/train_SSIU_x4/models/net_g_latest.pth \\
@@ -45,11 +45,11 @@ def main() -> None:
 
     import torch
 
-    from ssiu_arch.data.files import write_file
-    from ssiu_arch.device import check_device
-    from ssiu_arch.profiling import accuracy
-    from ssiu_arch.profiling.progress import Progress
-    from ssiu_arch.profiling.run import machine
+    from ssiu_arch.tools.profile import accuracy
+    from ssiu_arch.tools.profile.run import machine
+    from ssiu_arch.utils.device import check_device
+    from ssiu_arch.utils.files import write_file
+    from ssiu_arch.utils.progress import Progress
     from ssiu_arch.weights import load
 
     if given.threads:

@@ -28,8 +28,8 @@ from torch.profiler import ProfilerActivity, profile
 
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
 from ssiu_arch.models import faster
-from ssiu_arch.profiling.latency import by_host_clock, in_turns
-from ssiu_arch.profiling.memory import device_peak, resident_peak
+from ssiu_arch.tools.profile.latency import by_host_clock, in_turns
+from ssiu_arch.tools.profile.memory import device_peak, resident_peak
 
 TOTAL = 1_000_500  # iterations of the paper's training
 WORDS: dict[str, dict[str, Any]] = {

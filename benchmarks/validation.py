@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
-from ssiu_arch.scores.workers import QUEUED, Pending, Workers
+from ssiu_arch.evaluation.workers import QUEUED, Pending, Workers
 
 METRICS = [{"type": f"calculate_{name}", "crop_border": 4, "test_y_channel": True} for name in ("psnr", "ssim")]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ssiu_arch.data.script import SetIncomplete, parser, positive, run
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def main() -> None:

@@ -107,13 +107,13 @@ def python():
 @pytest.fixture(scope="session")
 def basicsr(python):
     """Run the command: ``basicsr("train", "-opt", file, cwd=folder)``."""
-    return lambda *arguments, **options: python("-m", "ssiu_arch.commands.main", *arguments, **options)
+    return lambda *arguments, **options: python("-m", "ssiu_arch.cli.main", *arguments, **options)
 
 
 @pytest.fixture
 def ssiu(capsys):
     """Run the command in this process: ``ssiu("convert", "--info", file)`` gives exit code, stdout and stderr."""
-    from ssiu_arch.commands.main import ssiu as command
+    from ssiu_arch.cli.main import ssiu as command
 
     def run(*arguments):
         code = command([str(argument) for argument in arguments])
@@ -125,8 +125,8 @@ def ssiu(capsys):
 
 AT_ONCE = """
 import sys
-from ssiu_arch.commands.main import ssiu
-from ssiu_arch.profiling.progress import Progress
+from ssiu_arch.cli.main import ssiu
+from ssiu_arch.utils.progress import Progress
 Progress.EVERY = 0
 sys.exit(ssiu(sys.argv[1:]))
 """

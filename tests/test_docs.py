@@ -16,13 +16,13 @@ from textwrap import dedent
 import pytest
 from PIL import Image
 
-from ssiu_arch.commands import main as command
-from ssiu_arch.data.bicubic import BICUBIC
-from ssiu_arch.pretrained import shipped
-from ssiu_arch.profiling.candidates import parse
-from ssiu_arch.profiling.macs import multiply_adds
-from ssiu_arch.profiling.published import COSTS
-from ssiu_arch.scores import paper
+from ssiu_arch.cli import main as command
+from ssiu_arch.evaluation import paper
+from ssiu_arch.evaluation.bicubic import BICUBIC
+from ssiu_arch.evaluation.published import COSTS
+from ssiu_arch.tools.profile.candidates import parse
+from ssiu_arch.tools.profile.macs import multiply_adds
+from ssiu_arch.weights.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -152,7 +152,7 @@ def understand(monkeypatch):
     def understand(name, verb, words):
         assert verb in COMMANDS[name].verbs, f"{name} has no verb {verb}"
         with pytest.raises(Parsed):
-            import_module(f"ssiu_arch.commands.{verb}").run(words)
+            import_module(f"ssiu_arch.cli.{verb}").run(words)
 
     return understand
 
@@ -188,7 +188,7 @@ def test_a_line_of_a_shell_is_taken_apart():
 
 @pytest.mark.parametrize("words", [["check", "--opt", "a.yml"], ["check", "--strict"], ["profile", "--size", "wide"]])
 def test_a_command_that_is_wrong_is_not_understood(understand, words):
-    from ssiu_arch.errors import UserError
+    from ssiu_arch.utils.errors import UserError
 
     with pytest.raises((UserError, SystemExit)):
         understand("ssiu" if words[0] == "profile" else "basicsr", words[0], words[1:])

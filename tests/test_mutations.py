@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.checks import check_run, samples
 from ssiu_arch.checks import options as option_kinds
-from ssiu_arch.commands import main as command
-from ssiu_arch.errors import UserError
+from ssiu_arch.cli import main as command
+from ssiu_arch.utils.errors import UserError
 
 MUTATIONS = int(os.environ.get("SSIU_ARCH_MUTATIONS", 0))
 TRAIN, TEST = "options/demo/train_SSIU_x4.yml", "options/demo/test_SSIU_x4.yml"
@@ -210,7 +210,7 @@ CHECK_LMDB = """
 import sys
 import ssiu_arch, basicsr
 from ssiu_arch.checks import datasets, samples
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 roots = {"dataroot_gt": "copy.lmdb", "dataroot_lq": "lq.lmdb", "io_backend": {"type": "lmdb"}}
 options = {"name": "a", "type": "PairedImageDataset", "gt_size": 128, "use_hflip": True, "use_rot": True, **roots}
 options |= {"batch_size_per_gpu": 1, "num_worker_per_gpu": 0}

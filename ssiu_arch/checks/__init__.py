@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssiu_arch.checks import datasets, network, option_file, options, registered, scores, training
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssiu_arch.data.lmdb_sets import check_file_size
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 META_LINE = re.compile(r"^(.+)\.\w+ \((\d+),(\d+),\d+\)")
 PREPARED_BY = {  # where the option files of this project look, and what puts the data there

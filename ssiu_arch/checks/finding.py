@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 LEVELS = ("ok", "warning", "error")
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import StateDict, read_state_dict, ssiu_options
 
 MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5

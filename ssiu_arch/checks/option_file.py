@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from ssiu_arch.checks.options import shown
-from ssiu_arch.errors import UserError
-from ssiu_arch.repairs.option_parsing import split_arguments
+from ssiu_arch.patches.option_parsing import split_arguments
+from ssiu_arch.utils.errors import UserError
 
 NEEDED = {
     True: ("name", "model_type", "datasets", "network_g", "train"),

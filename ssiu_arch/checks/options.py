@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 Options = dict[str, Any]
 

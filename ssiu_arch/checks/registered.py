@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from ssiu_arch.commands.plugins import loaded_plugins
-from ssiu_arch.errors import UserError
+from ssiu_arch.plugins import loaded_plugins
+from ssiu_arch.utils.errors import UserError
 
 # Networks of the field that BasicSR does not have, by lower-case name, and whose repository brings them.
 BROUGHT_BY = {

@@ -7,11 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ssiu_arch import lmdb_health
 from ssiu_arch.checks import datasets
 from ssiu_arch.checks.finding import Finding, refused
 from ssiu_arch.data.images import decode_image
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils import lmdb_health
+from ssiu_arch.utils.errors import UserError
 
 PAIRS = 16
 PART = 384  # pixels of GT that are compared, at most

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def check(opt: dict[str, Any]) -> None:

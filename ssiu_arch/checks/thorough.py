@@ -7,7 +7,7 @@ from typing import Any
 from ssiu_arch.checks import datasets, network, option_file, options, outputs, registered, samples, scores, training
 from ssiu_arch.checks import trial as trials
 from ssiu_arch.checks.finding import Finding, refused
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def findings(path: str, is_train: bool | None, overrides: list[str], strict: bool) -> Iterator[Finding]:

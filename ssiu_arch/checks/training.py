@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ssiu_arch.errors import UserError
 from ssiu_arch.models import faster
 from ssiu_arch.models.ssiu_model import SSIUModel
-from ssiu_arch.repairs import optimizers
+from ssiu_arch.patches.compat import optimizers
+from ssiu_arch.utils.errors import UserError
 
 
 def check(opt: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ from ssiu_arch.checks.finding import Finding
 from ssiu_arch.checks.outputs import BYTES, size
 from ssiu_arch.checks.peak import PeakBytes
 from ssiu_arch.checks.training import is_ssiu_model
-from ssiu_arch.errors import UserError
 from ssiu_arch.models import faster
+from ssiu_arch.utils.errors import UserError
 
 SECONDS = 10.0  # to be spent on the trial where there is no GPU
 CPU_PATCH = 64  # LR pixels a side, beyond which the CPU tries a part of the patch

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ssiu_arch.data.files import write_file
 from ssiu_arch.data.images import Image, encode_png, list_images, read_image
 from ssiu_arch.data.prepare import say
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 
 COUNTS = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
 OTHER_NAMES = {"bsd100": "B100", "bsds100": "B100", "cbsd100": "B100", "urban": "Urban100", "manga": "Manga109"}

@@ -7,7 +7,7 @@ from ssiu_arch.data.download import Download, fetch
 from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
 from ssiu_arch.data.sources import Source, from_archive, from_folder
 from ssiu_arch.data.sub_images import Recipe
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 DEPTH = 4  # how deep below the source folder images are looked for
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ssiu_arch.data.files import writing
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import writing
 
 CHUNK = 2**20
 TIMEOUT = 60  # seconds without a byte

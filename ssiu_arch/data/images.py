@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssiu_arch.data.files import write_file
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 
 Image = NDArray[np.uint8]
 

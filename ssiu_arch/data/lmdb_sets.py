@@ -17,10 +17,10 @@ from typing import Any
 
 import lmdb
 
-from ssiu_arch.data.files import read_json, sync_folder, write_file, write_json, writing
 from ssiu_arch.data.images import PNG_LEVEL
 from ssiu_arch.data.shards import read_shard, shard_entries
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import read_json, sync_folder, write_file, write_json, writing
 
 BATCH_BYTES = 64 * 2**20  # of one transaction, which LMDB keeps in memory
 _MAGIC = 0xBEEFC0DE

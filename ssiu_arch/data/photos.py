@@ -6,7 +6,7 @@ from pathlib import Path
 from ssiu_arch.data.prepare import SubImageSet, prepare
 from ssiu_arch.data.sources import Source, check_keys, from_folder, key_of
 from ssiu_arch.data.sub_images import Recipe
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def prepare_photos(

@@ -19,7 +19,6 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from ssiu_arch.data.files import existing_parent, locked, read_json, size_text, write_file, write_json, writing
 from ssiu_arch.data.images import RULES as IMAGE_RULES
 from ssiu_arch.data.images import BadImage
 from ssiu_arch.data.lmdb_sets import BATCH_BYTES, stored_size, write_lmdb
@@ -27,7 +26,8 @@ from ssiu_arch.data.script import SetIncomplete, printable
 from ssiu_arch.data.shards import is_shard_of, write_shard
 from ssiu_arch.data.sources import Source, check_keys
 from ssiu_arch.data.sub_images import RULES, Recipe, TooSmall, cut
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import existing_parent, locked, read_json, size_text, write_file, write_json, writing
 
 SAMPLE = 4  # images cut to estimate the disk space of a set
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 OURS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"}
 _set_by_us: set[str] = set()

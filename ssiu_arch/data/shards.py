@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssiu_arch.data.files import write_file
 from ssiu_arch.data.sources import Source
 from ssiu_arch.data.sub_images import Tile
+from ssiu_arch.utils.files import write_file
 
 
 def write_shard(path: Path, source: Source, tiles: list[Tile]) -> None:

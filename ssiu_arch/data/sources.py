@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ssiu_arch.data.images import EXTENSIONS, BadImage, Image, decode_image, list_images
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 LONGEST_KEY = 200  # LMDB allows 511 bytes, file systems 255, and _s001.png follows
 

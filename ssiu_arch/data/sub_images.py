@@ -15,7 +15,7 @@ from math import ceil, lcm
 from ssiu_arch.data.images import BadImage, Image, encode_png
 from ssiu_arch.data.resize import imresize, mod_crop
 from ssiu_arch.data.sources import Source
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 LR_PATCH = 64  # the LR training patch of SSIU and its peers
 RULES = 1  # raised when the same images and settings come to give other sub-images

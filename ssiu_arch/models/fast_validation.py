@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.fast.fused import FusedSSIU, fuse
-from ssiu_arch.fast.tiles import tiled
+from ssiu_arch.inference.fused import FusedSSIU, fuse
+from ssiu_arch.inference.tiles import tiled
 
 
 class FastValidation:

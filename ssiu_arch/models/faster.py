@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
-from ssiu_arch.errors import UserError
-from ssiu_arch.fast.precision import set_tf32
+from ssiu_arch.inference.precision import set_tf32
+from ssiu_arch.utils.errors import UserError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 

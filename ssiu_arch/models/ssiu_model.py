@@ -14,11 +14,11 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.errors import UserError
-from ssiu_arch.metrics.baseline import bicubic_metrics, log_bicubic
+from ssiu_arch.evaluation.baseline import bicubic_metrics, log_bicubic
 from ssiu_arch.models import faster
 from ssiu_arch.models.fast_validation import FastValidation
 from ssiu_arch.models.late_losses import LateLosses
+from ssiu_arch.utils.errors import UserError
 
 
 class SSIUModel(SRModel):
@@ -38,7 +38,7 @@ class SSIUModel(SRModel):
     - ``train.channels_last``: true, weights and images with the channels of a pixel side by side in memory.
     - ``train.checkpointing``: true, a stage's inner maps are computed once more for the backward pass, not kept.
     - ``train.compile``: true, or arguments of ``torch.compile``: training runs the compiled network, validation not.
-    - ``val.fast``: SSIU is validated and tested by its fast form (``ssiu_arch.fast.fuse``), equal in float32 but for
+    - ``val.fast``: SSIU is validated and tested by its fast form (``ssiu_arch.fuse``), equal in float32 but for
       rounding; false runs the network itself. ``val.precision`` (``fp32``, ``tf32``, ``bf16``, ``fp16``),
       ``val.compile`` and ``val.cuda_graphs`` are options of that form.
     - ``val.tile``, ``val.tile_overlap``: any network runs on blended tiles of so many LR pixels a side, which overlap
@@ -213,7 +213,7 @@ class SSIUModel(SRModel):
     def nondist_validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool) -> None:
         """Validate as BasicSR does, after bicubic interpolation where ``val.bicubic`` asks for it."""
         name = dataloader.dataset.opt["name"]
-        measured = self.__dict__.setdefault("bicubic_scores", {})  # ``ssiu_arch.scores.watch`` fills it too
+        measured = self.__dict__.setdefault("bicubic_scores", {})  # ``ssiu_arch.evaluation.watch`` fills it too
         if self.opt["val"].get("bicubic") and self.opt["val"].get("metrics") and name not in measured:
             measured[name] = bicubic_metrics(dataloader, self.opt["val"]["metrics"])
             log_bicubic(name, measured[name])

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssiu_arch.errors import UserError
-from ssiu_arch.extras import require
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.extras import require
 
 StateDict = dict[str, Tensor]
 SETS = ("params_ema", "params", "model_state_dict")  # of weights in a checkpoint: BasicSR's, the authors'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.reading import SETS, StateDict, bare_names, listed, read_checkpoint, tensors_of
 
 if TYPE_CHECKING:

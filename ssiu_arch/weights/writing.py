@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.reading import SAFETENSORS, StateDict
 from ssiu_arch.weights.released import released_names
 from ssiu_arch.weights.ssiu import Weights

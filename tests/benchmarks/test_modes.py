@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.profiling import accuracy
+from ssiu_arch.tools.profile import accuracy
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import yaml
 
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.checks import check_run, registered
-from ssiu_arch.commands import main as command
-from ssiu_arch.errors import UserError
+from ssiu_arch.cli import main as command
+from ssiu_arch.utils.errors import UserError
 
 TRAIN = "options/demo/train_SSIU_x4.yml"
 TEST = "options/demo/test_SSIU_x4.yml"

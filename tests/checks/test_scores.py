@@ -3,7 +3,7 @@
 import pytest
 
 from ssiu_arch.checks.scores import check
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 @pytest.mark.parametrize("val", [None, {}, {"metric_workers": 0}, {"metric_workers": 3, "bicubic": False}])

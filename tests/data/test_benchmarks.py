@@ -7,7 +7,7 @@ from ssiu_arch.data.benchmarks import find_sets, prepare_benchmarks, set_name
 from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 NAMES = ("baby", "bird")
 

@@ -8,7 +8,7 @@ from ssiu_arch.data.df2k import PARTS, find, prepare_df2k
 from ssiu_arch.data.images import encode_png
 from ssiu_arch.data.lmdb_sets import read_meta
 from ssiu_arch.data.sub_images import Recipe
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 RECIPE = Recipe((4,), 48, 48, 24)
 DIV2K, FLICKR2K = (replace(part, count=3) for part in PARTS)

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ssiu_arch.data.download import Download, fetch
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 DATA = bytes(range(256)) * 20_000  # 5 MB
 MD5 = hashlib.md5(DATA).hexdigest()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssiu_arch.data.images import BadImage, decode_image, encode_png, list_images, read_image, write_image
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 def encode(extension, image, *parameters):

@@ -10,13 +10,13 @@ from basicsr.data.data_util import paired_paths_from_lmdb
 from basicsr.utils import FileClient, imfrombytes
 from basicsr.utils.lmdb_util import LmdbMaker
 
-from ssiu_arch.data.files import write_file
 from ssiu_arch.data.images import encode_png
 from ssiu_arch.data.lmdb_sets import MetaLine, check_file_size, open_lmdb, read_meta, write_lmdb
 from ssiu_arch.data.shards import is_shard_of, read_shard, shard_entries, write_shard
 from ssiu_arch.data.sources import from_file
 from ssiu_arch.data.sub_images import Tile
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from ssiu_arch.data.images import decode_image, read_image, write_image
 from ssiu_arch.data.lmdb_sets import open_lmdb, read_meta
 from ssiu_arch.data.photos import prepare_photos
 from ssiu_arch.data.sub_images import Recipe, make_lr
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 X4 = Recipe((4,), 48, 48, 24)
 

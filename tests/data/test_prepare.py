@@ -18,7 +18,7 @@ from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sources import from_folder
 from ssiu_arch.data.sub_images import Recipe
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 REPO = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(size=48, step=24, smallest=24)

@@ -6,7 +6,7 @@ import pytest
 
 from ssiu_arch.data.images import BadImage, encode_png
 from ssiu_arch.data.sources import check_keys, from_archive, from_file, from_folder, key_of
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from ssiu_arch.data.images import decode_image, write_image
 from ssiu_arch.data.resize import imresize, mod_crop
 from ssiu_arch.data.sources import from_file
 from ssiu_arch.data.sub_images import Recipe, TooSmall, cut, starts
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 
 SMALL = Recipe(size=48, step=24, smallest=24)
 

@@ -7,13 +7,13 @@ import lmdb
 import pytest
 
 from ssiu_arch.data import verify as verify_module
-from ssiu_arch.data.files import write_file
 from ssiu_arch.data.images import encode_png, read_image, write_image
 from ssiu_arch.data.prepare import SubImageSet, prepare
 from ssiu_arch.data.sources import from_folder
 from ssiu_arch.data.sub_images import Recipe, make_lr
 from ssiu_arch.data.verify import PairedSet, find_pairs, verify
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 
 RECIPE = Recipe((2, 4), 48, 24, 48)
 

@@ -7,7 +7,7 @@ import torch
 from basicsr.archs.srresnet_arch import MSRResNet
 
 from ssiu_arch import SSIU
-from ssiu_arch.fast import FusedSSIU, fuse
+from ssiu_arch.inference import FusedSSIU, fuse
 from ssiu_arch.models.fast_validation import FastValidation
 from ssiu_arch.models.ssiu_model import SSIUModel
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, SSReM
-from ssiu_arch.errors import UserError
-from ssiu_arch.fast.precision import set_tf32
+from ssiu_arch.inference.precision import set_tf32
 from ssiu_arch.models import faster
+from ssiu_arch.utils.errors import UserError
 
 
 def tiny():

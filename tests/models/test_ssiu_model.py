@@ -10,9 +10,9 @@ from basicsr.models import build_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.errors import UserError
 from ssiu_arch.losses.fft_loss import fft_l1
 from ssiu_arch.models.late_losses import LateLosses
+from ssiu_arch.utils.errors import UserError
 
 NETWORK = {"type": "SSIU", "upscale": 2, "num_feat": 16, "num_block": 3}
 TRAIN = {
@@ -410,7 +410,7 @@ class TestLateLosses:
 
     @pytest.fixture
     def guarded(self, build, batch, monkeypatch, tmp_path):
-        from ssiu_arch.repairs import guarded_iterations
+        from ssiu_arch.patches.training import guarded_iterations
 
         monkeypatch.setattr(LateLosses, "arrived", lambda self: False)
         model = build({"models": str(tmp_path), "training_states": str(tmp_path)})

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import ssiu_arch
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import read_checkpoint, read_state_dict, ssiu_options
 from ssiu_arch.weights.info import describe
 from ssiu_arch.weights.reading import is_safetensors, shown

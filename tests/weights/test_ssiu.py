@@ -5,7 +5,7 @@ import torch
 
 import ssiu_arch
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import read_ssiu, ssiu_options
 from ssiu_arch.weights.ssiu import Weights
 from ssiu_arch.weights.writing import FORMATS, as_bytes

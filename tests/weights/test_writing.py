@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.errors import UserError
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import read_checkpoint, ssiu_options
 from ssiu_arch.weights.reading import metadata
 from ssiu_arch.weights.ssiu import Weights, find_ssiu

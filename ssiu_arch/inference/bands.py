@@ -1,0 +1,110 @@
+"""An image's result, band by band from the top: exact, whatever the image's size.
+
+Stage after stage over whole maps is the quicker way where their memory is at hand. Otherwise all stages go down the
+image together, each as far behind the one before it as its attention reaches, and only rows that are still read are
+kept: some hundreds, whatever the image's height.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ssiu_arch.inference.blocks import Parts
+from ssiu_arch.inference.precision import tf32
+from ssiu_arch.inference.rows import Rows
+from ssiu_arch.inference.strips import Maps, StageByStrips, between_rows, strips
+
+
+class Bands:
+    """One image's way through the network.
+
+    Args:
+        parts: the network's.
+        image: ``(1, 3, H, W)``, H and W multiples of 16.
+        strip: rows that are computed at a time; a multiple of 16.
+    """
+
+    def __init__(self, parts: Parts, image: Tensor, strip: int) -> None:
+        self.parts, self.image, self.strip = parts, image, strip
+        self.tail_strip = max(strip // 4, 8)  # whose maps are as many times larger
+        self.height, self.width = image.shape[2:]
+        weight = parts.head.weight
+        self.like = weight.new_empty(0, len(weight))
+        bordered = F.pad(image, [1, 1, 1, 1], mode="reflect").to(weight.dtype)
+        self.bordered = bordered.permute(0, 2, 3, 1).contiguous()
+
+    def by_stage(self) -> Iterator[Tensor]:
+        """Stage after stage over whole maps: ``(1, 3, s R, s W)`` each, from top to bottom."""
+        f_y = alpha = self._map(self.height)
+        for lo, hi in strips(0, self.height, self.strip):
+            self._shallow(f_y, lo, hi)
+
+        maps = self._maps(f_y, self.height)
+        kept = {0: f_y}
+        for t, stage in enumerate(self.parts.stages, 1):
+            out = self._map(self.height) if t - 1 in kept else alpha.restart()
+            StageByStrips(stage, alpha, f_y, out, maps, self.strip).advance(self.height)
+            maps, alpha = maps.restart(), out
+            if t in self.parts.experts:
+                kept[t] = alpha
+        del maps
+
+        experts = [kept[t] for t in self.parts.experts]
+        for lo, hi in strips(0, self.height, self.tail_strip):
+            yield self._deep(experts, f_y, lo, hi)
+
+    def by_wave(self) -> Iterator[Tensor]:
+        """All stages together, with the rows that are still read: ``(1, 3, s R, s W)`` each, from top to bottom."""
+        room = self.strip + 16  # what a stage keeps behind it
+        alphas = [self._map(room)]
+        f_y = alphas[0]
+        stages = []
+        for part in self.parts.stages:
+            out = self._map(room)
+            stages.append(StageByStrips(part, alphas[-1], f_y, out, self._maps(f_y, room), self.strip))
+            alphas.append(out)
+        experts = [alphas[t] for t in self.parts.experts]
+
+        done = 0
+        while done < self.height:
+            if f_y.end < self.height:
+                self._shallow(f_y, f_y.end, min(f_y.end + self.strip, self.height))
+            for stage in stages:  # the last rows, too, by no more than a strip at a time
+                stage.advance(self.strip)
+            end = alphas[-1].end
+            for start, stop in strips(done, end if end == self.height else end - 1, self.tail_strip):
+                yield self._deep(experts, f_y, start, stop)
+                done = stop
+            for alpha, reader in zip(alphas, [*stages, None], strict=True):
+                reads_from = reader.reads_from if reader else done - 1
+                alpha.release(min(reads_from, done - 1) if alpha in (f_y, *experts) else reads_from)
+
+    def _map(self, room: int) -> Rows:
+        return Rows(self.height, self.width, self.like, border=1, room=room)
+
+    def _maps(self, f_y: Rows, room: int) -> Maps:
+        return Maps.of(f_y, self.parts.stages[0].pooling, room)
+
+    def _shallow(self, f_y: Rows, lo: int, hi: int) -> None:
+        """Rows ``lo`` to ``hi`` of the head's features."""
+        f_y.next(hi - lo)[:, :, 1:-1] = self.parts.head(self.bordered[:, lo : hi + 2])
+        f_y.add(hi - lo)
+
+    def _deep(self, experts: list[Rows], f_y: Rows, lo: int, hi: int) -> Tensor:
+        """Select and reconstruct rows ``lo`` to ``hi``."""
+        above, below = int(lo > 0), int(hi < self.height)
+        rows = slice(lo - above, hi + below)
+        f = self.parts.select([expert[rows] for expert in experts]) + f_y[rows]
+        x = self.parts.tail(f[:, :, 1:-1].contiguous(), above, below)
+        return x.add_(self._base(lo, hi))
+
+    def _base(self, lo: int, hi: int) -> Tensor:
+        """Rows ``lo`` to ``hi`` of the image by bilinear interpolation."""
+        s = self.parts.upscale
+        source = (torch.arange(s * lo, s * hi, device="cpu").to(torch.float32) + 0.5) * (1 / s) - 0.5
+        matrix, rows = between_rows(source, self.height)
+        with tf32(self.image.device, False):
+            between = matrix.to(self.image) @ self.image[:, :, rows]
+        return F.interpolate(between, (s * (hi - lo), s * self.width), mode="bilinear", align_corners=False)

@@ -1,0 +1,101 @@
+"""A training state lacks the best scores and the random numbers, and overrules the schedule of the option file."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from ssiu_arch.patches.patch import Repair, is_ours
+from ssiu_arch.patches.training.atomic_saves import save_or_say
+
+SCHEDULE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
+
+
+def random_state() -> dict[str, Any]:
+    """The state of Python's, NumPy's and torch's generators, in types that ``torch.load`` takes by default."""
+    import numpy as np
+    import torch
+
+    name, keys, *rest = np.random.get_state(legacy=True)
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    numpy = (name, torch.from_numpy(np.asarray(keys).astype("int64")), *rest)
+    return {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Go on with the random numbers of ``random_state``."""
+    import numpy as np
+    import torch
+
+    name, keys, *rest = state["numpy"]
+    random.setstate(state["python"])
+    np.random.set_state((name, keys.numpy().astype("uint32"), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _is_needed() -> bool:
+    from basicsr.models.base_model import BaseModel
+
+    return not is_ours(BaseModel.resume_training)
+
+
+def _apply() -> None:
+    from basicsr.models.base_model import BaseModel
+    from basicsr.utils import set_random_seed
+    from basicsr.utils.dist_util import master_only
+
+    resume, update_rate = BaseModel.resume_training, BaseModel.update_learning_rate
+
+    def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
+        """Save what a run needs to go on as if it had not stopped; -1, the end of a run, has none."""
+        if current_iter == -1:
+            return
+        best = {
+            dataset: {metric: {**record, "val": float(record["val"])} for metric, record in records.items()}
+            for dataset, records in getattr(self, "best_metric_results", {}).items()
+        }
+        state = {
+            "epoch": epoch,
+            "iter": current_iter,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "best_metric_results": best,
+            "manual_seed": self.opt.get("manual_seed"),
+            "random": random_state(),
+        }
+        save_or_say(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
+
+    def resume_training(self: Any, resume_state: dict[str, Any]) -> None:
+        """Take over optimisers, schedulers and best scores; periods and the like are the option file's."""
+        schedulers = [
+            {name: value for name, value in state.items() if name not in SCHEDULE}
+            for state in resume_state["schedulers"]
+        ]
+        resume(self, {**resume_state, "schedulers": schedulers})
+        if resume_state.get("best_metric_results"):
+            self.best_metric_results = resume_state["best_metric_results"]
+        self.random_state = resume_state.get("random")
+
+    def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+        """The first thing of an iteration; the resumed random numbers begin here, the loaders being made by now."""
+        if getattr(self, "random_state", None):
+            if self.opt.get("rank", 0) == 0:
+                set_random_state(self.random_state)
+            else:  # the state is that of the first process: the others go on with numbers of their own
+                set_random_seed(self.opt["manual_seed"] + self.opt["rank"] + current_iter)
+            self.random_state = None
+        update_rate(self, current_iter, warmup_iter)
+
+    BaseModel.save_training_state = master_only(save_training_state)
+    BaseModel.resume_training = resume_training
+    BaseModel.update_learning_rate = update_learning_rate
+
+
+REPAIR = Repair(
+    defect="a resumed run forgets its best scores and random numbers, and a longer `periods` of the option file",
+    upstream="basicsr/models/base_model.py:305 and 338",
+    until="BasicSR saves and restores them",
+    is_needed=_is_needed,
+    apply=_apply,
+)

@@ -1,0 +1,125 @@
+"""Files that are either whole or absent, whenever the power goes: the base of every resumable step."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ssiu_arch.utils.errors import UserError
+
+
+def size_text(size: float) -> str:
+    """A number of bytes as people read it: ``5.9 MB``, ``31 GB``."""
+    units = ["TB", "GB", "MB", "kB", "bytes"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        units.pop()
+    return f"{size:.3g} {units[-1]}"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which afterwards, even after ``kill -9``, holds all of it or is as before.
+
+    Raises:
+        UserError: If it cannot be written; with a full disk, how to go on.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that the next attempt takes up what a kill left
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the OSErrors of writing ``path`` into one line for the user.
+
+    Raises:
+        UserError: Instead of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(existing_parent(path)).free
+            raise UserError(
+                f"{path}: the disk is full ({size_text(free)} free); make room and run the same command again, "
+                "what is done is kept"
+            ) from None
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` as durable as their contents, where the system lets one."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as readable JSON in ``path``, all or nothing; see ``write_file``."""
+    write_file(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The contents of a JSON file that this package wrote, or None where there is none.
+
+    Raises:
+        UserError: If the file is there and cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it or use --force") from None
+
+
+def existing_parent(path: Path) -> Path:
+    """``path`` itself or the nearest folder above it that exists."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, so that two runs never prepare the same set at once.
+
+    The lock belongs to the process and goes with it, however it ends.
+
+    Raises:
+        UserError: If another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: no such lock, no such check
+        yield
+        return
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 (held until the end of the block)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{path.parent}: another run is preparing this set; wait for it to end") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""``basicsr doctor``."""
+
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from ssiu_arch import patches as repairs
+from ssiu_arch.cli import doctor, which_basicsr
+from ssiu_arch.cli import main as command
+
+
+def test_this_installation(capsys):
+    assert command.main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} <= {"ok", "warning"}
+    text = "\n".join(lines)
+    for part in (f"torch: {version('torch')}", "basicsr: 1.4.2", "archs, ", "which basicsr: ", "GPU: "):
+        assert part in text
+    assert [line for line in lines if " repair functional_tensor: in force" in line]
+    assert sum(" repair " in line for line in lines) == len(repairs.named())
+
+
+def test_a_broken_basicsr_is_one_line_and_exit_code_2(python, tmp_path, root):
+    (tmp_path / "basicsr").mkdir()
+    (tmp_path / "basicsr/__init__.py").write_text("from nothing import here")
+    run = ("-m", "ssiu_arch.cli.main", "doctor")
+    done = python(*run, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{root}"})
+    assert done.returncode == 2
+    assert "broken  import basicsr: ModuleNotFoundError: No module named 'nothing'" in done.stdout
+    assert "warning which basicsr: there are several packages basicsr" in done.stdout
+    assert done.stderr == "basicsr doctor: 1 thing is broken here\n"
+
+
+def test_a_plugin_that_fails_is_broken(monkeypatch):
+    from ssiu_arch import plugins
+
+    monkeypatch.setitem(plugins._failed, "mine", "mine 1.0 failed to load: ImportError: no")
+    assert ("broken", "plugin", "mine 1.0 failed to load: ImportError: no") in list(doctor.lines())
+
+
+def test_a_repair_that_is_not_in_force_is_broken(monkeypatch):
+    from basicsr.models.base_model import BaseModel
+
+    monkeypatch.setattr(BaseModel, "get_bare_model", BaseModel.validation)
+    broken = [line for line in doctor.repairs_in_force() if line[0] == "broken"]
+    assert [name for _, name, _ in broken] == ["repair compiled_networks"]
+
+
+def test_known_conflicts(monkeypatch):
+    versions = {"tensorboard": "2.20", "scipy": "2.0.1", "wandb": "0.31.0"}
+    monkeypatch.setattr(doctor, "version_of", versions.get)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "version_info", (3, 13, 1))
+    names = [name for _, name, _ in doctor.conflicts()]
+    assert names == ["Python 3.13", "tensorboard", "scipy 2.0.1", "wandb 0.31.0"]
+    versions.update(scipy="1.17.1", wandb="0.30.2", tensorboard=None)
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    assert list(doctor.conflicts()) == []
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2.15.0+cu128", (2, 15, 0)), ("2.0rc1", (2,)), ("1.17", (1, 17))])
+def test_numbers_of_a_version(text, expected):
+    assert doctor.numbers(text) == expected
+
+
+def test_no_doubt_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert which_basicsr.warning() is None
+    assert which_basicsr.imported() == which_basicsr.installed()
+
+
+def test_asking_does_not_use_up_the_plugins_own_finder(python):
+    code = (
+        "import ssiu_arch; from ssiu_arch.cli import which_basicsr; which_basicsr.warning();"
+        "from basicsr.utils.registry import ARCH_REGISTRY; print('SSIU' in ARCH_REGISTRY)"
+    )
+    assert python("-c", code).stdout.strip() == "True"

@@ -1,0 +1,170 @@
+"""``ssiu export``: what it shows and writes, and bad input."""
+
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ssiu_arch import SSIU
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+QUICK = {"num_feat": 8, "num_block": 1, "sparse_attention": False, "feature_selector": False}  # to export
+
+
+@pytest.fixture(scope="module")
+def net(sine_weights):
+    return sine_weights(SSIU(upscale=4, **QUICK))
+
+
+@pytest.fixture
+def export(ssiu, net, tmp_path, monkeypatch):
+    """Run the verb in a folder with weights: exit code, stdout, stderr."""
+    for package in PACKAGES:
+        pytest.importorskip(package, reason=f"{package}, of the extra export, is not installed")
+    monkeypatch.chdir(tmp_path)
+    torch.save({"params": net.state_dict(), "params_ema": SSIU(upscale=2, **QUICK).state_dict()}, tmp_path / "net.pth")
+    threads = torch.get_num_threads()
+    yield lambda *arguments: ssiu("export", *arguments)
+    torch.set_num_threads(threads)
+
+
+def test_from_weights_to_a_checked_file(export, net, tmp_path):
+    from ssiu_arch.tools.export import parity
+    from ssiu_arch.tools.export.runtime import opened
+
+    options = ["--key", "params", "--check", "9x40", "--latency", "8x12", "16x16", "--runs", "3", "--threads", "1"]
+    code, out, err = export("net.pth", "-o", "x4.onnx", *options)
+    assert code == 0, err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth", "x4.onnx"]
+    lines = out.splitlines()
+    assert lines[0].startswith("Export parity by size (height x width of the LR image): ONNX Runtime, fp32")
+    sizes = [*map(parity.text_of, parity.CASES), "9x40"]
+    rows = [re.fullmatch(r"(\S+(?:, batch 2)?) +(\S+) +(\S+)", line) for line in lines[2 : 2 + len(sizes)]]
+    assert [row[1] for row in rows] == sizes
+    assert all(float(row[2]) < 1e-5 and float(row[3]) > 100 for row in rows)
+    said = dict(line.split(None, 1) for line in lines if re.match(r"[a-z]+ {2}", line))
+    assert said["upscale"] == "4"
+    assert said["opset"] == "20"
+    assert said["sizes"] == "any from 1x1"
+    assert re.fullmatch(r"net\.pth, params, sha256 [0-9a-f]{12}", said["weights"])
+    assert re.search(r"^written to    x4\.onnx \([\d.]+ kB\)$", out, re.MULTILINE)
+    assert [line for line in lines if line.startswith("Latency")] == [
+        f"Latency, LR {size} (height x width), batch 1; the exported file is fp32, torch float32"
+        for size in ("8x12", "16x16")
+    ]
+    assert out.count("ONNX Runtime ") == 2
+    assert torch.get_num_threads() == 1
+    run = opened((tmp_path / "x4.onnx").read_bytes(), 1)
+    y = torch.rand(1, 3, 6, 21)
+    torch.testing.assert_close(run(y), net(y), atol=1e-5, rtol=0)
+
+
+def test_half_precision_and_one_size(export, tmp_path):
+    (tmp_path / "x4.onnx").write_bytes(b"earlier")
+    code, out, err = export("net.pth", "-o", "x4.onnx", "--fp16", "--static", "12x20", "--opset", "18", "--overwrite")
+    assert code == 0, err
+    assert "ONNX Runtime, fp16, against torch in float32" in out
+    assert re.search(r"^12x20 +\d\.\de-0[45] +\d\d\.\d$", out, re.MULTILINE)
+    assert "sr: (1, 3, 24, 40), not clamped, float32" in out  # of params_ema, x2
+    assert (tmp_path / "x4.onnx").stat().st_size > 1000
+
+
+def test_what_is_not_the_network_is_not_written(export, tmp_path, monkeypatch):
+    from ssiu_arch.tools.export import exportable
+
+    monkeypatch.setattr(exportable, "reflect_to_multiple", lambda image, _: F.pad(image, [0, 12, 0, 4]))  # zeros
+    (tmp_path / "x4.onnx").write_bytes(b"earlier")
+    code, out, err = export("net.pth", "-o", "x4.onnx", "--static", "12x20", "--overwrite")
+    assert code == 2
+    assert out.startswith("Export parity by size")
+    expected = (
+        r"ssiu export: -o x4\.onnx: not written: at 12x20 the result differs from torch by \S+, more than 1\.0e-04"
+    )
+    assert re.fullmatch(expected, err.splitlines()[-1])
+    assert (tmp_path / "x4.onnx").read_bytes() == b"earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth", "x4.onnx"]
+
+
+def without_memory(*_):
+    raise MemoryError
+
+
+def test_an_image_that_memory_does_not_suffice_for(export, tmp_path, monkeypatch):
+    from ssiu_arch.tools.export import latency, parity
+
+    arguments = ["net.pth", "-o", "x4.onnx", "--static", "8x8", "--latency", "8x8"]
+    with monkeypatch.context() as patch:
+        patch.setattr(parity, "difference", without_memory)
+        code, _, err = export(*arguments)
+    line = "ssiu export: out of memory: {}: choose a smaller size; x4.onnx is {}"
+    assert (code, err.splitlines()[-1]) == (2, line.format("checking 8x8", "not written"))
+    assert not (tmp_path / "x4.onnx").exists()
+    monkeypatch.setattr(latency, "measure", without_memory)
+    code, _, err = export(*arguments)
+    assert (code, err.splitlines()[-1]) == (2, line.format("--latency 8x8", "written"))
+    assert (tmp_path / "x4.onnx").exists()
+
+
+OUT = ["-o", "x4.onnx"]
+BAD = {
+    "no weights named": (OUT, r"the following arguments are required: WEIGHTS; see ssiu export --help"),
+    "no output named": (["net.pth"], r"required: -o/--output"),
+    "weights that are not there": (["none.pth", *OUT], r"none\.pth: no such file"),
+    "weights that are none": (["text.pth", *OUT], r"text\.pth: .*no file of torch\.save"),
+    "weights of another network": (["other.pth", *OUT], r"other\.pth: are no SSIU's"),
+    "weights that the file lacks": (["net.pth", *OUT, "--key", "ema"], r"no 'ema' in it; it holds params, params_ema"),
+    "another kind of file": (["net.pth", "-o", "x4.pth"], r"-o x4\.pth: the name must end with \.onnx"),
+    "a name too long": (["net.pth", "-o", f"{'n' * 300}.onnx"], r"n+\.onnx: cannot be written \(File name too long\)"),
+    "a folder": (["net.pth", "-o", "folder.onnx"], r"-o folder\.onnx: is a folder: name a file"),
+    "no folder": (["net.pth", "-o", "nowhere/x4.onnx"], r"-o nowhere/x4\.onnx: there is no folder nowhere"),
+    "a file that is there": (["net.pth", "-o", "old.onnx"], r"-o old\.onnx: is there already; .* add --overwrite"),
+    "the weights themselves": (["w.onnx", "-o", "./w.onnx", "--overwrite"], r"-o w\.onnx: is what is read"),
+    "an opset too old": (["net.pth", *OUT, "--opset", "17"], r"--opset: '17' is no whole number from 18 to 23"),
+    "an opset too new": (["net.pth", *OUT, "--opset", "24"], r"--opset: '24' is no whole number from 18 to 23"),
+    "an opset that is none": (["net.pth", *OUT, "--opset", "new"], r"--opset: 'new' is no whole number"),
+    "an empty image": (["net.pth", *OUT, "--check", "0x5"], r"--check: '0x5' is no size: write height x width from 1"),
+    "one side": (["net.pth", *OUT, "--static", "80"], r"--static: '80' is no size"),
+    "a huge image": (["net.pth", *OUT, "--latency", "20000x5"], r"--latency: '20000x5' is no size: .* to 16384"),
+    "a size twice": (["net.pth", *OUT, "--latency", "8x8", "8x8"], r"--latency: 8x8 is given twice"),
+    "a check that a static file does not take": (
+        ["net.pth", *OUT, "--static", "16x16", "--check", "8x8"],
+        r"--check 8x8: with --static the file takes 16x16 alone",
+    ),
+    "a time that a static file cannot have": (
+        ["net.pth", *OUT, "--static", "16x16", "--latency", "16x16", "8x8"],
+        r"--latency 8x8: with --static the file takes 16x16 alone",
+    ),
+    "no runs": (["net.pth", *OUT, "--runs", "0"], r"--runs: '0' is no whole number from 1"),
+    "no threads": (["net.pth", *OUT, "--threads", "0"], r"--threads: '0' is no whole number from 1 to 4096"),
+    "half an option": (["net.pth", *OUT, "--over"], r"unrecognized arguments: --over; see ssiu export --help"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "line"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_before_anything_is_computed(export, tmp_path, monkeypatch, arguments, line):
+    monkeypatch.setattr(torch.onnx, "export", None)
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "old.onnx").write_bytes(b"earlier")
+    (tmp_path / "w.onnx").write_bytes((tmp_path / "net.pth").read_bytes())
+    (tmp_path / "text.pth").write_text("no weights")
+    torch.save({"params": {"weight": torch.zeros(1)}}, tmp_path / "other.pth")
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    code, out, err = export(*arguments)
+    assert (code, out) == (2, ""), err
+    assert re.fullmatch(rf"ssiu export: .*{line}.*\n", err), err
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("missing", PACKAGES)
+def test_a_missing_extra_is_named(export, monkeypatch, missing):
+    monkeypatch.setattr("ssiu_arch.utils.extras.find_spec", lambda name: None if name == missing else True)
+    code, _, err = export("net.pth", "-o", "x4.onnx")
+    expected = f"export to ONNX needs {missing}, which is not installed: pip install 'ssiu-arch[export]'"
+    assert (code, err) == (2, f"ssiu export: {expected}\n")
+
+
+def test_a_torch_that_is_too_old(export, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", type(torch.__version__)("2.8.1"))
+    code, _, err = export("net.pth", "-o", "x4.onnx")
+    assert (code, err) == (2, "ssiu export: export to ONNX needs torch 2.9 or newer, here is 2.8.1: update it\n")

@@ -1,0 +1,183 @@
+"""``ssiu lam``: what it shows and writes, and bad input."""
+
+import csv
+import re
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from ssiu_arch import SSIU
+from ssiu_arch.tools.lam.measure import area, contribution, diffusion_index
+
+EDSR = "EDSR:num_in_ch=3,num_out_ch=3,num_feat=8,num_block=1"
+QUICK = ["--crop", "16", "--steps", "3", "--patch", "8"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, sine_weights):
+    """An empty folder to run in, with images, weights and option files."""
+    monkeypatch.chdir(tmp_path)
+    photo = np.random.default_rng(0).integers(0, 256, (48, 60, 3), np.uint8)
+    cv2.imwrite("photo.png", photo)
+    cv2.imwrite("small.png", photo[:3, :3])
+    cv2.imwrite("flat.png", np.full((30, 30, 3), 77, np.uint8))
+    (tmp_path / "words.png").write_text("no image")
+    (tmp_path / "folder").mkdir()
+    for name, scale in (("x2", 2), ("other", 2), ("x3", 3)):
+        net = sine_weights(SSIU(upscale=scale, num_feat=16, num_block=3))
+        torch.save({"params": net.state_dict()}, f"{name}.pth")
+    torch.save({"params": {}}, "empty.pth")
+    edsr = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 2}
+    (tmp_path / "random.yml").write_text(yaml.safe_dump({"name": "EDSR of a file", "network_g": edsr}))
+    (tmp_path / "nothing.yml").write_text("name: nothing\n")
+    return tmp_path
+
+
+def test_a_run_from_files_to_files(ssiu, place):
+    before = {path.name for path in place.iterdir()}
+    code, out, err = ssiu(
+        "lam", "photo.png", "--hr", "--weights", "x2.pth", "-opt", "random.yml", "--network", EDSR, "--names", "SSIU",
+        "a", "b", "--at", 20, 10, *QUICK, "-o", "lam.png", "--csv", "lam.csv", "--npz", "lam.npz",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {path.name for path in place.iterdir()} - before == {"lam.png", "lam.csv", "lam.npz"}
+    warnings = [line for line in err.splitlines() if "warning" in line]
+    assert [line.split()[3] for line in warnings if "random weights" in line] == ["a", "b"]
+
+    records = list(csv.DictReader((place / "lam.csv").open()))
+    held = np.load(place / "lam.npz")
+    assert held["names"].tolist() == [record["network"] for record in records] == ["SSIU", "a", "b"]
+    assert held["lr"].shape == (16, 16, 3)
+    assert held["crop"].tolist() == [int(records[0][f"crop_{key}"]) for key in ("x", "y", "width", "height")]
+    assert (held["patch"] + [*(2 * held["crop"][:2]), 0]).tolist() == [20, 10, 8]
+    table = [line.split() for line in out.splitlines() if line.split()[:1] in (["SSIU"], ["a"], ["b"])]
+    for number, (record, row) in enumerate(zip(records, table, strict=True)):
+        values = contribution(held[f"map_{number}"])
+        assert float(record["diffusion_index"]) == pytest.approx(diffusion_index(values))
+        assert float(record["gini"]) == pytest.approx(1 - diffusion_index(values) / 100)
+        assert int(record["area_pixels"]) == area(values).pixels
+        assert float(record["sum"]) == pytest.approx(held[f"map_{number}"].sum())
+        assert row[1] == f"{diffusion_index(values):.3f}"
+        assert row[3] == record["area_pixels"]
+    assert records[0]["weights"] == "x2.pth"
+    assert [records[0][key] for key in ("image", "scale", "patch", "sigma", "kernel", "steps")] == [
+        "photo.png", "2", "8", "1.2", "9", "3",
+    ]  # fmt: skip
+    assert out.splitlines()[-3].startswith("written to    lam.png (")
+    assert cv2.imread("lam.png").shape[1] == int(re.search(r"lam.png \((\d+)x", out)[1])
+
+
+def test_an_lr_image_is_seen_as_it_is(ssiu, place):
+    code, _, err = ssiu("lam", "photo.png", "--weights", "x2.pth", *QUICK, "-o", "lam.png", "--npz", "lam.npz")
+    assert code == 0, err
+    held = np.load(place / "lam.npz")
+    x, y, width, height = held["crop"]
+    photo = cv2.imread("photo.png")[..., ::-1]
+    np.testing.assert_array_equal(held["lr"], photo[y : y + height, x : x + width])
+    assert held["names"].tolist() == ["x2"]
+    # the patch is in the middle of a result of 120x96: 56 to 64, 44 to 52, in the middle of the crop
+    assert (x, y, width, height) == (22, 16, 16, 16)
+    assert held["patch"].tolist() == [12, 12, 8]
+
+
+def test_what_is_there_is_replaced_only_on_demand(ssiu, place):
+    (place / "lam.png").write_text("precious")
+    arguments = ["lam", "photo.png", "--weights", "x2.pth", *QUICK, "-o", "lam.png"]
+    code, _, err = ssiu(*arguments)
+    assert (code, err) == (
+        2,
+        "ssiu lam: -o lam.png: is there already; choose another name, or add --overwrite\n",
+    )
+    assert (place / "lam.png").read_text() == "precious"
+    code, _, err = ssiu(*arguments, "--overwrite")
+    assert code == 0, err
+    assert cv2.imread("lam.png") is not None
+
+
+def test_an_integration_that_is_off_is_said(ssiu, place):
+    arguments = ["lam", "photo.png", "--weights", "x2.pth", "--crop", "16", "--sigma", "4", "-o", "lam.png"]
+    code, out, err = ssiu(*arguments, "--steps", "1")
+    off = re.search(r"warning: the integration of x2 is (\d+)% off: raise --steps", err)
+    assert code == 0
+    assert off
+    assert re.search(rf"{off[1]}\.\d\d%\n", out)
+    code, _, err = ssiu(*arguments, "--steps", "200", "--overwrite")
+    assert "warning" not in err
+
+
+BASE = ["photo.png", "--weights", "x2.pth"]
+BAD = {
+    "no image": (["none.png", "--weights", "x2.pth"], "none.png: no such file"),
+    "a name too long": (["n" * 300, "--weights", "x2.pth"], "n+: no such file"),
+    "a folder for an image": (["folder", "--weights", "x2.pth"], "folder: is a folder: name an image"),
+    "words for an image": (["words.png", "--weights", "x2.pth"], "words.png: is damaged, or no image at all"),
+    "a small image": (["small.png", *BASE[1:], "--patch", "4"], "3x3 LR pixels are too few for a blur of --kernel"),
+    "a flat image": (["flat.png", "--weights", "x2.pth"], "x2: blur changes nothing in this patch, it is flat: .*--at"),
+    "no network": (["photo.png"], "no network: name one by --weights FILE, -opt FILE or --network CANDIDATE FILE"),
+    "no weights": (["photo.png", "--weights", "x5.pth"], "weights x5.pth: no such file"),
+    "empty weights": (["photo.png", "--weights", "empty.pth"], "weights empty.pth: "),
+    "an image for weights": (["photo.png", "--weights", "photo.png"], "weights photo.png: unreadable"),
+    "weights of another": (["photo.png", "--network", EDSR, "x2.pth"], f"{EDSR}: weights x2.pth do not fit network_g"),
+    "no option file": (["photo.png", "-opt", "none.yml"], "-opt none.yml: no such file"),
+    "an option file without network": (["photo.png", "-opt", "nothing.yml"], "nothing.yml: has no network_g"),
+    "an unknown network": (["photo.png", "--network", "Swin"], "Swin: network_g.type: no arch 'Swin' is registered"),
+    "too many words": (["photo.png", "--network", "edsr-m", "a", "b"], "--network edsr-m a b: is more than a CAND"),
+    "the fast form": (["photo.png", "--network", "fused"], "--network fused: the fast form and modes are for speed"),
+    "two scales": ([*BASE, "x3.pth"], "x3 is of x3, x2 of x2: give networks of one scale"),
+    "one name for two": ([*BASE, "folder/../x2.pth"], "two networks are called x2: give --names"),
+    "names for others": ([*BASE, "--names", "a", "b"], r"--names a b: the number of names \(2\) is not that of "),
+    "a name that cannot be drawn": ([*BASE, "--names", "网络"], "the name '网络' cannot be written in the picture"),
+    "an empty name": ([*BASE, "--names", ""], "the name '' cannot be written in the picture"),
+    "a patch outside": ([*BASE, "--at", "110", "3"], "--at 110 3: a patch of 16x16 there is not inside the result, "),
+    "a patch left of it": ([*BASE, "--at", "-5", "3"], "argument --at: "),
+    "half a place": ([*BASE, "--at", "5"], "argument --at: expected 2 arguments"),
+    "a large patch": ([*BASE, "--patch", "100"], "--patch 100: does not fit the result, which is 120x96"),
+    "a patch beyond the crop": ([*BASE, "--patch", "60", "--crop", "16"], "--crop 16: a patch of 60 pixels "),
+    "no steps": ([*BASE, "--steps", "0"], "argument --steps: '0' is no whole number from 1"),
+    "no sigma": ([*BASE, "--sigma", "0"], "argument --sigma: '0' is no number above 0 and up to 100"),
+    "a sigma that is no number": ([*BASE, "--sigma", "nan"], "argument --sigma: 'nan' is no number above 0"),
+    "words for sigma": ([*BASE, "--sigma", "wide"], "argument --sigma: 'wide' is no number above 0"),
+    "an even kernel": ([*BASE, "--kernel", "8"], "--kernel 8: must be odd, so that the blur has a middle"),
+    "a kernel of one": ([*BASE, "--kernel", "1"], "argument --kernel: '1' is no whole number from 3 to 99"),
+    "a wide kernel": ([*BASE, "--kernel", "99"], "60x48 LR pixels are too few for a blur of --kernel 99"),
+    "no device": ([*BASE, "--device", "gpu"], "--device gpu: is no device: use cpu, cuda or cuda:0"),
+    "another picture": ([*BASE, "-o", "lam.jpg"], "-o lam.jpg: the name must end with .png"),
+    "another archive": ([*BASE, "--npz", "lam.zip"], "--npz lam.zip: the name must end with .npz"),
+    "a folder for a file": ([*BASE, "--csv", "folder"], "--csv folder: is a folder: name a file"),
+    "no folder": ([*BASE, "--csv", "nowhere/a.csv"], "--csv nowhere/a.csv: there is no folder nowhere"),
+    "two outputs of a name": ([*BASE, "-o", "a.png", "--csv", "./a.png"], "-o a.png: two outputs have this name"),
+    "an output that is there": ([*BASE, "--csv", "nothing.yml"], "--csv nothing.yml: is there already; choose another"),
+    "the image as output": ([*BASE, "-o", "photo.png", "--overwrite"], "-o photo.png: is what is read; choose"),
+    "the weights as output": ([*BASE, "--csv", "x2.pth", "--overwrite"], "--csv x2.pth: is what is read"),
+    "an unknown option": ([*BASE, "--colour"], "unrecognized arguments: --colour; see ssiu lam --help"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "line"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_before_anything_is_written(ssiu, place, arguments, line):
+    before = {path: path.read_bytes() for path in place.iterdir() if path.is_file()}
+    output = [] if "-o" in arguments else ["-o", "lam.png"]
+    code, out, err = ssiu("lam", *arguments, *output, "--batch", "1")
+    assert (code, out) == (2, ""), err
+    assert re.fullmatch(rf"ssiu lam: .*{line}.*", err.splitlines()[-1]), err
+    assert all("warning" in said for said in err.splitlines()[:-1])
+    assert {path: path.read_bytes() for path in place.iterdir() if path.is_file()} == before
+
+
+def test_without_an_output_nothing_is_begun(ssiu, place):
+    code, _, err = ssiu("lam", *BASE)
+    assert (code, err) == (
+        2,
+        "ssiu lam: the following arguments are required: -o/--output; see ssiu lam --help\n",
+    )
+
+
+def test_a_run_says_how_far_it_is_and_can_be_interrupted(place, interrupted):
+    arguments = ["lam", *BASE, "--crop", "16", "--steps", "100000", "--batch", "4", "-o", "lam.png"]
+    code, said = interrupted(*arguments, at="[2/25000] gradients of x2")
+    assert code == 130
+    assert said.splitlines()[-1] == "ssiu lam: interrupted"
+    assert not (place / "lam.png").exists()

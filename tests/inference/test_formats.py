@@ -1,0 +1,149 @@
+"""Writing: what is read again, by this package and by others, and what the formats keep."""
+
+import re
+from io import BytesIO
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from ssiu_arch.data.images import BadImage
+from ssiu_arch.inference import formats
+from ssiu_arch.inference.formats import check_format, encode
+from ssiu_arch.inference.photo import Photo, read_photo
+
+ICC = b"\0\1profile" * 500
+
+
+def photo_of(samples, icc=None, exif=None):
+    colours = samples.shape[2] - (samples.shape[2] in (2, 4))
+    alpha = samples[:, :, colours:] if colours < samples.shape[2] else None
+    return Photo(samples[:, :, :colours], alpha, icc, exif or {}, "PNG")
+
+
+def by_opencv(data):
+    """RGB[A] or grey as OpenCV decodes it."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return image[:, :, None] if image.ndim == 2 else image[:, :, [2, 1, 0, 3][: image.shape[2]]]
+
+
+LOSSLESS = [
+    *[("PNG", dtype, channels) for dtype in (np.uint8, np.uint16) for channels in (1, 2, 3, 4)],
+    *[("TIFF", dtype, channels) for dtype in (np.uint8, np.uint16) for channels in (1, 2, 3, 4)],
+    ("BMP", np.uint8, 1),
+    ("BMP", np.uint8, 3),
+]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 7), (7, 3000)], ids=["pixel", "high", "wide"])
+@pytest.mark.parametrize(("form", "dtype", "channels"), LOSSLESS)
+def test_samples_come_back(tmp_path, noise, form, dtype, channels, size):
+    """As they were, from ourselves, from Pillow, OpenCV and tifffile; a 16-bit TIFF of grey and alpha is RGBA."""
+    image = noise(*size, channels, dtype)
+    data = encode(photo_of(image), form, 95)
+    (tmp_path / "a").write_bytes(data)
+    if (form, dtype, channels) == ("TIFF", np.uint16, 2):
+        image = image[:, :, [0, 0, 0, 1]]
+    photo = read_photo(tmp_path / "a")
+    assert photo.format == form
+    assert photo.colour.dtype == dtype
+    stored = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], 2)
+    assert np.array_equal(stored, image)
+    seen = by_opencv(data)
+    if not (form == "TIFF" and dtype == np.uint8 and image.shape[2] in (2, 4)):  # OpenCV multiplies by that alpha
+        assert np.array_equal(seen, image[:, :, [0, 0, 0, 1]] if image.shape[2] == 2 else image)
+    if dtype == np.uint8 or image.shape[2] == 1:
+        assert np.array_equal(np.asarray(Image.open(BytesIO(data))).reshape(image.shape), image)
+    if form == "TIFF":
+        with tifffile.TiffFile(BytesIO(data)) as tiff:
+            assert len(tiff.pages) == 1
+            assert tiff.pages[0].samplesperpixel == image.shape[2]
+            extra = tiff.pages[0].tags.get(338)
+            assert (extra.value if extra else None) == ((2,) if image.shape[2] in (2, 4) else None)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_lossy_formats_come_near_and_follow_the_quality(tmp_path, form):
+    ramp = np.linspace(0, 255, 60).astype(np.uint8)
+    image = np.stack([np.broadcast_to(ramp, (60, 60)), np.broadcast_to(ramp, (60, 60)).T, np.full((60, 60), 128)], 2)
+    photo = photo_of(image.astype(np.uint8))
+    fine, coarse = (encode(photo, form, quality) for quality in (95, 30))
+    assert len(coarse) < len(fine)
+    (tmp_path / "a").write_bytes(fine)
+    assert np.abs(read_photo(tmp_path / "a").colour.astype(int) - image).mean() < 3
+
+
+def test_alpha_of_webp_is_exact(tmp_path, noise):
+    image = noise(20, 20, 4)
+    (tmp_path / "a").write_bytes(encode(photo_of(image), "WEBP", 95))
+    assert np.array_equal(read_photo(tmp_path / "a").alpha, image[:, :, 3:])
+
+
+def test_jpegs_colours_are_not_subsampled(noise):
+    with Image.open(BytesIO(encode(photo_of(noise(16, 16)), "JPEG", 90))) as image:
+        assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8", "16"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_profile_and_exif_come_back(tmp_path, noise, exif, form, dtype):
+    if dtype == np.uint16 and form not in ("PNG", "TIFF"):
+        return
+    (tmp_path / "a").write_bytes(encode(photo_of(noise(10, 14, 3, dtype), ICC, exif), form, 95))
+    photo = read_photo(tmp_path / "a")
+    assert photo.icc == ICC
+    wanted = {**exif, 34665: {**exif[34665], 40962: 14, 40963: 10}}  # the size corrected
+    if form == "TIFF":  # whose orientation Pillow has applied
+        wanted.pop(274)
+    assert photo.exif == wanted
+
+
+def test_bmp_holds_neither(tmp_path, noise, exif):
+    (tmp_path / "a").write_bytes(encode(photo_of(noise(3, 4), ICC, exif), "BMP", 95))
+    photo = read_photo(tmp_path / "a")
+    assert (photo.icc, photo.exif) == (None, {})
+
+
+def test_a_size_that_exif_does_not_give_is_not_added(tmp_path, noise):
+    (tmp_path / "a").write_bytes(encode(photo_of(noise(3, 4), None, {271: "Maker"}), "PNG", 95))
+    assert read_photo(tmp_path / "a").exif == {271: "Maker"}
+
+
+def test_exif_beyond_what_jpeg_holds_is_one_line(noise):
+    with pytest.raises(BadImage, match="cannot be written as JPEG"):
+        encode(photo_of(noise(3, 4), None, {34665: {37500: bytes(70_000)}}), "JPEG", 95)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "form", "line"),
+    [
+        (
+            4,
+            np.uint8,
+            "JPEG",
+            "x.png: has an alpha channel, which JPEG cannot hold; write another format, as by --form",
+        ),
+        (2, np.uint8, "BMP", "has an alpha channel, which BMP cannot hold"),
+        (3, np.uint16, "JPEG", "has 16 bit, which JPEG cannot hold"),
+        (1, np.uint16, "WEBP", "has 16 bit, which WEBP cannot hold"),
+        (3, np.uint16, "BMP", "has 16 bit, which BMP cannot hold"),
+        (3, np.uint8, "JPEG", "becomes 80 pixels long, and JPEG ends at 79"),
+        (3, np.uint8, "WEBP", "becomes 80 pixels long, and WEBP ends at 79"),
+    ],
+)
+def test_what_a_format_does_not_hold(monkeypatch, noise, channels, dtype, form, line):
+    monkeypatch.setattr(formats, "LARGEST", {"JPEG": 79, "WEBP": 79})
+    with pytest.raises(BadImage, match=re.escape(line)):
+        check_format(photo_of(noise(3, 20, channels, dtype)), form, 4, "x.png")
+
+
+@pytest.mark.parametrize("form", formats.LARGEST)
+def test_the_longest_side_that_each_format_writes(form):
+    longest = formats.LARGEST[form]
+    photo = photo_of(np.zeros((1, longest, 3), np.uint8))
+    check_format(photo, form, 1, "a")
+    encode(photo, form, 50)
+    with pytest.raises(BadImage):
+        encode(photo_of(np.zeros((1, longest + 1, 3), np.uint8)), form, 50)

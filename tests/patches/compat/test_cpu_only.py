@@ -1,0 +1,26 @@
+import torch
+
+from ssiu_arch.patches.compat import cpu_only
+
+
+def test_gpu_options_are_taken_back_and_named(parse, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    opt = parse()
+    train = opt["datasets"]["train"]
+    assert (opt["num_gpu"], train["prefetch_mode"], train["pin_memory"]) == (0, None, False)
+    assert capsys.readouterr().err == (
+        "No CUDA device here, running on the CPU: num_gpu 1 -> 0, datasets.train.prefetch_mode cuda -> none\n"
+    )
+
+
+def test_says_nothing_where_nothing_changes(parse, monkeypatch, capsys, options_text):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    parse(text=options_text.replace("num_gpu: 1", "num_gpu: 0").replace("prefetch_mode: cuda, ", ""))
+    assert capsys.readouterr().err == ""
+
+
+def test_inert_with_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    opt = {"num_gpu": 1, "datasets": {"train": {"prefetch_mode": "cuda", "pin_memory": True}}}
+    cpu_only.fit_to_cpu(opt)
+    assert opt == {"num_gpu": 1, "datasets": {"train": {"prefetch_mode": "cuda", "pin_memory": True}}}

@@ -1,0 +1,88 @@
+import errno
+import types
+
+import pytest
+import torch
+from basicsr.models.base_model import BaseModel
+
+from ssiu_arch.patches.training import atomic_saves
+from ssiu_arch.patches.training.atomic_saves import save_whole
+from ssiu_arch.utils.errors import UserError
+
+
+@pytest.fixture
+def model(tmp_path):
+    model = BaseModel(
+        {"num_gpu": 0, "is_train": True, "path": {"models": str(tmp_path), "training_states": str(tmp_path)}}
+    )
+    model.optimizers, model.schedulers = [], []
+    return model
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk that takes half of what is saved."""
+    save = torch.save
+
+    def save_half(held, file):
+        save(held, file)
+        file.truncate(file.tell() // 2)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", save_half)
+
+
+def test_networks_are_saved_as_basicsr_saves_them(model, tmp_path):
+    net = torch.nn.Linear(2, 2)
+    ema = types.SimpleNamespace(state_dict=lambda: {"module.weight": torch.ones(1)})
+    model.save_network([net, ema], "net_g", 7, param_key=["params", "params_ema"])
+    held = torch.load(tmp_path / "net_g_7.pth")
+    torch.testing.assert_close(held["params"]["weight"], net.weight.detach())
+    assert list(held["params_ema"]) == ["weight"]
+    model.save_network(net, "net_g", -1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net_g_7.pth", "net_g_latest.pth"]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    (tmp_path / "x.pth").write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left"):
+        save_whole({"a": torch.ones(1000)}, tmp_path / "x.pth")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x.pth": b"old"}
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_failed_save_on_the_way_is_logged_and_the_last_one_an_error(model, tmp_path, caplog):
+    import logging
+
+    logging.getLogger("basicsr").addHandler(caplog.handler)
+    model.save_network(torch.nn.Linear(2, 2), "net_g", 5)
+    model.save_training_state(0, 5)
+    logging.getLogger("basicsr").removeHandler(caplog.handler)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert "cannot save" in caplog.text
+    assert "No space left on device; the files saved before are whole" in caplog.text
+    with pytest.raises(UserError, match=r"cannot save .*net_g_latest.pth: No space left on device"):
+        model.save_network(torch.nn.Linear(2, 2), "net_g", -1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_appears_whole(tmp_path, monkeypatch):
+    """Nothing stands under the final name before everything is written."""
+    seen = []
+    save = torch.save
+    monkeypatch.setattr(
+        torch, "save", lambda held, file: (save(held, file), seen.append((tmp_path / "x.pth").exists()))
+    )
+    save_whole({"a": 1}, tmp_path / "x.pth")
+    assert seen == [False]
+    assert torch.load(tmp_path / "x.pth") == {"a": 1}
+
+
+def test_torchs_own_error_counts_too(tmp_path, monkeypatch):
+    def fail(held, file):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed\nmore")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match=r"PytorchStreamWriter failed writing file data/3: file write failed$"):
+        atomic_saves.save_whole({}, tmp_path / "x.pth")

@@ -1,0 +1,38 @@
+import pytest
+import yaml
+from basicsr.utils.options import ordered_yaml
+
+from ssiu_arch.patches.training import yaml_numbers
+
+
+def load(text):
+    return yaml.load(text, Loader=ordered_yaml()[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2e-4", 2e-4), ("5e3", 5e3), ("-1E+2", -100.0), ("1.e3", 1e3), (".5e1", 5.0), ("1.0e-3", 1e-3), ("1_0e1", 100.0)],
+)
+def test_exponents_are_numbers(text, value):
+    found = load(f"lr: {text}")["lr"]
+    assert isinstance(found, float)
+    assert found == value
+
+
+@pytest.mark.parametrize("text", ["e3", "1e", "x1e3", "1e3x", "0001_s001", "12"])
+def test_other_scalars_stay_what_they_were(text):
+    assert load(text) == yaml.safe_load(text)
+    assert type(load(text)) is type(yaml.safe_load(text))
+
+
+def test_key_order_is_kept():
+    assert list(load("{b: 1, a: 2, c: 3}")) == ["b", "a", "c"]
+
+
+def test_other_users_of_pyyaml_keep_their_loader():
+    ordered_yaml()
+    assert yaml.load("1e-3", Loader=yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader) == "1e-3"
+
+
+def test_inert_once_numbers_are_read():
+    assert not yaml_numbers.REPAIR.is_needed()  # in force here, so a second application would be one too many

@@ -1,0 +1,102 @@
+"""Peak memory of a forward: a process of its own, what it answers, and what becomes of failures."""
+
+import json
+import subprocess
+
+import pytest
+import torch
+
+from ssiu_arch.tools.profile import memory
+from ssiu_arch.tools.profile.candidates import Candidate, parse
+from ssiu_arch.tools.profile.resident import Peak
+from ssiu_arch.utils.errors import UserError
+
+
+def test_a_forward_in_a_fresh_process():
+    """Two maps at the size of the result, on both sides of the last activation, are there at the same time."""
+    candidate = parse("EDSR:num_in_ch=3,num_out_ch=3,num_feat=32,num_block=1+bf16", 4)
+    maps = 2 * 32 * (4 * 96) * (4 * 128) * 2
+    found = memory.in_fresh_process(candidate, "cpu", (96, 128), 1, threads=1)
+    assert found.note == ""
+    assert 0.9 * maps < found.bytes < 4 * maps
+
+
+@pytest.fixture
+def child(monkeypatch, capsys):
+    """Answer requests in this process, or as ``answer`` says."""
+
+    def install(answer=None):
+        def run(command, **options):
+            assert command[1:3] == ["-m", "ssiu_arch.tools.profile.memory"]
+            if answer is not None:
+                return answer
+            monkeypatch.setattr("sys.argv", ["memory", command[3]])
+            memory.main()
+            return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
+
+        monkeypatch.setattr(memory.subprocess, "run", run)
+
+    return install
+
+
+def ask(name, arch="SSIU", **options):
+    return memory.in_fresh_process(Candidate(name, arch, options), "cpu", (8, 8), 1, torch.get_num_threads())
+
+
+def test_a_request_and_its_answer(child):
+    child()
+    assert ask("tiny", num_feat=8, num_block=3).bytes >= 0
+
+
+def test_what_goes_wrong_there_is_one_line(child):
+    child()
+    with pytest.raises(UserError, match=r"^wrong: network_g.num_fet: SSIU has no such argument; did you mean") as error:
+        ask("wrong", num_fet=3)
+    assert str(error.value).count("wrong: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), Peak(None, "out of memory")),
+        (torch.OutOfMemoryError("CUDA out of memory"), Peak(None, "out of memory")),
+        (MemoryError(), Peak(None, "out of memory")),
+        (RuntimeError("shapes\ndiffer"), "^tiny: shapes differ$"),
+    ],
+)
+def test_running_out_of_memory_is_a_result_and_other_errors_are_errors(child, monkeypatch, raised, expected):
+    def fail(*arguments):
+        raise raised
+
+    child()
+    monkeypatch.setattr(memory, "measure", fail)
+    if isinstance(expected, Peak):
+        assert ask("tiny") == expected
+    else:
+        with pytest.raises(UserError, match=expected):
+            ask("tiny")
+
+
+def test_a_process_that_is_killed_ran_out_of_memory_most_likely(child):
+    child(subprocess.CompletedProcess([], -9, "", ""))
+    assert ask("tiny").note == "out of memory, or ended by signal 9 for another reason"
+
+
+def test_a_process_that_answers_nothing(child):
+    child(subprocess.CompletedProcess([], 1, "", "Traceback ...\nImportError: no torch\n"))
+    with pytest.raises(UserError, match=r"^tiny: the process that measures memory failed: ImportError: no torch$"):
+        ask("tiny")
+
+
+def test_what_plugins_print_is_not_the_answer(child):
+    line = json.dumps({"bytes": 7, "note": ""})
+    child(subprocess.CompletedProcess([], 0, f"hello from a plugin\n{line}\n", ""))
+    assert ask("tiny") == Peak(7)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("is_captured", [False, True])
+def test_memory_of_a_gpu(is_captured):
+    device = torch.device("cuda:0")
+    peak = memory.device_peak(lambda: torch.ones(25_000_000, device=device), device, is_captured)
+    assert peak.bytes == pytest.approx(100e6, rel=0.03)

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from ssiu_arch.utils.memory import free_memory, is_out_of_memory
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine with 8 GiB available, in a control group with 3 GiB of which 1 GiB is used."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text(f"MemTotal: 16777216 kB\nMemAvailable: {8 * 2**20} kB\n")
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{3 * 2**30}\n")
+    (group / "memory.current").write_text(f"{2**30}\n")
+    (group / "memory.stat").write_text(f"anon 5\ninactive_file {2**28}\n")
+    return tmp_path
+
+
+def test_the_control_groups_limit_counts(machine):
+    assert free_memory(CPU, machine) == 2 * 2**30 + 2**28  # what it holds of files can go
+
+
+def test_without_a_limit_what_the_machine_has_counts(machine):
+    (machine / "sys/fs/cgroup/memory.max").write_text("max\n")
+    assert free_memory(CPU, machine) == 8 * 2**30
+
+
+def test_a_system_without_proc(tmp_path):
+    assert free_memory(CPU, tmp_path) > 2**28
+
+
+def test_a_failed_allocation_is_known_as_such():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("sizes do not match"))
+    assert not is_out_of_memory(KeyError("memory"))
