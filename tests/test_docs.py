@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from ssiu_arch.cli import main as command
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.evaluation import paper
-from ssiu_arch.evaluation.bicubic import BICUBIC
 from ssiu_arch.evaluation.published import COSTS
 from ssiu_arch.tools.profile.candidates import parse
 from ssiu_arch.tools.profile.macs import multiply_adds

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.train_weights.log import Row
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.evaluation import paper
-from ssiu_arch.evaluation.bicubic import BICUBIC
 from ssiu_arch.utils.table import Table, escaped
 
 COLUMNS = ("stint", "iteration", "l_pix", "l_fft", "psnr")

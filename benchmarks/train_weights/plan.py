@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.evaluation import paper
-from ssiu_arch.evaluation.bicubic import BICUBIC
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_json
 

@@ -20,10 +20,9 @@ from benchmarks.train_weights.training import measure, train
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.data.benchmarks import find_sets
 from ssiu_arch.data.prepare import say
-from ssiu_arch.evaluation.provenance import file_hash
 from ssiu_arch.patches.training.force_yml import override, parse_entry
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import write_file
+from ssiu_arch.utils.files import file_hash, write_file
 from ssiu_arch.weights.shipped import weights_file
 from ssiu_arch.weights.ssiu import read_ssiu
 

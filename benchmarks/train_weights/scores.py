@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.data.bicubic import Pair, mean_scores
 from ssiu_arch.data.images import Image, list_images, read_image
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.evaluation.bicubic import Pair, mean_scores
 from ssiu_arch.inference import Upscaler
 from ssiu_arch.utils.errors import UserError
 

@@ -12,8 +12,8 @@ from benchmarks.train_weights.log import Row
 from benchmarks.train_weights.plan import Plan
 from benchmarks.train_weights.scores import device, photo_psnr, psnr, psnr_and_ssim, read_pairs
 from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.script import cores
-from ssiu_arch.evaluation.bicubic import bicubic_scores
 from ssiu_arch.evaluation.provenance import versions
 from ssiu_arch.tools.profile.run import machine
 from ssiu_arch.utils.errors import UserError

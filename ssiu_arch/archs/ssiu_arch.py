@@ -30,7 +30,7 @@ from torch import Tensor, nn
 try:  # a copy in a fork's archs/ folder finds that fork's registry
     from ..utils.registry import ARCH_REGISTRY
 except ImportError:
-    from basicsr.utils.registry import ARCH_REGISTRY  # type: ignore[assignment, no-redef]
+    from basicsr.utils.registry import ARCH_REGISTRY  # type: ignore[no-redef]
 
 
 class LayerNorm(nn.Module):

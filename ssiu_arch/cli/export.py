@@ -72,11 +72,10 @@ def _check_sizes(args: argparse.Namespace) -> None:
 def _export(net: "SSIU", args: argparse.Namespace) -> None:
     import torch
 
-    from ssiu_arch.evaluation.provenance import file_hash
     from ssiu_arch.tools.export import latency
     from ssiu_arch.tools.export.runtime import opened
     from ssiu_arch.tools.export.to_onnx import description, to_onnx
-    from ssiu_arch.utils.files import size_text, write_file
+    from ssiu_arch.utils.files import file_hash, size_text, write_file
     from ssiu_arch.utils.progress import Progress
 
     if args.threads:

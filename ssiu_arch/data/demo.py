@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
 from ssiu_arch.data.sources import from_file
 from ssiu_arch.data.sub_images import Recipe, make_lr
-from ssiu_arch.evaluation.bicubic import bicubic_scores
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_json
 

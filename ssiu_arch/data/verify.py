@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ssiu_arch.data.benchmarks import COUNTS, set_name
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores
 from ssiu_arch.data.images import BadImage, Image, decode_image, list_images, read_image
 from ssiu_arch.data.lmdb_sets import MetaLine, check_file_size, open_lmdb, read_meta
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.evaluation.bicubic import BICUBIC, bicubic_scores
 from ssiu_arch.utils.errors import UserError
 
 SAMPLE = 64  # pairs looked at pixel by pixel in a set of sub-images

@@ -8,8 +8,8 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger, tensor2img
 from numpy.typing import NDArray
 
+from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.resize import imresize
-from ssiu_arch.evaluation.bicubic import enlarge
 
 Image = NDArray[Any]
 

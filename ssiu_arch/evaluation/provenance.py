@@ -5,14 +5,10 @@ import platform
 from pathlib import Path
 from typing import Any
 
-DIGITS = 12
+from ssiu_arch.utils.files import DIGITS, file_hash, sha256
+from ssiu_arch.utils.version import __version__
+
 LMDB_FILES = ("data.mdb", "meta_info.txt")
-BLOCK = 1 << 20
-
-
-def file_hash(path: str | Path) -> str:
-    """The hash of a file's bytes, as ``sha256sum`` has it."""
-    return _digest(path).hexdigest()[:DIGITS]
 
 
 def data_fingerprint(dataset: Any) -> str | None:
@@ -24,7 +20,7 @@ def data_fingerprint(dataset: Any) -> str | None:
     files = _files(dataset)
     if not files:
         return None
-    lines = sorted(f"{role}/{path.name} {_digest(path).hexdigest()}\n" for role, path in files)
+    lines = sorted(f"{role}/{path.name} {sha256(path)}\n" for role, path in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
 
 
@@ -52,20 +48,10 @@ def versions() -> str:
     import numpy
     import torch
 
-    import ssiu_arch
-
     return (
-        f"ssiu_arch {ssiu_arch.__version__}, basicsr {basicsr.__version__}, torch {torch.__version__}, "
+        f"ssiu_arch {__version__}, basicsr {basicsr.__version__}, torch {torch.__version__}, "
         f"numpy {numpy.__version__}, opencv {cv2.__version__}, Python {platform.python_version()}"
     )
-
-
-def _digest(path: str | Path) -> Any:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest
 
 
 def _files(dataset: Any) -> list[tuple[str, Path]]:

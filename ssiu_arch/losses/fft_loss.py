@@ -10,7 +10,7 @@ from torch import Tensor, nn
 try:  # a copy in a fork's losses/ folder finds that fork's registry
     from ..utils.registry import LOSS_REGISTRY
 except ImportError:
-    from basicsr.utils.registry import LOSS_REGISTRY  # type: ignore[assignment, no-redef]
+    from basicsr.utils.registry import LOSS_REGISTRY  # type: ignore[no-redef]
 
 REDUCTIONS = ("none", "mean", "sum")
 

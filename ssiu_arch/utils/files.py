@@ -1,6 +1,7 @@
 """Files that are either whole or absent, whenever the power goes: the base of every resumable step."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -123,3 +124,20 @@ def locked(path: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+DIGITS = 12  # of a hash, where it is shown
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal, as ``sha256sum`` prints it."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def file_hash(path: str | Path) -> str:
+    """The first 12 digits of a file's SHA-256: what logs, cards and tables show."""
+    return sha256(path)[:DIGITS]

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssiu_arch.evaluation.provenance import DIGITS, file_hash
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import size_text
+from ssiu_arch.utils.files import DIGITS, file_hash, size_text
 from ssiu_arch.weights.reading import (
     StateDict,
     bare_names,

@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.train_weights.card import card
 from ssiu_arch import load
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, mean_scores
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.evaluation.bicubic import BICUBIC, bicubic_scores, mean_scores
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.shipped import shipped
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.images import Image, read_image
 from ssiu_arch.data.resize import mod_crop
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.evaluation.bicubic import enlarge
 from ssiu_arch.patches.training.small_ssim import WINDOW
 from ssiu_arch.tools.compare.matching import Files
 from ssiu_arch.utils.errors import UserError

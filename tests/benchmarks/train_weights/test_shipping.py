@@ -13,9 +13,9 @@ import torch
 from benchmarks.train_weights.log import Row
 from benchmarks.train_weights.scores import photo_psnr, psnr, psnr_and_ssim, read_pairs
 from benchmarks.train_weights.shipping import Outcome, ship
+from ssiu_arch.data.bicubic import bicubic_scores
 from ssiu_arch.data.images import read_image
 from ssiu_arch.data.script import cores
-from ssiu_arch.evaluation.bicubic import bicubic_scores
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import load
 from ssiu_arch.weights.reading import read_checkpoint

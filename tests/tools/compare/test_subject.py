@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from basicsr.metrics import calculate_psnr, calculate_ssim
 
+from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.images import write_image
 from ssiu_arch.data.resize import imresize
-from ssiu_arch.evaluation.bicubic import enlarge
 from ssiu_arch.tools.compare.matching import Files
 from ssiu_arch.tools.compare.subject import Box, Score, Subject, marks, most_different, read, scores
 from ssiu_arch.utils.errors import UserError

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, enlarge
 from ssiu_arch.data.images import read_image
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.evaluation.bicubic import BICUBIC, bicubic_scores, enlarge
 
 
 def test_enlarging_rounds_once(photo):

@@ -1,0 +1,1 @@
+"""Patches that change how BasicSR trains. The ``basicsr`` command applies them, ``import ssiu_arch`` does not."""
