@@ -1,6 +1,5 @@
 """Reading images of every common kind by stated rules, and writing PNG."""
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
+from ssiu_arch.utils.image_files import (  # noqa: F401 (some are for importers of this module)
+    EXTENSIONS,
+    PNG_SIGNATURE,
+    BadImage,
+    check_png,
+    list_images,
+)
 
 Image = NDArray[np.uint8]
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 RULES = """\
   grey           becomes three equal channels
   alpha          is dropped where opaque, else the image is laid on white
@@ -25,11 +29,6 @@ PNG_LEVEL = 1  # BasicSR's
 PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 on
     PNG_PARAMETERS += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-class BadImage(UserError):
-    """An image file that cannot be used; the message begins with its name."""
 
 
 def read_image(path: Path) -> Image:
@@ -56,7 +55,7 @@ def decode_image(data: bytes, name: str) -> Image:
     """
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         check_png(data, name)
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
@@ -68,19 +67,6 @@ def decode_image(data: bytes, name: str) -> Image:
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return image
-
-
-def check_png(data: bytes, name: str) -> None:
-    """Refuse a PNG file that ends early or whose checksums are wrong, which some decoders let pass."""
-    at, kind = len(_PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > len(data):
-            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
-        at = end
 
 
 def encode_png(image: Image) -> bytes:
@@ -97,23 +83,6 @@ def write_image(path: Path, image: Image) -> None:
     write_file(path, encode_png(image))
 
 
-def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The image files in ``folder`` by their extensions, sorted; hidden ones are passed over, dead links are not.
-
-    Raises:
-        UserError: If ``folder`` is no folder, or cannot be read.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is no folder")
-    try:
-        found = sorted(folder.rglob("*") if recursive else folder.iterdir())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
-    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    named = [path for path in visible if path.suffix.lower() in EXTENSIONS]
-    return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
-
-
 def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -122,7 +91,7 @@ def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
 
 
 def _may_have_alpha(data: bytes) -> bool:
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         return data[25] in (4, 6) or b"tRNS" in data[: data.find(b"IDAT")]  # byte 25: the colour type
     return not data.startswith(b"\xff\xd8")  # JPEG has none
 

@@ -1,4 +1,4 @@
-"""Writing photos: the samples, and what belongs to them, in each file format."""
+"""Writing still images in each file format: samples, ICC profile and EXIF."""
 
 import struct
 import zlib
@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from ssiu_arch.data.images import BadImage
-from ssiu_arch.inference.photo import Photo, Samples
+from ssiu_arch.inference.photo import Photo, Samples, opencv
+from ssiu_arch.utils.image_files import BadImage
 
 LARGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels a side: of libjpeg, of the format
 PLAIN = ("JPEG", "BMP")  # formats without alpha
@@ -22,7 +22,7 @@ def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
     """See that ``photo``, enlarged, can be written as ``form``, before it is.
 
     Raises:
-        BadImage: the format holds no such image.
+        BadImage: the format cannot hold it: alpha, 16 bits or the size.
     """
     hint = "write another format, as by --format png"
     if photo.alpha is not None and form in PLAIN:
@@ -88,33 +88,28 @@ def _exif_bytes(exif: dict[int, Any]) -> bytes:
 
 
 def _png_of_16_bit(samples: Samples, icc: bytes | None, exif: dict[int, Any]) -> bytes:
-    """A PNG of deflated rows, each the difference from the row above; Pillow writes none of 16 bit but grey."""
-    height, width, channels = samples.shape
-    stored = np.ascontiguousarray(samples.astype(">u2")).view(np.uint8).reshape(height, -1)
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    """A PNG by OpenCV, since Pillow writes no 16-bit colours; profile and EXIF are inserted behind its header."""
+    cv2 = opencv("the result")
+    order = {1: [0], 2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[samples.shape[2]]  # OpenCV's is BGR
+    data = cv2.imencode(".png", samples[:, :, order])[1].tobytes()
+    chunks = []
     if icc:
-        chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
+        chunks.append(b"iCCP" + b"ICC Profile\0\0" + zlib.compress(icc))
     if exif:
-        chunks.append(_chunk(b"eXIf", _exif_bytes(exif).removeprefix(b"Exif\0\0")))
-    deflate = zlib.compressobj(4)
-    for at in range(0, height, 256):
-        rows = np.full((len(stored[at : at + 256]), 1 + stored.shape[1]), 2, np.uint8)  # 2: from the row above
-        rows[:, 1:] = stored[at : at + 256]
-        above = stored[max(at - 1, 0) : at + len(rows) - 1]
-        rows[len(rows) - len(above) :, 1:] -= above
-        chunks.append(_chunk(b"IDAT", deflate.compress(rows.data)))
-    return b"".join([b"\x89PNG\r\n\x1a\n", *chunks, _chunk(b"IDAT", deflate.flush()), _chunk(b"IEND", b"")])
-
-
-def _chunk(kind: bytes, data: bytes | memoryview) -> bytes:
-    check = zlib.crc32(data, zlib.crc32(kind))
-    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", check)])
+        chunks.append(b"eXIf" + _exif_bytes(exif).removeprefix(b"Exif\0\0"))
+    inserted = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    return b"".join([data[:33], *inserted, data[33:]])  # 33: signature and header
 
 
 def _tiff(samples: Samples, icc: bytes | None, exif: dict[int, Any]) -> bytes:
-    """A TIFF of deflated strips, each sample the difference from its left neighbour; Pillow writes none of 16 bit."""
-    if samples.shape[2] == 2 and samples.dtype == np.uint16:  # nor does it read one of grey and alpha
+    """A TIFF of deflated strips, each sample stored as the difference from its left neighbour.
+
+    Written here, because neither OpenCV nor tifffile writes EXIF's own directories, and Pillow no 16-bit colours::
+
+        header 8 B   |   directory: tags, EXIF, GPS   |   strip   |   strip   |   ...
+                     Pillow's; moves the offsets      zlib, each of 1 MiB uncompressed
+    """
+    if samples.shape[2] == 2 and samples.dtype == np.uint16:  # Pillow does not read 16-bit grey with alpha
         samples = samples[:, :, [0, 0, 0, 1]]
     height, width, channels = samples.shape
     rows = max(2**20 // (width * channels * samples.itemsize), 1)

@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssiu_arch.data.images import EXTENSIONS, BadImage, list_images
 from ssiu_arch.inference.photo import FORMATS, photo_size
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import existing_parent
+from ssiu_arch.utils.image_files import EXTENSIONS, BadImage, list_images
 
 
 @dataclass(frozen=True)

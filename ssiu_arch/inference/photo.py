@@ -1,4 +1,4 @@
-"""Still images as they are stored, with what belongs to them: depth, grey, alpha, ICC profile, EXIF."""
+"""Reading still images: samples as stored, with depth, grey or colour, alpha, ICC profile and EXIF."""
 
 import struct
 import warnings
@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssiu_arch.data.images import BadImage, check_png
+from ssiu_arch.utils.image_files import BadImage, check_png
 
 Samples = NDArray[Any]  # uint8 or uint16
 
@@ -160,23 +159,46 @@ def _photo(samples: Samples, has_alpha: bool, image: Image.Image) -> Photo:
     return Photo(samples[:, :, :colours], alpha, icc or None, exif, form)
 
 
+def opencv(name: object) -> Any:
+    """OpenCV, imported only where an image has 16 bits: Pillow neither reads nor writes such colours.
+
+    Raises:
+        BadImage: It is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise BadImage(f"{name}: has 16-bit samples, which need OpenCV: pip install opencv-python") from error
+    return cv2
+
+
 def _of_16_bit(image: Image.Image, path: Path) -> Photo:
-    """Pillow knows what belongs to it, but OpenCV alone decodes colours of 16 bit."""
+    """A 16-bit image: its samples decoded by OpenCV, its profile and EXIF read by Pillow.
+
+    The two libraries see the same file differently; what is put right here:
+
+        orientation   OpenCV turns TIFFs, in some versions wrongly: it gets the file with orientation 1
+        planes        OpenCV reads separate planes as interleaved channels: refused
+        BGR           becomes RGB; grey with alpha, which OpenCV decodes as BGRA, becomes two channels
+        white is 0    becomes black is 0
+        alpha         multiplied into the colours (TIFF's "associated") is divided out
+    """
+    cv2 = opencv(path)
     data: bytes = path.read_bytes()
     tags: dict[int, Any] = {}
     if image.format == "TIFF":
         data, tags = _not_turned(data), dict(image.tag_v2)  # type: ignore[attr-defined]
-    if tags.get(PLANES, 1) != 1 and tags.get(277, 1) > 1:  # which OpenCV takes for interleaved
+    if tags.get(PLANES, 1) != 1 and tags.get(277, 1) > 1:
         raise BadImage(f"{path}: has 16 bit in a plane for each channel; export it with interleaved channels")
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        samples: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        samples: Samples | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise BadImage(f"{path}: is damaged ({error.err})") from error
     finally:
         cv2.utils.logging.setLogLevel(level)
     if samples is None:
-        raise BadImage(f"{path}: is damaged, or of a kind of 16 bit that OpenCV does not read; export it again")
+        raise BadImage(f"{path}: is damaged, or of a 16-bit kind that OpenCV does not read; export it again")
     if samples.dtype != np.uint16:
         raise BadImage(f"{path}: has samples of type {samples.dtype}; export it with 8 or 16 bit")
     samples = turned(samples[:, :, None] if samples.ndim == 2 else samples, tags.get(ORIENTATION, 1))

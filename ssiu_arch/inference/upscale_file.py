@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from ssiu_arch.data.images import BadImage
 from ssiu_arch.inference.formats import check_format, encode
 from ssiu_arch.inference.jobs import Job
 from ssiu_arch.inference.photo import photo_size, read_photo
 from ssiu_arch.inference.upscaler import Advance, Upscaler, upscaled_alpha
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
+from ssiu_arch.utils.image_files import BadImage
 from ssiu_arch.utils.memory import is_out_of_memory
 
 

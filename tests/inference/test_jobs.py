@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssiu_arch.data.images import BadImage
 from ssiu_arch.inference.jobs import Job, find_jobs, is_done, share_of
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.image_files import BadImage
 
 
 @pytest.fixture

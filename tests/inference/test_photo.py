@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from ssiu_arch.data.images import BadImage
 from ssiu_arch.inference.photo import Photo, from_pillow, photo_size, read_photo
+from ssiu_arch.utils.image_files import BadImage
 
 
 def samples(photo):

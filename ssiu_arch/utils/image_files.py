@@ -1,0 +1,47 @@
+"""Which files are images, and whether a PNG file is whole. Without OpenCV, whose import takes time."""
+
+import zlib
+from pathlib import Path
+
+from ssiu_arch.utils.errors import UserError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class BadImage(UserError):
+    """An image file that cannot be used; the message begins with its name."""
+
+
+def check_png(data: bytes, name: str) -> None:
+    """Refuse a PNG file that ends early or has wrong checksums, which some decoders accept.
+
+    Raises:
+        BadImage: If it is damaged.
+    """
+    at, kind = len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
+        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
+        at = end
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The image files in ``folder`` by their extensions, sorted; without hidden ones, with dead links.
+
+    Raises:
+        UserError: If ``folder`` is not a folder, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is no folder")
+    try:
+        found = sorted(folder.rglob("*") if recursive else folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
+    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    named = [path for path in visible if path.suffix.lower() in EXTENSIONS]
+    return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
