@@ -19,7 +19,6 @@ Shape letters: ``B`` batch, ``C`` features, ``H W`` height and width of the padd
 the attention ``P`` query pixels of a window, ``Q`` its neighbours, ``h`` heads, ``d`` channels a head.
 """
 
-import re
 from typing import Any
 
 import torch
@@ -242,14 +241,14 @@ class SSIU(nn.Module):
         x       = reconstruction(f_x + f_y) + bilinear(y)
 
     Args:
-        upscale: scaling factor s: 2, 3 or 4, those of the paper.
+        upscale: scaling factor s: 2, 3 or 4, those of the paper; None means 4.
         num_in_ch: channels of the LR image and of the result.
         num_feat: features C; divisible by ``num_head`` into an even number of channels a head.
         num_block: stages N; divisible by 3 with the feature selector, whose experts are every third of the stages.
         num_head: heads of the attention.
         sparse_attention: ESAM (True) or, on the full-size map, SAM (False; Table III).
         feature_selector: False leaves MoE-FS out, f_x = alpha^N (Table III).
-        scale: another word for ``upscale``, which some forks pass of their own accord.
+        scale: the same as ``upscale``; some forks pass it to every network. If both are given, they must agree.
 
     Shape: ``(B, num_in_ch, h, w)`` to ``(B, num_in_ch, s*h, s*w)``, any ``h, w >= 1``; RGB, range [0, 1], the result
     not clamped. Inside, the image is reflect-padded to multiples of 16.
@@ -262,7 +261,7 @@ class SSIU(nn.Module):
 
     def __init__(
         self,
-        upscale: int = 4,
+        upscale: int | None = None,
         num_in_ch: int = 3,
         num_feat: int = 64,
         num_block: int = 9,
@@ -273,10 +272,9 @@ class SSIU(nn.Module):
         scale: int | None = None,
     ) -> None:
         super().__init__()
-        if scale is not None:
-            if upscale not in (4, scale):
-                raise ValueError(f"upscale ({upscale}) and scale ({scale}) are two words for one number: give one")
-            upscale = scale
+        if None not in (upscale, scale) and upscale != scale:
+            raise ValueError(f"upscale ({upscale}) and scale ({scale}) mean the same: give one of them")
+        upscale = next((s for s in (upscale, scale) if s is not None), 4)
         counts = {"num_in_ch": num_in_ch, "num_feat": num_feat, "num_block": num_block, "num_head": num_head}
         for name, value in counts.items():
             if type(value) is not int or value < 1:
@@ -324,25 +322,26 @@ class SSIU(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-RELEASED_NAMES = (  # pattern in the released checkpoints, our name; the paper's MSGM1 to MSGM4 are s1, s2, s4, ffn
-    (r"^module\.", ""),
-    (r"^body\.(\d+)\.norm\.body\.", r"stages.\1.norm."),
-    (r"^body\.(\d+)\.s1\.", r"stages.\1.sparsity."),
-    (r"^body\.(\d+)\.s2\.", r"stages.\1.similarity."),
-    (r"^body\.(\d+)\.s3\.", r"stages.\1.attention."),
-    (r"^body\.(\d+)\.s4\.", r"stages.\1.centralise."),
-    (r"^body\.(\d+)\.ffn\.", r"stages.\1.ffn."),
-    (r"\.project_in1\.", ".w1."),
-    (r"\.project_in2\.0\.", ".w3."),
-    (r"\.project_in2\.1\.", ".dw."),
-    (r"\.project_in2\.2\.", ".w4."),
-    (r"\.project_out\.", ".wo."),
-    (r"\.attention\.LocalProp\.0\.", ".attention.dw."),
-    (r"\.qkv_conv\.", ".qkv."),
-    (r"^moe\.fc_a\.", "selector.gates.0."),
-    (r"^moe\.fc_b\.", "selector.gates.1."),
-    (r"^moe\.fc_c\.", "selector.gates.2."),
-    (r"^moe\.fuse\.", "selector.fuse."),
+# The one table of parameter names: in the released checkpoints, here. ``rename_released`` goes through it from the top;
+# from the bottom it leads back to the released names. The paper's MSGM1 to MSGM4 are s1, s2, s4 and ffn there.
+RELEASED_NAMES = (
+    (".norm.body.", ".norm."),
+    ("body.", "stages."),
+    (".s1.", ".sparsity."),
+    (".s2.", ".similarity."),
+    (".project_in1.", ".w1."),
+    (".project_in2.0.", ".w3."),
+    (".project_in2.1.", ".dw."),
+    (".project_in2.2.", ".w4."),
+    (".project_out.", ".wo."),
+    (".s3.", ".attention."),
+    (".attention.LocalProp.0.", ".attention.dw."),
+    (".qkv_conv.", ".qkv."),
+    (".s4.", ".centralise."),
+    ("moe.fc_a.", "selector.gates.0."),
+    ("moe.fc_b.", "selector.gates.1."),
+    ("moe.fc_c.", "selector.gates.2."),
+    ("moe.fuse.", "selector.fuse."),
 )
 
 
@@ -351,12 +350,12 @@ def rename_released(state_dict: dict, prefix: str = "") -> None:
 
     Args:
         state_dict: ``model_state_dict`` of a released file, with or without its leading ``module.``.
-        prefix: what stands before the network's own names where it is part of a larger module.
+        prefix: what precedes the network's names where it is part of a larger module.
     """
     for key in [key for key in state_dict if key.startswith(prefix)]:
-        name = key[len(prefix) :]
-        for pattern, ours in RELEASED_NAMES:
-            name = re.sub(pattern, ours, name)
+        name = key[len(prefix) :].removeprefix("module.")
+        for theirs, ours in RELEASED_NAMES:
+            name = name.replace(theirs, ours)
         state_dict[prefix + name] = state_dict.pop(key)
 
 

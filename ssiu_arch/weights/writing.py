@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from ssiu_arch.archs.ssiu_arch import RELEASED_NAMES
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.reading import SAFETENSORS, StateDict
-from ssiu_arch.weights.released import released_names
 from ssiu_arch.weights.ssiu import Weights
 
 MOST_OF_HALF = torch.finfo(torch.float16).max
@@ -37,6 +37,16 @@ def halved(weights: StateDict) -> tuple[StateDict, float]:
         change = (rounded[name].double() - value.double())[finite].abs()
         largest = max(largest, change.max().item() if len(change) else 0.0)
     return rounded, largest
+
+
+def released_names(weights: StateDict) -> StateDict:
+    """The weights of an SSIU by the names in the authors' files, in the same order: undoes ``rename_released``."""
+    renamed = {}
+    for name, value in weights.items():
+        for theirs, ours in reversed(RELEASED_NAMES):
+            name = name.replace(ours, theirs)
+        renamed[f"module.{name}"] = value
+    return renamed
 
 
 def _released(weights: Weights) -> bytes:

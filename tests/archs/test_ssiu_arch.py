@@ -302,7 +302,7 @@ class TestArguments:
     def test_signature_is_the_documented_one(self):
         defaults = {name: p.default for name, p in inspect.signature(SSIU).parameters.items()}
         assert defaults == {
-            "upscale": 4,
+            "upscale": None,
             "num_in_ch": 3,
             "num_feat": 64,
             "num_block": 9,
@@ -319,7 +319,9 @@ class TestArguments:
             ({"upscale": 8}, r"upscale \(8\) must be 2, 3 or 4"),
             ({"upscale": 4.0}, r"upscale \(4.0\) must be 2, 3 or 4"),
             ({"upscale": "4"}, r"upscale \('4'\) must be 2, 3 or 4"),
-            ({"upscale": 2, "scale": 3}, r"upscale \(2\) and scale \(3\) are two words for one number"),
+            ({"upscale": 2, "scale": 3}, r"upscale \(2\) and scale \(3\)"),
+            ({"upscale": 4, "scale": 2}, r"upscale \(4\) and scale \(2\)"),
+            ({"scale": 5}, r"upscale \(5\) must be 2, 3 or 4"),
             ({"num_feat": 10}, r"num_feat \(10\) must be divisible by twice num_head \(4\)"),
             ({"num_feat": 36, "num_head": 4}, r"num_feat \(36\) must be divisible by twice num_head \(4\)"),
             ({"num_feat": 0}, r"num_feat \(0\) must be a whole number, 1 or more"),
@@ -339,6 +341,7 @@ class TestArguments:
             SSIU(num_feats=64)
 
     def test_scale_is_another_word_for_upscale(self):
+        assert SSIU(num_feat=16, num_block=3).upscale == 4
         assert SSIU(scale=3, num_feat=16, num_block=3).upscale == 3
         assert SSIU(upscale=2, scale=2, num_feat=16, num_block=3).upscale == 2
 
@@ -417,7 +420,7 @@ class TestAlone:
         imports = {
             line.split()[1].split(".")[0] for line in source.splitlines() if line.startswith(("import ", "from "))
         }
-        assert imports <= {"re", "typing", "torch", "einops"}
+        assert imports <= {"typing", "torch", "einops"}
 
     def test_a_second_copy_in_the_process_is_no_error(self, root):
         from basicsr.utils.registry import ARCH_REGISTRY

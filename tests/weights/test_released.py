@@ -1,25 +1,35 @@
-"""The authors' names of parameters."""
+"""The authors' names of parameters, and ours: one table, read in both directions."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.weights.released import released_names
+from ssiu_arch.weights.writing import released_names
 
-VARIANTS = [
-    {"upscale": 2},
-    {"upscale": 3},
-    {"upscale": 4},
-    {"upscale": 4, "sparse_attention": False},
-    {"upscale": 4, "feature_selector": False},
-    {"upscale": 4, "num_block": 12},
+GOLDEN = Path(__file__).parents[1] / "golden"
+VARIANTS = [{"upscale": 4}, {"sparse_attention": False}, {"feature_selector": False}, {"num_block": 12}]
+STAGE = [
+    "norm.body.weight",
+    "norm.body.bias",
+    "s3.rel_h",
+    "s3.rel_w",
+    "s3.qkv_conv.weight",
+    "s3.LocalProp.0.weight",
+    "s3.LocalProp.0.bias",
 ]
+MSGM = ["project_in1", "project_in2.0", "project_in2.1", "project_in2.2", "project_out"]
+
+
+def names(**options):
+    with torch.device("meta"):
+        return SSIU(**options).state_dict()
 
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_the_two_renamings_undo_each_other_for_every_parameter(options):
-    with torch.device("meta"):
-        ours = SSIU(**options).state_dict()
+    ours = names(**options)
     theirs = released_names(ours)
     assert len(theirs) == len(ours)
     assert not theirs.keys() & ours.keys()
@@ -27,22 +37,29 @@ def test_the_two_renamings_undo_each_other_for_every_parameter(options):
     rename_released(back)
     assert list(back) == list(ours)
     assert all(back[name] is ours[name] for name in ours)
-    assert list(released_names(back)) == list(theirs)
+    rename_released(back)  # our own names stay
+    assert list(back) == list(ours)
+
+
+def test_they_are_the_names_in_the_authors_code():
+    parts = ["head", "tail.0", "tail.3", "tail.6", *(f"moe.{part}" for part in ("fc_a", "fc_b", "fc_c", "fuse"))]
+    for t in range(9):
+        parts += [f"body.{t}.{msgm}.{conv}" for msgm in ("s1", "s2", "s4", "ffn") for conv in MSGM]
+    expected = {f"module.{part}.{kind}" for part in parts for kind in ("weight", "bias")}
+    expected |= {f"module.body.{t}.{name}" for t in range(9) for name in STAGE}
+    assert released_names(names()).keys() == expected
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_they_are_the_names_in_released_files(scale):
+    held = torch.load(GOLDEN / f"released_format_small_x{scale}.pt", weights_only=True)
+    found = released_names(names(upscale=scale, num_feat=16, num_block=3))
+    assert found.keys() == held["model_state_dict"].keys()
 
 
 @pytest.mark.parametrize(
-    ("file", "options"),
-    [
-        *((f"released_format_x{scale}.pt", {"upscale": scale}) for scale in (2, 3, 4)),
-        ("sam_x4_state_dict.pt", {"sparse_attention": False}),
-        ("no_moe_x4_state_dict.pt", {"feature_selector": False}),
-    ],
+    ("file", "options"), [("sam_x4", {"sparse_attention": False}), ("no_moe_x4", {"feature_selector": False})]
 )
-def test_they_are_the_names_of_the_released_files(golden, file, options):
-    held = torch.load(golden / file, weights_only=True)
-    with torch.device("meta"):
-        names = released_names(SSIU(**options).state_dict()).keys()
-    if "model_state_dict" in held:
-        assert names == held["model_state_dict"].keys()
-    else:
-        assert {name.removeprefix("module.") for name in names} == held.keys()
+def test_of_the_ablations_too(golden, file, options):
+    held = torch.load(golden / f"{file}_state_dict.pt", weights_only=True)
+    assert {name.removeprefix("module.") for name in released_names(names(**options))} == held.keys()
