@@ -27,13 +27,13 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
-from ssiu_arch.models import faster
+from ssiu_arch.models import acceleration
 from ssiu_arch.tools.profile.latency import by_host_clock, in_turns
 from ssiu_arch.tools.profile.memory import device_peak, resident_peak
 
 TOTAL = 1_000_500  # iterations of the paper's training
 WORDS: dict[str, dict[str, Any]] = {
-    **{precision: {"precision": precision} for precision in faster.PRECISIONS},
+    **{precision: {"precision": precision} for precision in acceleration.PRECISIONS},
     "channels_last": {"channels_last": True},
     "compile": {"compile": True},
     "autotune": {"compile": {"mode": "max-autotune-no-cudagraphs"}},
@@ -88,7 +88,7 @@ class Variant:
 
     def iterate(self, times: int = 1) -> None:
         """Train so many iterations."""
-        faster.set_precision(self.model.train_opt["precision"])  # the variant before may have left another
+        acceleration.set_precision(self.model.train_opt["precision"])  # the variant before may have left another
         for iteration in range(1, times + 1):
             self.model.feed_data({"lq": self.lq, "gt": self.gt})
             self.model.optimize_parameters(iteration)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ssiu_arch.models import faster
+from ssiu_arch.models import acceleration
 from ssiu_arch.models.ssiu_model import SSIUModel
 from ssiu_arch.patches.compat import optimizers
 from ssiu_arch.utils.errors import UserError
@@ -175,8 +175,8 @@ def is_ssiu_model(opt: dict[str, Any]) -> bool:
 def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
     """Raise ``UserError`` where ``net`` cannot be trained or validated in the ways ``SSIUModel`` has to be faster."""
     if is_ssiu_model(opt):
-        faster.check(net, opt.get("train") or {})
-        faster.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
+        acceleration.check(net, opt.get("train") or {})
+        acceleration.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
 
 
 PARTS = (

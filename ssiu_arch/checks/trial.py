@@ -16,7 +16,7 @@ from ssiu_arch.checks.finding import Finding
 from ssiu_arch.checks.outputs import BYTES, size
 from ssiu_arch.checks.peak import PeakBytes
 from ssiu_arch.checks.training import is_ssiu_model
-from ssiu_arch.models import faster
+from ssiu_arch.models import acceleration
 from ssiu_arch.utils.errors import UserError
 
 SECONDS = 10.0  # to be spent on the trial where there is no GPU
@@ -100,8 +100,8 @@ def run(opt: dict[str, Any], net: nn.Module, device: torch.device) -> Trial:
     side, at_once = train["gt_size"] // scale, part(opt)
     losses = list(_losses(opt["train"], device))
     parameters = list(net.parameters())
-    faster.set_precision(faster_ways.get("precision"))
-    net = faster.prepare(net, faster_ways)
+    acceleration.set_precision(faster_ways.get("precision"))
+    net = acceleration.prepare(net, faster_ways)
 
     def once(images: int, side: int) -> float:
         return _once(net, losses, (images, 3, side, side), scale, device, faster_ways)
@@ -142,12 +142,12 @@ def _once(
     net: nn.Module, losses: list[Any], shape: tuple[int, ...], scale: int, device: torch.device, train: dict[str, Any]
 ) -> float:
     """Seconds of forward and backward for LQ of such a shape."""
-    layout = faster.layout(train)
+    layout = acceleration.memory_format(train)
     lq = torch.rand(shape, device=device).to(memory_format=layout)
     gt = torch.rand((*shape[:2], shape[2] * scale, shape[3] * scale), device=device).to(memory_format=layout)
     net.train().zero_grad(set_to_none=False)
     started = time.perf_counter()
-    with _saying_what_fails("network_g"), faster.autocast(device, train.get("precision")):
+    with _saying_what_fails("network_g"), acceleration.autocast(device, train.get("precision")):
         output = net(lq)
     if isinstance(output, Tensor):
         if output.shape != gt.shape:

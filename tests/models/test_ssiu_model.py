@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.losses.fft_loss import fft_l1
-from ssiu_arch.models.late_losses import LateLosses
+from ssiu_arch.models.async_losses import AsyncLosses
 from ssiu_arch.utils.errors import UserError
 
 NETWORK = {"type": "SSIU", "upscale": 2, "num_feat": 16, "num_block": 3}
@@ -357,7 +357,7 @@ class TestFaster:
         assert model.network_to_validate().training
 
     def test_compile_wants_a_process_a_gpu(self, build):
-        with pytest.raises(UserError, match=r"train.compile with num_gpu \(2\): start a process a GPU, --launcher"):
+        with pytest.raises(UserError, match=r"train.compile with num_gpu \(2\).*--launcher pytorch"):
             build(num_gpu=2, compile=True)
 
     def test_all_at_once_train_saves_and_resumes(self, build, batch, tmp_path):
@@ -405,14 +405,14 @@ def test_the_moving_average_is_validated_where_there_is_one(build, batch):
     assert build().network_to_validate() is not None
 
 
-class TestLateLosses:
+class TestAsyncLosses:
     """``guarded_iterations`` around the model, with losses that arrive when somebody waits for them."""
 
     @pytest.fixture
     def guarded(self, build, batch, monkeypatch, tmp_path):
         from ssiu_arch.patches.training import guarded_iterations
 
-        monkeypatch.setattr(LateLosses, "arrived", lambda self: False)
+        monkeypatch.setattr(AsyncLosses, "arrived", lambda self: False)
         model = build({"models": str(tmp_path), "training_states": str(tmp_path)})
         model.opt["datasets"] = {"train": {}}
         guarded_iterations.guard(model)

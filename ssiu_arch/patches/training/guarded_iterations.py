@@ -21,7 +21,7 @@ def guard(model: Any) -> None:
 
     It stops at the first loss that is not finite; validates an iteration once; saves an iteration's state after its
     validation, so that the state knows the best scores; and stops, its state saved, once ``stop`` is set. Losses that
-    are still on their way from the GPU (``LateLosses``) are looked at once they have arrived, an iteration or so later,
+    are still on their way from the GPU (``AsyncLosses``) are looked at once they have arrived, an iteration or so later,
     and all of them before anything is validated or saved.
     """
     begin, optimize, validate, save = (

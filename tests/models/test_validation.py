@@ -8,8 +8,8 @@ from basicsr.archs.srresnet_arch import MSRResNet
 
 from ssiu_arch import SSIU
 from ssiu_arch.inference import FusedSSIU, fuse
-from ssiu_arch.models.fast_validation import FastValidation
 from ssiu_arch.models.ssiu_model import SSIUModel
+from ssiu_arch.models.validation import Validator
 
 
 @pytest.fixture
@@ -23,24 +23,24 @@ def y():
 
 
 def test_ssiu_by_its_fast_form(net, y):
-    run = FastValidation({}, 2).derive(net)
+    run = Validator({}, 2).prepare(net)
     assert isinstance(run, FusedSSIU)
     with torch.no_grad():
         torch.testing.assert_close(run(y), net(y), atol=1e-5, rtol=1e-5)
 
 
 def test_the_form_stays_and_takes_over_new_weights(net, y):
-    validation = FastValidation({}, 2)
-    first = validation.derive(net)
+    validation = Validator({}, 2)
+    first = validation.prepare(net)
     for parameter in net.parameters():
         parameter.data *= 1.1
-    assert validation.derive(net) is first
+    assert validation.prepare(net) is first
     assert torch.equal(first(y), fuse(net)(y))
 
 
 def test_options_reach_the_fast_form(net):
     options = {"precision": "bf16", "compile": {"backend": "eager"}, "cuda_graphs": True}
-    run = FastValidation(options, 2).derive(net)
+    run = Validator(options, 2).prepare(net)
     assert run.parts.head.weight.dtype == torch.bfloat16
     assert run.compiles
     assert run._graphs is not None
@@ -49,20 +49,20 @@ def test_options_reach_the_fast_form(net):
 @pytest.mark.parametrize("other", [MSRResNet(3, 3, 8, 1, 2), "ssiu with fast: false"])
 def test_other_networks_run_themselves(net, other):
     other = net if isinstance(other, str) else other
-    assert FastValidation({"fast": False} if other is net else {}, 2).derive(other) is other
+    assert Validator({"fast": False} if other is net else {}, 2).prepare(other) is other
 
 
 def test_tiles_of_any_network(y):
     net, sizes = MSRResNet(3, 3, 8, 1, 2).eval(), set()
     net.register_forward_hook(lambda module, inputs, output: sizes.add(inputs[0].shape[2:]))
     with torch.no_grad():
-        found = FastValidation({"tile": 32, "tile_overlap": 8}, 2).derive(net)(y)
+        found = Validator({"tile": 32, "tile_overlap": 8}, 2).prepare(net)(y)
         assert max(sizes) == (32, 24)
         assert (found - net(y)).abs().max() < 0.02  # not exact
 
 
 def test_tiles_by_the_options(net):
-    run = FastValidation({"tile": 32, "tile_overlap": 8}, 2).derive(net)
+    run = Validator({"tile": 32, "tile_overlap": 8}, 2).prepare(net)
     assert run.keywords == {"upscale": 2, "tile": 32, "overlap": 8}
 
 
@@ -128,7 +128,7 @@ class TestModel:
     def test_a_validation_that_fails_leaves_nothing_behind(self, model, y):
         with pytest.raises(ValueError, match="must be"):
             self.validate(model, y[:, :2])
-        assert model.validated_by is None
+        assert model.validation_forward is None
 
     def test_tiles_of_the_models_scale(self, model, y):
         model.opt["val"]["tile"] = 32

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ssiu_arch.models.late_losses import LateLosses
+from ssiu_arch.models.async_losses import AsyncLosses
 
 
 class OnTheGPU(torch.Tensor):
@@ -39,7 +39,7 @@ def pinned(monkeypatch):
 
 
 def test_it_is_a_mapping_of_numbers():
-    losses = LateLosses(["l_pix", "l_fft"], torch.tensor([0.5, 2.0]))
+    losses = AsyncLosses(["l_pix", "l_fft"], torch.tensor([0.5, 2.0]))
     assert losses == {"l_pix": 0.5, "l_fft": 2.0}
     assert [type(value) for value in losses.values()] == [float, float]
     assert {"iter": 1, **losses} == {"iter": 1, "l_pix": 0.5, "l_fft": 2.0}
@@ -48,11 +48,11 @@ def test_it_is_a_mapping_of_numbers():
 
 
 def test_on_the_cpu_it_has_arrived():
-    assert LateLosses(["l_pix"], torch.tensor([0.5])).arrived()
+    assert AsyncLosses(["l_pix"], torch.tensor([0.5])).arrived()
 
 
 def test_from_a_gpu_it_arrives_later_or_when_it_is_read(pinned):
-    losses = LateLosses(["l_pix"], torch.tensor([0.5]).as_subclass(OnTheGPU))
+    losses = AsyncLosses(["l_pix"], torch.tensor([0.5]).as_subclass(OnTheGPU))
     assert pinned == [True]
     assert not losses.arrived()
     assert losses["l_pix"] == 0.5

@@ -1,4 +1,7 @@
-"""Ways to train faster, or in less memory, that leave names and types of what is saved as they are."""
+"""Options that make training faster or smaller: TF32, autocast, channels_last, checkpointing, compile.
+
+None of them changes the names, types or shapes in a checkpoint.
+"""
 
 import functools
 from collections.abc import Mapping
@@ -17,14 +20,14 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 def set_precision(precision: str | None) -> None:
-    """Turn TF32 on or off for this whole process: the numbers that CUDA multiplies are rounded to 10 bits, or not.
+    """Switch TF32 on or off for the whole process; TF32 rounds the factors of CUDA products to 10 bits.
 
     Args:
-        precision: ``fp32``, off for matrix products and for convolutions, where torch has it on of its own accord;
-            ``tf32``, on for both; ``bf16`` or None, as torch has it.
+        precision: ``fp32`` turns TF32 off for matrix products and convolutions (torch enables the latter by default);
+            ``tf32`` turns both on; ``bf16`` and None keep torch's settings.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: unknown ``precision``.
     """
     if precision not in (None, *PRECISIONS):
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
@@ -33,43 +36,42 @@ def set_precision(precision: str | None) -> None:
 
 
 def autocast(device: torch.device, precision: str | None) -> torch.autocast:
-    """A context in which a network computes in bfloat16 what bears it, for ``bf16``; else one that changes nothing."""
+    """Autocast to bfloat16 for ``bf16``, else a no-op."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def attention(device: torch.device, precision: str | None) -> AbstractContextManager:
-    """A context, for the forward and the backward pass, in which a network attends by the faster of torch's kernels.
+def attention_kernel(device: torch.device, precision: str | None) -> AbstractContextManager:
+    """Select the attention kernel for forward and backward: torch's choice, except in bfloat16 on a CPU.
 
-    On a CPU in bfloat16 those are plain products and softmax: the backward pass of the fused kernel takes a fifth of an
-    iteration there. Elsewhere torch chooses.
+    There the backward pass of the fused kernel takes a fifth of an iteration; plain products and softmax are faster.
     """
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" and precision == "bf16" else nullcontext()
 
 
-def layout(train: Mapping[str, Any]) -> torch.memory_format:
-    """The memory layout of images, by the options below ``train``."""
+def memory_format(train: Mapping[str, Any]) -> torch.memory_format:
+    """The memory format of images for the options below ``train``."""
     return torch.channels_last if train.get("channels_last") else torch.preserve_format
 
 
 def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
-    """Make a network what ``channels_last``, ``checkpointing`` and ``compile`` of the options ask for.
+    """Apply ``channels_last``, ``checkpointing`` and ``compile`` of the options below ``train`` to a network.
 
     Returns:
-        ``net`` itself, or what ``torch.compile`` wraps it into.
+        ``net`` itself, or its ``torch.compile`` wrapper.
 
     Raises:
-        UserError: ``check`` says why.
+        UserError: see ``check``.
     """
     check(net, train)
     if train.get("channels_last"):
         net = net.to(memory_format=torch.channels_last)
     if train.get("checkpointing"):
-        recompute_stages(net)
-    return compiled(net, train["compile"]) if train.get("compile") else net
+        checkpoint_stages(net)
+    return compile_network(net, train["compile"]) if train.get("compile") else net
 
 
 def check(net: nn.Module, train: Mapping[str, Any]) -> None:
-    """Raise ``UserError`` where ``net`` has no stages to be checkpointed, or torch does not know how to compile so."""
+    """Raise ``UserError`` if ``net`` has no stages to checkpoint, or torch rejects the options of ``compile``."""
     if train.get("checkpointing") and not isinstance(getattr(net, "stages", None), nn.ModuleList):
         raise UserError(
             f"train.checkpointing (true): {type(net).__name__} has no list of modules named stages: leave it out"
@@ -78,34 +80,35 @@ def check(net: nn.Module, train: Mapping[str, Any]) -> None:
 
 
 def check_compile(where: str, options: Any) -> None:
-    """Raise ``UserError`` where torch does not know arguments of ``torch.compile`` that are given at ``where``."""
+    """Raise ``UserError`` if ``torch.compile`` rejects the arguments given in option ``where``."""
     if isinstance(options, Mapping):
         try:
             torch.compile(nn.Identity(), **options)
-        except Exception as error:  # torch's own for an unknown back end, mode or argument
+        except Exception as error:  # torch raises its own types for an unknown backend, mode or argument
             raise UserError(f"{where}: {' '.join(str(error).split())[:200]}") from error
 
 
-def compiled(net: nn.Module, options: Mapping[str, Any] | bool) -> nn.Module:
-    """``net`` as ``torch.compile`` wraps it; it is compiled when it first runs, for the size of its images alone."""
+def compile_network(net: nn.Module, options: Mapping[str, Any] | bool) -> nn.Module:
+    """Wrap ``net`` in ``torch.compile``, by default for one input size; compilation happens at the first call."""
     wrapped: Any = torch.compile(net, **{"dynamic": False, **(options if isinstance(options, Mapping) else {})})
     return wrapped
 
 
-def recompute_stages(net: nn.Module) -> None:
-    """Have ``net.stages`` keep their inputs alone for the backward pass, and compute what is inside once more there.
+def checkpoint_stages(net: nn.Module) -> None:
+    """Make each of ``net.stages`` keep only its inputs for the backward pass, which recomputes the rest.
 
-    Their classes are replaced, not their modules: parameters keep their names, and a copy has stages of its own.
+    A stage's class is replaced by a subclass, in place. So parameters keep their names, and a deep copy of the network
+    has stages of its own; a wrapper module or a patched bound method would break one or the other.
     """
     stages: Any = net.stages
     for stage in stages:
         kind: Any = type(stage)
-        stage.__class__ = _recomputed(kind)
+        stage.__class__ = _checkpointed(kind)
 
 
 @functools.cache
-def _recomputed(kind: Any) -> Any:
-    """A subclass of a stage's class whose forward is a checkpoint."""
+def _checkpointed(kind: Any) -> Any:
+    """A subclass of ``kind`` whose forward is checkpointed."""
 
     def forward(self: nn.Module, *inputs: Tensor) -> Tensor:
         if not torch.is_grad_enabled():

@@ -1,4 +1,4 @@
-"""Losses that stay where they are computed until somebody reads them."""
+"""Losses that are copied from the GPU asynchronously, so that logging does not stall training."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 
-class LateLosses(Mapping[str, float]):
-    """The losses of an iteration, by the names they are logged under, each a number from the moment it is read.
+class AsyncLosses(Mapping[str, float]):
+    """The losses of one iteration by log name; each value is a float.
 
-    On CUDA a copy of them is on its way from the start, behind the iteration that computes them. Who reads waits for
-    it; who does not read does not wait.
+    On CUDA the copy to the host starts at once, behind the kernels that compute the losses.
+    Reading a loss waits for the copy; nothing else blocks.
 
     Args:
-        names: of the losses.
-        values: the losses, (names,), on any device.
+        names: log names of the losses.
+        values: the losses, shape (names,), on any device.
     """
 
     def __init__(self, names: Iterable[str], values: Tensor) -> None:
-        self._places = {name: at for at, name in enumerate(names)}
+        self._index = {name: n for n, name in enumerate(names)}
         self._values = values
         self._copied: torch.cuda.Event | None = None
         if values.is_cuda:
@@ -28,17 +28,17 @@ class LateLosses(Mapping[str, float]):
             self._copied.record()
 
     def arrived(self) -> bool:
-        """Whether the numbers can be read without waiting."""
+        """Whether the losses can be read without waiting."""
         return self._copied is None or self._copied.query()
 
     def __getitem__(self, name: str) -> float:
-        at = self._places[name]
+        index = self._index[name]
         if self._copied is not None:
             self._copied.synchronize()
-        return self._values[at].item()
+        return self._values[index].item()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._index)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._index)
