@@ -100,8 +100,7 @@ VAL = {
     "suffix": SUFFIX,
     "pbar": FLAG,
     "metrics": MAPPING,
-    "metric_workers": ANYTHING,  # these two: checks/scores.py
-    "bicubic": ANYTHING,
+    "bicubic": ANYTHING,  # checks/scores.py
 }
 SSIU_VAL = {
     **VAL,

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ssiu_arch.data.images import Image, encode_png, list_images, read_image
+from ssiu_arch.data.names import COUNTS, set_name
+from ssiu_arch.data.pairs import lr_path
 from ssiu_arch.data.prepare import say
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 
-COUNTS = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
-OTHER_NAMES = {"bsd100": "B100", "bsds100": "B100", "cbsd100": "B100", "urban": "Urban100", "manga": "Manga109"}
 HR_FOLDERS = ("HR", "GT", "original", "GTmod12")  # the first that is there counts
 LR_FOLDERS = ("LR_bicubic/X{}", "LRbicx{}", "LR/X{}", "LR_bicubic/x{}", "X{}")
 DEPTH = 3
@@ -38,12 +38,6 @@ class Layout:
         return self.hr.name == "GTmod12"
 
 
-def set_name(folder: Path) -> str | None:
-    """Which benchmark a folder is called after, if any."""
-    lower = folder.name.lower()
-    return {**{name.lower(): name for name in COUNTS}, **OTHER_NAMES}.get(lower)
-
-
 def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
     """The benchmark sets below ``source``, the first of each name.
 
@@ -55,7 +49,7 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
     seen: set[str] = set()
     refused: dict[str, Path] = {}
     for folder in _folders(source, DEPTH):
-        name = set_name(folder)
+        name = set_name(folder.name)
         if name is None or name in seen:
             continue
         layout = _layout(name, folder, scales)
@@ -121,7 +115,7 @@ def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: boo
             _place(path, hr, target / "HR" / f"{path.stem}.png", force)
             for scale in scales:
                 wanted = target / "LR_bicubic" / f"X{scale}" / f"{path.stem}x{scale}.png"
-                given = None if remake_lr else _given_lr(layout, path.stem, scale, hr)
+                given = None if remake_lr else _given_lr(layout, path, scale, hr)
                 right = make_lr(hr, scale)
                 if given is None:
                     if not (wanted.exists() and not force and np.array_equal(read_image(wanted), right)):
@@ -139,21 +133,19 @@ def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: boo
     return problems
 
 
-def _given_lr(layout: Layout, stem: str, scale: int, hr: Image) -> Path | None:
+def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | None:
     """The LR image that was found for an HR image, or None if there is none of the size HR asks for."""
     folder = layout.lr.get(scale)
     if folder is None:
         return None
-    for name in (f"{stem}x{scale}.png", f"{stem}.png"):
-        path = folder / name
-        if path.is_file():
-            lr = read_image(path)
-            if lr.shape[0] == hr.shape[0] // scale and lr.shape[1] == hr.shape[1] // scale:
-                return path
-            say(
-                f"note: {path}: {lr.shape[1]}x{lr.shape[0]} is not 1/{scale} of HR "
-                f"({hr.shape[1]}x{hr.shape[0]}); made anew"
-            )
+    path = lr_path(original, folder, scale)
+    if path is None:
+        return None
+    lr = read_image(path)
+    if lr.shape[0] == hr.shape[0] // scale and lr.shape[1] == hr.shape[1] // scale:
+        return path
+    size = f"{lr.shape[1]}x{lr.shape[0]}"
+    say(f"note: {path}: {size} is not 1/{scale} of HR ({hr.shape[1]}x{hr.shape[0]}); made again from HR")
     return None
 
 

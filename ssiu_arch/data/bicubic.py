@@ -1,15 +1,17 @@
-"""How good plain bicubic is: the figure that shows whether a benchmark's files are the right ones."""
+"""MATLAB's bicubic interpolation as the baseline: its images, its scores, and the known scores of benchmarks."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ssiu_arch.data.images import Image
+from ssiu_arch.data.pairs import Image, Pair
 from ssiu_arch.data.resize import imresize
 
-Pair = tuple[Image, Image]  # HR and LR, (H, W, 3) and (h, w, 3), BGR
+Metrics = dict[str, dict[str, Any]]  # ``val.metrics`` of an option file: options by name
 
-# PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, border = scale.
+# PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, crop border = scale.
 BICUBIC = {
     ("Set5", 2): (33.678, 0.9304),
     ("Set5", 3): (30.404, 0.8690),
@@ -35,7 +37,7 @@ def enlarge(lr: Image, scale: int) -> Image:
 
 
 def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
-    """Mean PSNR (dB) and SSIM of MATLAB's bicubic over pairs, as ``mean_scores`` has them."""
+    """Mean PSNR (dB) and SSIM of bicubic interpolation over pairs; see ``mean_scores``."""
     psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
     return psnr, ssim
 
@@ -43,16 +45,68 @@ def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
 def mean_scores(
     pairs: Iterable[Pair], scale: int, enlarged_by: Callable[[Image], Image], names: Sequence[str] = ("psnr", "ssim")
 ) -> list[float]:
-    """Mean PSNR (dB) and SSIM, or which is named, of what enlarges LR images: BasicSR's, on Y, border ``scale``.
+    """Mean scores of an upscaler over pairs: BasicSR's metrics on Y, crop border ``scale``.
 
-    Imports BasicSR (which ``import ssiu_arch`` has repaired), and torch with it: several seconds.
+    HR is cropped to the size of the result. Imports BasicSR and torch, which takes seconds.
+
+    Args:
+        pairs: HR and LR.
+        scale: crop border in pixels.
+        enlarged_by: the upscaler, from (h, w, 3) to (scale h, scale w, 3), BGR, uint8.
+        names: ``psnr`` (dB), ``ssim``.
     """
-    from basicsr.metrics import calculate_psnr, calculate_ssim
+    results = ((hr, enlarged_by(lr)) for hr, lr in pairs)
+    images = ({"img": result, "img2": hr[: result.shape[0], : result.shape[1]]} for hr, result in results)
+    metrics = {name: {"type": f"calculate_{name}", "crop_border": scale, "test_y_channel": True} for name in names}
+    return list(_means(images, metrics).values())
 
-    metrics = [{"psnr": calculate_psnr, "ssim": calculate_ssim}[name] for name in names]
-    scores = []
-    for hr, lr in pairs:
-        enlarged = enlarged_by(lr)
-        reference = hr[: enlarged.shape[0], : enlarged.shape[1]]
-        scores.append([metric(enlarged, reference, scale, test_y_channel=True) for metric in metrics])
-    return [float(mean) for mean in np.mean(scores, axis=0)]
+
+def bicubic_metrics(loader: Iterable[dict[str, Any]], metrics: Metrics) -> dict[str, float]:
+    """Mean scores of bicubic interpolation over a validation set by metric, on 8-bit images.
+
+    Args:
+        loader: gives ``lq`` (1, 3, h, w) and ``gt`` (1, 3, s*h, s*w), range [0, 1], like BasicSR's validation loader.
+        metrics: ``val.metrics`` of the option file.
+    """
+    return _means(map(bicubic_images, loader), metrics)
+
+
+def bicubic_images(pair: dict[str, Any], as_float: bool = False) -> dict[str, NDArray[Any]]:
+    """``img``, LQ enlarged to the size of GT, and ``img2``, GT, as BasicSR passes them to a metric.
+
+    Args:
+        pair: ``lq`` (1, 3, h, w) and ``gt`` (1, 3, s*h, s*w), range [0, 1].
+        as_float: return ``img`` as float64, neither clamped nor rounded.
+
+    Returns:
+        BGR images (s*h, s*w, 3) in [0, 255], uint8 unless ``as_float``.
+    """
+    from basicsr.utils import tensor2img
+
+    low, high = tensor2img([pair["lq"]]), tensor2img([pair["gt"]])
+    scale = high.shape[0] // low.shape[0]
+    return {"img": imresize(low.astype(np.float64), scale) if as_float else enlarge(low, scale), "img2": high}
+
+
+def is_enlargeable(pair: dict[str, Any]) -> bool:
+    """Whether ``pair`` holds one LQ image and a GT image larger by a whole factor of at least 2."""
+    lq, gt = (tuple(getattr(pair.get(key), "shape", ())) for key in ("lq", "gt"))
+    if len(lq) != 4 or len(gt) != 4 or lq[0] != 1:
+        return False
+    scale = gt[2] // lq[2]
+    return scale >= 2 and (gt[2], gt[3]) == (scale * lq[2], scale * lq[3])
+
+
+def log_bicubic(name: str, scores: dict[str, float]) -> None:
+    """Log the scores of a data set in the format of BasicSR's validation."""
+    from basicsr.utils import get_root_logger
+
+    lines = "".join(f"\t # {metric}: {value:.4f}\n" for metric, value in scores.items())
+    get_root_logger().info(f"Bicubic interpolation on {name}\n{lines}")
+
+
+def _means(images: Iterable[dict[str, NDArray[Any]]], metrics: Metrics) -> dict[str, float]:
+    from basicsr.metrics import calculate_metric
+
+    scores = [[calculate_metric(pair, options) for options in metrics.values()] for pair in images]
+    return {name: float(sum(row[i] for row in scores) / max(len(scores), 1)) for i, name in enumerate(metrics)}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ssiu_arch.data.benchmarks import COUNTS, set_name
 from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores
 from ssiu_arch.data.images import BadImage, Image, decode_image, list_images, read_image
 from ssiu_arch.data.lmdb_sets import MetaLine, check_file_size, open_lmdb, read_meta
+from ssiu_arch.data.names import COUNTS, set_name
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 
@@ -155,7 +155,7 @@ def _verify_folders(pair: PairedSet) -> Report:
         notes, found = _check_alignment(images(), pair.scale, 0)
         problems += found
     summary = f"{len(gt)} pairs in folders, x{pair.scale}"
-    name = set_name(pair.dataroot_gt.parent)
+    name = set_name(pair.dataroot_gt.parent.name)
     if name and not missing and not problems:
         line, wrong = _check_benchmark(name, pair.scale, images, bool(notes))
         summary += f", {line}"

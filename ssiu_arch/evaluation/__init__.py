@@ -1,5 +1,4 @@
-"""What the scores of a run are, on what they were measured, and beside which published ones they stand.
+"""Scores of a run: how they were measured, on which files, and which published scores compare.
 
-``watch`` follows BasicSR's validations while a command runs, ``workers`` computes the metrics meanwhile, ``summary``
-prints and writes the result.
+``watch`` records BasicSR's validations, ``summary`` prints and writes the tables.
 """

@@ -7,8 +7,9 @@ about 0.003 too high beside theirs; its PSNR compares.
 
 from typing import NamedTuple
 
-SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
-OTHER_NAMES = {"bsd100": "B100", "bsds100": "B100", "cbsd100": "B100", "urban": "Urban100", "manga": "Manga109"}
+from ssiu_arch.data.names import COUNTS
+
+SETS = tuple(COUNTS)
 SSIU = "SSIU"
 
 
@@ -27,12 +28,6 @@ def rows(scale: int) -> list[Row]:
         Row(method, training_set, _by_set(scores[0::2]), _by_set(scores[1::2]))
         for method, training_set, *scores in _PRINTED.get(scale, [])
     ]
-
-
-def set_name(name: str) -> str | None:
-    """The benchmark that a data set of an option file is called after, if any."""
-    lower = name.lower()
-    return {**{known.lower(): known for known in SETS}, **OTHER_NAMES}.get(lower)
 
 
 def _by_set(scores: list) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from ssiu_arch.data.names import set_name
 from ssiu_arch.evaluation import paper
 
 PSNR = ("calculate_psnr", "calculate_psnr_published")
@@ -52,7 +53,7 @@ def beside(options: dict[str, Any], scale: int, sets: list[str]) -> Beside:
         sets: the names of its data sets.
     """
     kind = options["type"]
-    if kind not in PSNR + SSIM or not any(paper.set_name(name) for name in sets) or not paper.rows(scale):
+    if kind not in PSNR + SSIM or not any(set_name(name) for name in sets) or not paper.rows(scale):
         return Beside({})
     on_y = kind in PUBLISHED or options.get("test_y_channel")
     if not on_y or options.get("crop_border") != scale:

@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from ssiu_arch.data.names import set_name
 from ssiu_arch.evaluation import paper, protocol, provenance
 from ssiu_arch.evaluation.record import SetScores, grey_effect
 from ssiu_arch.utils.table import WIDTH, Table, escaped
@@ -47,7 +48,7 @@ def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
         beside = protocol.beside(options, opt["scale"], names) if "scale" in opt else protocol.Beside({})
         digits = 4 if options["type"] in protocol.SSIM else 2
         for method, scores in beside.rows.items():
-            cells = [scores.get(paper.set_name(name) or "") for name in names]
+            cells = [scores.get(set_name(name) or "") for name in names]
             table.rows.append((method, [_cell(score, digits) for score in cells]))
         table.note = beside.note
         tables.append(table)
@@ -62,7 +63,7 @@ def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
         files = f"names and bytes sha256 {record.fingerprint}" if record.fingerprint else "files not hashed"
         facts.append(("data", f"{record.name}: {count}, {files}"))
     facts += [("greyscale", note) for note in map(grey_effect, sets) if note]
-    if any(paper.set_name(record.name) for record in sets) and paper.rows(opt.get("scale", 0)):
+    if any(set_name(record.name) for record in sets) and paper.rows(opt.get("scale", 0)):
         facts.append(("other rows", "Table I of Ni et al., IEEE TIP 34, 2025, as printed"))
     return [*facts, ("versions", provenance.versions())]
 

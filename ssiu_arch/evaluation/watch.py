@@ -1,46 +1,41 @@
-"""The one place where a run's validations are followed. BasicSR's own validator runs, and is not changed.
+"""Records the scores of every image while BasicSR's own validator runs, unchanged.
 
-For as long as ``watched`` lasts, two names that BasicSR's modules look up lead here:
+Inside ``watched`` two names that BasicSR's modules look up lead here; outside a validation both act as before:
 
-- ``build_model``, in the module of the pipeline, so that the model's ``validation`` reports each set;
-- ``calculate_metric``, wherever it was imported, so that scores are noted by image. In ``SRModel``'s validator, which
-  only adds them up and divides, they are computed by ``val.metric_workers`` threads meanwhile; elsewhere at once.
+- ``build_model``, in the module of the pipeline: the model's ``validation`` then reports each data set;
+- ``calculate_metric``, in every module that imported it: each score is recorded with its image.
 
-Outside a validation both do what they always did. Options read here, all below ``val``: ``metric_workers``, ``bicubic``
-and, of a metric, ``float_output``.
+Options read here, all below ``val``: ``bicubic`` and, of a metric, ``float_output``.
 """
 
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import basicsr.metrics
-from basicsr.models import sr_model
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
 
-from ssiu_arch.evaluation.baseline import bicubic_images, is_enlargeable, log_bicubic
+from ssiu_arch.data.bicubic import bicubic_images, is_enlargeable, log_bicubic
 from ssiu_arch.evaluation.grey import grey_score
 from ssiu_arch.evaluation.provenance import data_fingerprint
 from ssiu_arch.evaluation.record import Score, SetScores, grey_effect
-from ssiu_arch.evaluation.workers import Pending, Workers, default_workers
 from ssiu_arch.utils.errors import UserError
 
 Options = dict[str, Any]
-Metric = Callable[[dict[str, Any], Options], Any]  # as BasicSR's ``calculate_metric``
+Metric = Callable[[dict[str, Any], Options], Any]  # signature of BasicSR's ``calculate_metric``
 
 
 class Watch:
-    """What a run measured.
+    """The scores of a run.
 
     Attributes:
-        opt: the options as the model has them; None before there is one.
-        sets: the scores of a test, a set after the other; stays empty in a training.
+        opt: the options as the model has them; None before a model is built.
+        sets: the scores of a test, one entry per data set; empty in a training.
     """
 
     def __init__(self, is_test: bool, calculate_metric: Metric) -> None:
@@ -48,21 +43,19 @@ class Watch:
         self.sets: list[SetScores] = []
         self._is_test = is_test
         self._calculate = calculate_metric
-        self._seen: set[str] = set()  # sets whose greyscale images have been reported
-        self._open: _Pass | None = None  # the validation that is running
+        self._seen: set[str] = set()  # data sets already searched for greyscale images
+        self._running: _Validation | None = None
 
     def attach(self, model: Any) -> Any:
-        """Have ``model``, which BasicSR built, report its validations; returns it."""
+        """Make ``model`` report its validations; returns it."""
         self.opt = model.opt
         validate = model.validation
 
         def validation(dataloader: Any, current_iter: Any, tb_logger: Any, save_img: bool = False) -> None:
-            """The model's ``validation``, watched."""
+            """The model's ``validation``, recorded."""
             if not model.opt["val"].get("metrics") or model.opt.get("rank", 0) != 0:
                 return validate(dataloader, current_iter, tb_logger, save_img)
-            record = self._validation(
-                model, dataloader, lambda loader: validate(loader, current_iter, tb_logger, save_img)
-            )
+            record = self._record(model, dataloader, lambda loader: validate(loader, current_iter, tb_logger, save_img))
             if self._is_test and record.means:
                 record.fingerprint = data_fingerprint(dataloader.dataset)
                 self.sets.append(record)
@@ -70,137 +63,117 @@ class Watch:
         model.validation = validation
         return model
 
-    def at_once(self, data: dict[str, Any], options: Options) -> Any:
-        """``calculate_metric``, for validators of which nothing is known: the score is noted on the way."""
-        found = self._open.submit(data, options) if self._open else None
-        return self._calculate(data, options) if found is None else found.result().value
+    def calculate_metric(self, data: dict[str, Any], options: Options) -> Any:
+        """BasicSR's ``calculate_metric``; during a validation the score is recorded."""
+        return self._running.measure(data, options) if self._running else self._calculate(data, options)
 
-    def deferred(self, data: dict[str, Any], options: Options) -> Any:
-        """``calculate_metric``, for ``SRModel``'s validator: a ``Pending`` score, or a number without workers."""
-        found = self._open.submit(data, options) if self._open and self._open.workers.count else None
-        return self.at_once(data, options) if found is None else Pending(0, lambda: found.result().value)
-
-    def _validation(self, model: Any, dataloader: Any, validate: Callable[[Any], None]) -> SetScores:
-        opt, name = model.opt["val"], dataloader.dataset.opt["name"]
-        record = SetScores(name)
+    def _record(self, model: Any, dataloader: Any, validate: Callable[[Any], None]) -> SetScores:
+        opt, data_opt = model.opt["val"], dataloader.dataset.opt
+        record = SetScores(data_opt["name"])
+        is_new = record.name not in self._seen
+        self._seen.add(record.name)
+        gt_root = str(data_opt.get("dataroot_gt")) if is_new else None
         with ExitStack() as stack:
-            count = opt.get("metric_workers")
-            workers = stack.enter_context(Workers(default_workers() if count is None else count))
-            self._open = _Pass(record, opt["metrics"], workers, self._calculate)
-            if name not in self._seen:  # greyscale images are looked for once
-                self._seen.add(name)
-                self._open.gt_root = str(dataloader.dataset.opt.get("dataroot_gt"))
-            stack.callback(setattr, self, "_open", None)
+            self._running = running = _Validation(record, opt["metrics"], self._calculate, gt_root)
+            stack.callback(setattr, self, "_running", None)
             if opt.get("bicubic", self._is_test):
-                self._open.measure_bicubic(dataloader, model.__dict__.setdefault("bicubic_scores", {}))
+                running.measure_bicubic(dataloader, model.__dict__.setdefault("bicubic_scores", {}))
             if any(metric.get("float_output") for metric in opt["metrics"].values()):
-                stack.enter_context(self._open.keeping_float_outputs(model))
-            validate(_WatchedLoader(dataloader, self._open.begin_image))
-            self._open.finish(model)
+                stack.enter_context(running.keeping_float_outputs(model))
+            validate(_WatchedLoader(dataloader, running.begin_image))
+            running.finish(model)
         note = grey_effect(record)
-        if note and not self._is_test:  # a test's summary has it
+        if note and not self._is_test:  # the summary of a test contains it
             get_root_logger().info(f"Greyscale: {note}")
         return record
 
 
-class _Pass:
-    """One validation of one set while it runs."""
+class _Validation:
+    """One validation of one data set.
 
-    def __init__(
-        self,
-        record: SetScores,
-        metrics: dict[str, Options],
-        workers: Workers,
-        calculate: Metric,
-    ) -> None:
-        self.record, self.metrics, self.workers = record, metrics, workers
-        self.gt_root: str | None = None  # where GT is, if greyscale images are to be looked for
+    Args:
+        record: filled with the scores.
+        metrics: ``val.metrics`` of the option file.
+        calculate: BasicSR's ``calculate_metric``.
+        gt_root: ``dataroot_gt``; None: do not look for greyscale images.
+    """
+
+    def __init__(self, record: SetScores, metrics: dict[str, Options], calculate: Metric, gt_root: str | None) -> None:
+        self.record, self.metrics, self.gt_root = record, metrics, gt_root
         self._calculate = calculate
         self._path = ""  # of the current image
-        self._futures: dict[str, list[Future[Score]]] = {name: [] for name in metrics}
-        self._output: Any = None  # of the network, as it is, where ``float_output`` asks for it
+        self._scores: dict[str, list[Score]] = {name: [] for name in metrics}
+        self._output: Any = None  # of the network, before clamping, for ``float_output``
         self._unmeasured: set[str] = set()
 
     def begin_image(self, data: dict[str, Any]) -> None:
-        """Note the name of the image that the validator is given next."""
+        """Note the name of the image that the validator gets next."""
         self._output, self._path = None, _path(data)
         self.record.images.append(Path(self._path).stem)
 
-    def submit(self, data: dict[str, Any], options: Options) -> "Future[Score] | None":
-        """Have a metric of the current image computed; None if it is none of ``val.metrics``."""
+    def measure(self, data: dict[str, Any], options: Options) -> Any:
+        """Compute a metric of the current image and record it if it is one of ``val.metrics``."""
         name = next((name for name, known in self.metrics.items() if known is options), None)
         if name is None:
-            return None
+            return self._calculate(data, options)
         if "img2" not in data and _needs_gt(options):
             self._unmeasured.add(name)
-            future: Future[Score] = Future()
-            future.set_result(Score(float("nan")))
-            return future
-        images = {**data, "img": self._float_output(name)} if options.get("float_output") else dict(data)
-        future = self.workers.submit(self._measure, name, self._path, images)
-        self._futures[name].append(future)
-        return future
+            return float("nan")
+        images = {**data, "img": self._float_output(name)} if options.get("float_output") else data
+        score = self._score(name, images, self._path)
+        self._scores[name].append(score)
+        return score.value
 
-    def _measure(self, name: str, path: str, images: dict[str, Any], who: str = "") -> Score:
+    def _score(self, name: str, images: dict[str, Any], path: str, who: str = "") -> Score:
         options = self.metrics[name]
         try:
             value = self._calculate(images, options)
             may_be_grey = self.gt_root is not None and "img2" in images
-            grey = grey_score(images, options, path, self.gt_root) if may_be_grey else None
-        except Exception as error:
-            if not self.workers.count:
-                raise
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"val.metrics.{name} ({options['type']}) failed on {who}{Path(path).stem} of {self.record.name}: "
-                f"{type(error).__name__}: {reason}; val.metric_workers=0 shows where"
-            ) from error
-        return Score(value, grey)
+            return Score(value, grey_score(images, options, path, self.gt_root) if may_be_grey else None)
+        except Exception:  # the metric may be the user's own: the traceback stays, the log says on which image
+            where = f"{who}{Path(path).stem} of {self.record.name}"
+            get_root_logger().error(f"val.metrics.{name} ({options['type']}) failed on {where}")
+            raise
 
     def finish(self, model: Any) -> None:
-        """Put what was measured into the record."""
-        for name, futures in self._futures.items():
-            if len(futures) == len(self.record.images):
-                self.record.scores[name] = [future.result() for future in futures]
+        """Complete the record."""
+        images = len(self.record.images)
+        self.record.scores = {name: scores for name, scores in self._scores.items() if len(scores) == images}
         results = getattr(model, "metric_results", None)
         for name in self.metrics:
             value = results.get(name) if isinstance(results, dict) else None
             if isinstance(value, (int, float)) and name not in self._unmeasured:
                 self.record.means[name] = float(value)
         if self._unmeasured:
-            without = f"{self.record.name} has no GT: {', '.join(sorted(self._unmeasured))} not measured"
-            get_root_logger().info(without)
+            missing = ", ".join(sorted(self._unmeasured))
+            get_root_logger().info(f"{self.record.name} has no GT: {missing} not measured")
 
     def measure_bicubic(self, loader: Any, measured: dict[str, dict[str, float]]) -> None:
-        """Score bicubic interpolation, unless ``measured``, the model's scores of it by set, has it."""
+        """Score bicubic interpolation, unless ``measured``, the model's scores of it by data set, has it."""
         name = self.record.name
         if name in measured:
             return
-        futures: list[Future[dict[str, Score]]] = []
+        scores: list[dict[str, Score]] = []
         for pair in loader:
             if not is_enlargeable(pair):
                 if "gt" in pair:
-                    reason = "not measured, GT is not a whole number of times as large as LQ"
+                    reason = "not measured, the size of GT is not a multiple of that of LQ"
                     get_root_logger().info(f"Bicubic interpolation on {name}: {reason}")
-                futures = []
+                scores = []
                 break
-            futures.append(self.workers.submit(self._bicubic_scores, pair))
-        scores = [future.result() for future in futures]
+            as_float = {metric: bool(options.get("float_output")) for metric, options in self.metrics.items()}
+            made = {kind: bicubic_images(pair, kind) for kind in set(as_float.values())}
+            where = (_path(pair), "bicubic interpolation of ")
+            scores.append({metric: self._score(metric, made[kind], *where) for metric, kind in as_float.items()})
         if scores:
             self.record.bicubic = {metric: [of_image[metric] for of_image in scores] for metric in self.metrics}
         measured[name] = self.record.bicubic_means()
         if scores:
             log_bicubic(name, measured[name])
 
-    def _bicubic_scores(self, pair: dict[str, Any]) -> dict[str, Score]:
-        as_float = {name: bool(options.get("float_output")) for name, options in self.metrics.items()}
-        made = {kind: bicubic_images(pair, kind) for kind in set(as_float.values())}
-        who = "bicubic interpolation of "
-        return {name: self._measure(name, _path(pair), made[kind], who) for name, kind in as_float.items()}
-
     @contextmanager
     def keeping_float_outputs(self, model: Any) -> Iterator[None]:
-        """Keep each output of ``model`` before BasicSR clamps it, in place, and rounds it to 8 bit."""
+        """Keep each output of ``model`` as it is before BasicSR clamps it (in place) and rounds it to 8 bit."""
         visuals = model.get_current_visuals
 
         def get_current_visuals() -> dict[str, Any]:
@@ -218,12 +191,15 @@ class _Pass:
 
     def _float_output(self, name: str) -> Any:
         if self._output is None:
-            raise UserError(f"val.metrics.{name}.float_output: this model does not give its output to be kept")
+            raise UserError(
+                f"val.metrics.{name}.float_output: this model has no get_current_visuals with a 'result'; "
+                "leave the option out"
+            )
         return self._output
 
 
 class _WatchedLoader:
-    """A validation loader that tells of each item before it gives it."""
+    """A validation loader that calls ``begin_image`` with each item before it yields the item."""
 
     def __init__(self, loader: Any, begin_image: Callable[[dict[str, Any]], None]) -> None:
         self._loader, self._begin_image = loader, begin_image
@@ -241,7 +217,7 @@ class _WatchedLoader:
 
 
 def _path(data: dict[str, Any]) -> str:
-    """File or LMDB key of what a loader gave: GT's, or LQ's where there is no GT."""
+    """File or LMDB key of a loader's item: GT's, or LQ's if there is no GT."""
     path = data.get("gt_path") or data.get("lq_path") or [""]
     return path if isinstance(path, str) else path[0]
 
@@ -253,20 +229,20 @@ def _needs_gt(options: Options) -> bool:
 
 @contextmanager
 def watched(pipeline: ModuleType, is_test: bool) -> Iterator[Watch]:
-    """Watch the validations of the models that ``pipeline`` (``basicsr.train`` or ``basicsr.test``) builds."""
+    """Record the validations of the models that ``pipeline`` (``basicsr.train`` or ``basicsr.test``) builds."""
     build_model, calculate_metric = pipeline.build_model, basicsr.metrics.calculate_metric
     watch = Watch(is_test, calculate_metric)
-    holders = [
+    importers = [
         module
         for module in list(sys.modules.values())
         if getattr(module, "__dict__", {}).get("calculate_metric") is calculate_metric
     ]
     pipeline.build_model = lambda opt: watch.attach(build_model(opt))  # type: ignore[attr-defined]
-    for module in holders:
-        vars(module)["calculate_metric"] = watch.deferred if module is sr_model else watch.at_once
+    for module in importers:
+        vars(module)["calculate_metric"] = watch.calculate_metric
     try:
         yield watch
     finally:
         pipeline.build_model = build_model  # type: ignore[attr-defined]
-        for module in holders:
+        for module in importers:
             vars(module)["calculate_metric"] = calculate_metric

@@ -1,30 +1,82 @@
+"""Bicubic interpolation: the images it makes, and the known scores."""
+
 import numpy as np
 import pytest
+import torch
+from basicsr.metrics import calculate_psnr
+from basicsr.utils import img2tensor
 
-from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, enlarge
-from ssiu_arch.data.images import read_image
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_images, bicubic_metrics, bicubic_scores, enlarge, is_enlargeable
+from ssiu_arch.data.pairs import read_pairs
 from ssiu_arch.data.sub_images import make_lr
 
-
-def test_enlarging_rounds_once(photo):
-    lr = photo(20, 20)
-    assert enlarge(lr, 3).dtype == np.uint8
-    assert enlarge(lr, 3).shape == (60, 60, 3)
-    assert (enlarge(np.full((9, 9, 3), 7, np.uint8), 4) == 7).all()
+PSNR = {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}
+SSIM = {**PSNR, "type": "calculate_ssim"}
 
 
-@pytest.mark.parametrize("name", ["Set5", "Set14"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_baselines_of_the_published_files(shared_benchmark, name, scale):
-    paths = sorted((shared_benchmark / name / "HR").glob("*.png"))
-    lr = shared_benchmark / name / "LR_bicubic" / f"X{scale}"
-    pairs = [(read_image(path), read_image(lr / f"{path.stem}x{scale}.png")) for path in paths]
-    psnr, ssim = bicubic_scores(pairs, scale)
+def to_pair(low, high):
+    return {key: img2tensor(image.astype(np.float32) / 255)[None] for key, image in (("lq", low), ("gt", high))}
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (12, 10, 3), np.uint8), rng.integers(0, 256, (36, 30, 3), np.uint8)
+
+
+def test_a_result_is_rounded_once_and_clipped(images):
+    rounded, as_float = bicubic_images(to_pair(*images)), bicubic_images(to_pair(*images), as_float=True)
+    np.testing.assert_array_equal(rounded["img2"], images[1])
+    np.testing.assert_array_equal(rounded["img"], enlarge(images[0], 3))
+    assert rounded["img"].dtype == np.uint8
+    assert as_float["img"].min() < -1
+    assert as_float["img"].max() > 256
+    np.testing.assert_array_equal(rounded["img"], np.floor(as_float["img"].clip(0, 255) + 0.5))
+
+
+def test_a_constant_stays_constant():
+    assert (enlarge(np.full((9, 8, 3), 77, np.uint8), 4) == np.full((36, 32, 3), 77)).all()
+
+
+def test_the_mean_is_the_same_for_a_loader_and_for_pairs(images):
+    low, high = images
+    loader = [to_pair(low, high), to_pair(low[::-1], high)]
+    expected = np.mean([calculate_psnr(enlarge(lq, 3), high, 2, test_y_channel=True) for lq in (low, low[::-1])])
+    found = bicubic_metrics(loader, {"psnr": PSNR, "again": PSNR})
+    assert found == {"psnr": pytest.approx(expected, abs=1e-12), "again": pytest.approx(expected, abs=1e-12)}
+    at_3 = {name: {**metric, "crop_border": 3} for name, metric in (("psnr", PSNR), ("ssim", SSIM))}
+    assert bicubic_scores([(high, low), (high, low[::-1])], 3) == tuple(bicubic_metrics(loader, at_3).values())
+
+
+@pytest.mark.parametrize(
+    ("lq", "gt", "expected"),
+    [
+        ((1, 3, 8, 9), (1, 3, 16, 18), True),
+        ((1, 3, 8, 9), (1, 3, 32, 36), True),
+        ((1, 3, 8, 9), (1, 3, 8, 9), False),
+        ((1, 3, 8, 9), (1, 3, 16, 27), False),
+        ((1, 3, 8, 9), (1, 3, 17, 18), False),
+        ((2, 3, 8, 9), (2, 3, 16, 18), False),
+        ((1, 5, 3, 8, 9), (1, 5, 3, 16, 18), False),
+    ],
+)
+def test_gt_must_be_a_multiple_of_lq(lq, gt, expected):
+    assert is_enlargeable({"lq": torch.zeros(lq), "gt": torch.zeros(gt)}) is expected
+
+
+def test_without_gt_there_is_nothing_to_enlarge():
+    assert not is_enlargeable({"lq": torch.zeros(1, 3, 8, 9), "lq_path": ["a.png"]})
+
+
+@pytest.mark.parametrize(("name", "scale"), [("Set5", 2), ("Set5", 3), ("Set5", 4), ("Set14", 4)])
+def test_known_scores_of_the_published_files(shared_benchmark, name, scale):
+    folder = shared_benchmark / name
+    psnr, ssim = bicubic_scores(read_pairs(folder / "HR", folder / f"LR_bicubic/X{scale}", scale), scale)
     assert psnr == pytest.approx(BICUBIC[name, scale][0], abs=6e-4)
     assert ssim == pytest.approx(BICUBIC[name, scale][1], abs=6e-5)
 
 
-def test_images_that_are_no_multiple_of_the_scale_are_scored_on_what_lr_covers(photo):
-    hr = photo(43, 51)
+def test_hr_beyond_a_multiple_of_the_scale_is_not_scored(images):
+    hr = np.tile(images[1], (2, 2, 1))[:43, :51]
     cropped = [(hr[:40, :48], make_lr(hr, 4))]
     assert bicubic_scores([(hr, make_lr(hr, 4))], 4) == bicubic_scores(cropped, 4)

@@ -44,7 +44,7 @@ def loader(pictures):
 
 @pytest.fixture
 def run(loader):
-    """Validate the pictures: ``run(metrics, gt=True, name="Set14", metric_workers=2)`` gives BasicSR's stock model."""
+    """Validate the pictures: ``run(metrics, gt=True, name="Set14", bicubic=False)`` gives BasicSR's stock model."""
     import basicsr.test as pipeline
     import torch
 

@@ -21,13 +21,6 @@ def test_what_the_paper_leaves_out_is_missing():
     assert paper.rows(8) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("Set5", "Set5"), ("set14", "Set14"), ("BSD100", "B100"), ("coffee", None), ("Set50", None)]
-)
-def test_names_of_sets(name, expected):
-    assert paper.set_name(name) == expected
-
-
 def test_against_the_retyped_table(root):
     file = root.parent / "shared/paper/table1.csv"
     if not file.is_file():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from basicsr.metrics import calculate_metric, calculate_psnr, calculate_ssim
 
-from ssiu_arch.evaluation.baseline import bicubic_images
+from ssiu_arch.data.bicubic import bicubic_images
 from ssiu_arch.metrics import published
 from ssiu_arch.metrics.published import calculate_psnr_published, calculate_ssim_published
 
