@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
 from ssiu_arch.data.script import parser, positive, printable
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.precisions import PRECISIONS
 
 if TYPE_CHECKING:
     from ssiu_arch.tools.profile.accuracy import Loss
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")  # tf32 on a GPU alone; fp16 is slow on most CPUs
 EXAMPLE = """python benchmarks/modes.py --weights experiments/train_SSIU_x4/models/net_g_latest.pth \\
       --hr datasets/benchmark/Set5/HR --lr datasets/benchmark/Set5/LR_bicubic/X4"""
 

@@ -12,9 +12,10 @@ from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.inference.bands import Bands
 from ssiu_arch.inference.blocks import Parts
 from ssiu_arch.inference.graphs import Graphs
-from ssiu_arch.inference.precision import PRECISIONS, own_precision
+from ssiu_arch.inference.precision import DTYPES, own_precision
 from ssiu_arch.inference.whole import whole
 from ssiu_arch.utils.memory import free_memory, is_out_of_memory, keep_freed_memory
+from ssiu_arch.utils.precisions import PRECISIONS
 
 
 def fuse(
@@ -56,7 +57,7 @@ def fuse(
     if strip is not None and (type(strip) is not int or strip < 16 or strip % 16):
         raise ValueError(f"strip ({strip!r}) must be a multiple of 16, or None")
     with torch.inference_mode(False):  # or ``refresh`` could not write to them later
-        parts = Parts(net).to(PRECISIONS[precision]).eval()
+        parts = Parts(net).to(DTYPES[precision]).eval()
     return FusedSSIU(parts, allow_tf32=precision == "tf32", compile=compile, cuda_graphs=cuda_graphs, strip=strip)
 
 

@@ -1,5 +1,6 @@
 """``ssiu_arch.upscale``: one image of numpy or Pillow."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ from ssiu_arch.inference.fused import FusedSSIU
 from ssiu_arch.inference.photo import from_pillow
 from ssiu_arch.inference.upscaler import Array, Upscaler, upscaled_alpha
 from ssiu_arch.weights import load
-from ssiu_arch.weights.shipped import shipped
+from ssiu_arch.weights.shipped import weights_path
+from ssiu_arch.weights.ssiu import check_scale
 
 
-def upscale(image: Any, net: SSIU | FusedSSIU | Upscaler | str | Path | None = None, **options: Any) -> Any:
+def upscale(
+    image: Any,
+    net: SSIU | FusedSSIU | Upscaler | str | Path = "shipped",
+    *,
+    scale: int | None = None,
+    **options: Any,
+) -> Any:
     """Enlarge an image.
 
     Args:
-        image: a Pillow image; or an array, ``(h, w)`` grey, ``(h, w, 2)`` grey and alpha, ``(h, w, 3)`` RGB or
-            ``(h, w, 4)`` RGB and alpha: uint8, uint16, or floating point in [0, 1]. OpenCV's BGR is to be turned round.
-        net: a trained SSIU, its fast form, or a file of weights; None: the x4 weights that come with the package. For
-            many images make an ``Upscaler`` once.
+        image: a Pillow image, or an array: ``(h, w)`` grey, ``(h, w, 2)`` grey and alpha, ``(h, w, 3)`` RGB or
+            ``(h, w, 4)`` RGB and alpha; uint8, uint16, or floating point in [0, 1]. Convert OpenCV's BGR to RGB first.
+        net: a trained SSIU, its optimised form, an ``Upscaler``, or a file of weights, which is read once per process.
+            ``shipped``: the weights of the package.
+        scale: 2, 3 or 4: picks the shipped weights (default 4); must be that of any other ``net``.
         options: of ``Upscaler``: ``precision``, ``self_ensemble``, ``tile``, ``overlap``.
 
     Returns:
@@ -29,10 +38,16 @@ def upscale(image: Any, net: SSIU | FusedSSIU | Upscaler | str | Path | None = N
         and EXIF (a palette becomes RGB).
 
     Raises:
-        UserError: the file of weights cannot be used; the image is of a mode that is not upscaled; memory does not do.
-        ValueError: ``image`` is no such array; an option is none.
+        UserError: the file of weights cannot be used, the image has a mode that is not supported, or out of memory.
+        ValueError: ``image`` or an option is not one of these, or ``net`` is for another scale.
     """
-    upscaler = net if isinstance(net, Upscaler) else Upscaler(_network(net), **options)
+    named: object = f"of net ({type(net).__name__})"
+    if isinstance(net, (str, Path)):
+        named = path = weights_path(net, scale)
+        status = path.stat() if path.is_file() else None
+        net = _network(path, status and (status.st_mtime_ns, status.st_size))
+    check_scale(named, net.upscale, scale)
+    upscaler = net if isinstance(net, Upscaler) else Upscaler(net, **options)
     if isinstance(net, Upscaler) and options:
         raise ValueError(f"options ({', '.join(options)}) are the Upscaler's, which is there already")
     if isinstance(image, Image.Image):
@@ -43,10 +58,10 @@ def upscale(image: Any, net: SSIU | FusedSSIU | Upscaler | str | Path | None = N
     return _of_channels(image[:, :, None], upscaler)[:, :, 0] if image.ndim == 2 else _of_channels(image, upscaler)
 
 
-def _network(net: SSIU | FusedSSIU | str | Path | None) -> SSIU | FusedSSIU:
-    if net is None:
-        return load(shipped(4))
-    return load(net) if isinstance(net, (str, Path)) else net
+@lru_cache(maxsize=4)
+def _network(path: Path, _version: object) -> SSIU:
+    """The network of a file of weights; read again when ``_version``, its time and size, has changed."""
+    return load(path)
 
 
 def _of_channels(samples: Array, upscaler: Upscaler) -> Array:

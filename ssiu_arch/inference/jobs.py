@@ -1,14 +1,17 @@
-"""Which image files are upscaled, to which files, and by which of several processes."""
+"""Upscaling files: which images are read, where their results go, what is done already, and one file's way."""
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssiu_arch.inference.photo import FORMATS, photo_size
+from ssiu_arch.inference.formats import check_format, encode
+from ssiu_arch.inference.photo import FORMATS, photo_size, read_photo
+from ssiu_arch.inference.upscaler import Advance, Upscaler, upscaled_alpha
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import existing_parent
+from ssiu_arch.utils.files import existing_parent, write_file
 from ssiu_arch.utils.image_files import EXTENSIONS, BadImage, list_images
+from ssiu_arch.utils.memory import is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -28,42 +31,38 @@ def find_jobs(inputs: list[str], out: Path, suffix: str | None) -> list[Job]:
     """The files that ``inputs`` name, in order, each once.
 
     Args:
-        inputs: files; folders, searched with the folders in them; patterns with ``*``, ``?``, ``[]`` and ``**``. What
-            lies in ``out`` is no input of a folder or a pattern.
-        out: a folder, in which those of folders keep their place; or for a single file the file of its result.
-        suffix: of all results, as ``.png``; None: that of their images.
+        inputs: files, folders (searched recursively), or patterns with ``*``, ``?``, ``[]`` and ``**``. Folders and
+            patterns ignore files already in ``out``.
+        out: a folder, where subfolders of the inputs are kept; or for a single image the file of its result.
+        suffix: of all results, such as ``.png``; None: that of their images.
 
     Raises:
-        UserError: a name leads to no image; two images to the same result; a result would replace an image.
+        UserError: an input names no image; two images have the same result; or a result would replace an image.
     """
     found: dict[str, tuple[Path, Path]] = {}
     for text in inputs:
         for path, place in _files(text, out):
             found.setdefault(os.path.abspath(path), (path, place))
-    if _is_file_name(out):
+    is_file = out.suffix.lower() in FORMATS and not out.is_dir()
+    if is_file:
         if len(found) > 1 or Path(inputs[0]).is_dir():
-            raise UserError(f"-o {out}: is the name of an image, for a single one; name a folder")
+            raise UserError(f"-o {out}: names one image file, and there are several inputs; name a folder")
         if suffix and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UserError(f"-o {out}: does not end with {suffix}, which --format asks for")
         jobs = [Job(path, out) for path, _ in found.values()]
     else:
         jobs = [Job(path, (out / place).with_suffix(suffix or path.suffix)) for path, place in found.values()]
-    folder = existing_parent(out.parent if _is_file_name(out) else out)
+    folder = existing_parent(out.parent if is_file else out)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"-o {out}: {folder} is {'no folder' if not folder.is_dir() else 'not to be written to'}")
+        raise UserError(f"-o {out}: {folder} is not {'a folder' if not folder.is_dir() else 'writable'}; name another")
     return _checked(jobs)
 
 
-def share_of(jobs: list[Job], rank: int, processes: int) -> list[Job]:
-    """What the process ``rank`` of ``processes`` does: one job in ``processes``."""
-    return jobs[rank::processes]
-
-
 def is_done(job: Job, upscale: int) -> bool:
-    """Whether the result is there.
+    """Whether the result exists.
 
     Raises:
-        BadImage: a file of its name is there that is not the result of this image.
+        BadImage: a file of its name exists that cannot be the result of this image.
     """
     if not job.target.exists():
         return False
@@ -71,19 +70,56 @@ def is_done(job: Job, upscale: int) -> bool:
     try:
         size = photo_size(job.target)
     except BadImage as error:
-        raise BadImage(f"{job.target}: is there already, and no result; --overwrite replaces it") from error
-    if size not in ((upscale * height, upscale * width), (upscale * width, upscale * height)):  # turned, too
+        raise BadImage(f"{job.target}: exists and is not an image; --overwrite replaces it") from error
+    if size not in ((upscale * height, upscale * width), (upscale * width, upscale * height)):  # or rotated
         raise BadImage(
-            f"{job.target}: is there already, and no result of {job.source}, for it has {size[1]}x{size[0]} pixels; "
+            f"{job.target}: exists with {size[1]}x{size[0]} pixels, so it is no result of {job.source}; "
             "--overwrite replaces it"
         )
     if job.target.stat().st_mtime < job.source.stat().st_mtime:
-        raise BadImage(f"{job.target}: is there already, and older than {job.source}; --overwrite replaces it")
+        raise BadImage(f"{job.target}: exists and is older than {job.source}; --overwrite replaces it")
     return True
 
 
+def upscale_file(job: Job, upscaler: Upscaler, quality: int, advance: Advance = lambda share: None) -> tuple[int, int]:
+    """Enlarge ``job.source`` into ``job.target``, written atomically; height and width of the result.
+
+    Where the format changes, the image is turned upright: many viewers ignore a PNG's orientation.
+
+    Args:
+        job: what to do.
+        upscaler: the network.
+        quality: see ``encode``.
+        advance: see ``Upscaler.bands``.
+
+    Raises:
+        UserError: the image cannot be read, does not fit in memory, or cannot be written in that format.
+    """
+    try:
+        upscaler.check_memory(*photo_size(job.source))
+        photo = read_photo(job.source)
+        if job.form != photo.format or job.form == "BMP":
+            photo = photo.upright()
+        check_format(photo, job.form, upscaler.upscale, job.source)
+        passes = 1 if photo.alpha is None else 2
+        colour = upscaler(photo.colour, lambda share: advance(share / passes))
+        alpha = None
+        if photo.alpha is not None:
+            alpha = upscaled_alpha(upscaler, photo.alpha, lambda share: advance(share / passes))
+        data = encode(replace(photo, colour=colour, alpha=alpha), job.form, quality)
+    except UserError as error:
+        said = str(error)
+        raise BadImage(said if said.startswith(f"{job.source}: ") else f"{job.source}: {said}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise BadImage(f"{job.source}: out of memory; try --tile 256, or cut the image into parts") from error
+    write_file(job.target, data)
+    return colour.shape[0], colour.shape[1]
+
+
 def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
-    """The image files that ``text`` names, each with its place below the folder of results."""
+    """The image files that ``text`` names, each with its place in the output folder."""
     path = Path(text)
     searched = path
     if path.is_dir():
@@ -103,12 +139,8 @@ def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
     if out.resolve().is_relative_to(searched.resolve()) and out.resolve() != searched.resolve():
         files = [(file, place) for file, place in files if not file.resolve().is_relative_to(out.resolve())]
     if not files:
-        raise UserError(f"{text}: {'holds' if path.is_dir() else 'fits'} no image ({', '.join(EXTENSIONS)})")
+        raise UserError(f"{text}: {'holds' if path.is_dir() else 'matches'} no image ({', '.join(EXTENSIONS)})")
     return files
-
-
-def _is_file_name(out: Path) -> bool:
-    return out.suffix.lower() in FORMATS and not out.is_dir()
 
 
 def _checked(jobs: list[Job]) -> list[Job]:
@@ -117,13 +149,13 @@ def _checked(jobs: list[Job]) -> list[Job]:
     for job in jobs:
         target = job.target.resolve()
         if target in sources:
-            raise UserError(f"{job.target}: is one of the images to be upscaled; name another -o")
+            raise UserError(f"{job.target}: is one of the input images; name another -o")
         if target in targets:
             raise UserError(
-                f"{targets[target].source} and {job.source}: would both become {job.target}; "
+                f"{targets[target].source} and {job.source}: have the same output {job.target}; "
                 "upscale them by two commands, with a folder each"
             )
         targets[target] = job
         if job.target.is_dir():
-            raise UserError(f"{job.target}: is a folder, and {job.source} would become it; name another -o")
+            raise UserError(f"{job.target}: is a folder, where the output of {job.source} belongs; name another -o")
     return jobs

@@ -1,4 +1,4 @@
-"""What the fast form computes in."""
+"""The precision of the optimised form, independent of what the caller has set."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from ssiu_arch.utils.precisions import PRECISIONS
+
+DTYPES = dict(zip(PRECISIONS, (torch.float32, torch.float32, torch.bfloat16, torch.float16), strict=True))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference.fused import FusedSSIU, fuse
 from ssiu_arch.inference.tiles import check_tiles, tiled_bands
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import size_text
 from ssiu_arch.utils.memory import free_memory
 
 Array = NDArray[Any]
@@ -98,8 +99,8 @@ class Upscaler:
         free = free_memory(torch.device("cpu"))
         if needed > free:
             raise UserError(
-                f"{width}x{height} pixels at x{self.upscale} need {needed / 1e9:.3g} GB for their result, and "
-                f"{free / 1e9:.3g} GB are free; cut the image into parts"
+                f"{width}x{height} pixels at x{self.upscale} need {size_text(needed)} for the result, and "
+                f"{size_text(free)} are free; cut the image into parts"
             )
 
     def _tensor(self, image: Array) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.reading import SETS, StateDict, bare_names, listed, read_checkpoint, tensors_of
+from ssiu_arch.weights.shipped import weights_path
 
 if TYPE_CHECKING:
     from ssiu_arch.archs.ssiu_arch import SSIU
@@ -54,25 +55,36 @@ def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict
     return found.tensors, found.options
 
 
-def load(path: str | Path, key: str | None = None) -> "SSIU":
+def load(path: str | Path, key: str | None = None, *, scale: int | None = None) -> "SSIU":
     """The network whose weights are in ``path``, ready for use: scale, width and depth are read from the weights.
 
     Args:
-        path, key: see ``read_ssiu``.
+        path: see ``read_ssiu``; ``shipped`` names the package's own weights.
+        key: see ``read_ssiu``.
+        scale: the scale that is wanted: 2, 3 or 4. It picks the shipped weights; None: x4, or whatever a file has.
 
     Returns:
-        An ``SSIU`` on the CPU, float32, in evaluation mode: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``. Its
-        fast form is ``fuse(load(path))``.
+        An ``SSIU`` on the CPU, float32, in evaluation mode: ``(B, 3, h, w)`` in [0, 1] to ``(B, 3, s*h, s*w)``.
+        ``fuse`` gives its optimised form.
 
     Raises:
         UserError: see ``read_ssiu``.
+        ValueError: the weights are for another scale.
     """
     from ssiu_arch.archs.ssiu_arch import SSIU
 
+    path = weights_path(path, scale)
     weights, options = read_ssiu(path, key)
+    check_scale(path, options["upscale"], scale)
     net = SSIU(**options).float()  # whatever torch's default is
     net.load_state_dict(weights)
     return net.eval()
+
+
+def check_scale(weights: object, upscale: int, wanted: int | None) -> None:
+    """Raise ``ValueError`` where weights for ``upscale`` are to be used for another scale."""
+    if wanted not in (None, upscale):
+        raise ValueError(f"scale ({wanted}): the weights {weights} are for x{upscale}; leave scale out")
 
 
 def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weights:

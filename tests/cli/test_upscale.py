@@ -131,10 +131,7 @@ class TestASecondRun:
         Path("out/a.png").write_bytes(b"a diary")
         code, out, err = upscale("a.png", "b.png", "-o", "out")
         assert code == 1
-        assert err.splitlines() == [
-            "ssiu upscale: out/a.png: is there already, and no result; --overwrite replaces it",
-            "ssiu upscale: 1 of 2 images could not be upscaled",
-        ]
+        assert re.fullmatch("ssiu upscale: out/a.png: .*--overwrite.*\nssiu upscale: 1 of 2 images failed\n", err)
         assert Path("out/a.png").read_bytes() == b"a diary"
         assert "b.png -> out/b.png" in out
 
@@ -152,22 +149,20 @@ def test_bad_files_are_a_line_each_and_the_rest_goes_on(upscale, monkeypatch):
     code, _, err = upscale("in", "-o", "out")
     assert code == 1
     lines = err.splitlines()
-    assert lines[-1] == "ssiu upscale: 5 of 7 images could not be upscaled"
+    assert lines[-1] == "ssiu upscale: 5 of 7 images failed"
     said = {line.split(": ")[1]: line for line in lines[:-1]}
     assert sorted(said) == [f"in/{name}" for name in ("cut.png", "empty.png", "link.png", "long.jpg", "text.png")]
     assert "is truncated" in said["in/cut.png"]
-    assert "becomes 102 pixels long, and JPEG ends at 100" in said["in/long.jpg"]
+    assert re.search("102 .*JPEG.* 100", said["in/long.jpg"])
     assert sorted(os.listdir("out")) == ["e.png", "good.png"]
 
 
-@pytest.mark.parametrize(
-    ("channels", "dtype", "line"), [(4, np.uint8, "has an alpha channel"), (3, np.uint16, "has 16 bit")]
-)
+@pytest.mark.parametrize(("channels", "dtype", "line"), [(4, np.uint8, "alpha"), (3, np.uint16, "16")])
 def test_what_jpeg_does_not_hold(upscale, channels, dtype, line):
     cv2.imwrite("a.png", np.zeros((3, 4, channels), dtype))
     code, _, err = upscale("a.png", "-o", "a.jpg")
     assert code == 1
-    assert f"a.png: {line}, which JPEG cannot hold; write another format, as by --format png" in err
+    assert re.match(f"ssiu upscale: a.png: .*{line}.*JPEG.*--format png", err)
     assert not Path("a.jpg").exists()
 
 
@@ -177,7 +172,7 @@ def test_a_result_beyond_memory(upscale, monkeypatch):
     monkeypatch.setattr(upscaler, "free_memory", lambda device: 200)
     code, _, err = upscale("a.png", "b.png", "-o", "out")
     assert code == 1
-    assert re.match(r"ssiu upscale: a.png: 6x4 pixels at x2 need .* GB for their result, and .* GB are free", err)
+    assert re.match(r"ssiu upscale: a.png: 6x4 pixels at x2 .* 200 bytes ", err)
     assert os.listdir("out") == ["b.png"]
 
 
@@ -188,10 +183,8 @@ def test_memory_that_runs_out_on_the_way(upscale, monkeypatch):
     image("a.png")
     monkeypatch.setattr(upscaler.Upscaler, "__call__", run_out)
     code, _, err = upscale("a.png", "-o", "out")
-    assert (code, err.splitlines()[0]) == (
-        1,
-        "ssiu upscale: a.png: memory does not do; try --tile 256, or cut the image into parts",
-    )
+    assert code == 1
+    assert re.match("ssiu upscale: a.png: .*--tile 256", err)
 
 
 def test_an_interruption_leaves_whole_files_alone(upscale, monkeypatch):
@@ -229,34 +222,34 @@ BAD = {
     "no output": (["a.png"], r"the following arguments are required: -o/--out; see ssiu upscale --help"),
     "nothing there": (["none.png", "-o", "out"], r"none.png: no such file or folder"),
     "no images": (["empty", "-o", "out"], r"empty: holds no image"),
-    "the image itself": (["a.png", "-o", "a.png"], r"a.png: is one of the images to be upscaled"),
-    "a file for a folder": (["a.png", "-o", "notes.txt"], r"notes.txt is no folder"),
+    "the image itself": (["a.png", "-o", "a.png"], r"a.png: .*input.*name another -o"),
+    "a file for a folder": (["a.png", "-o", "notes.txt"], r"notes.txt is not a folder"),
     "no such weights": (["a.png", "-o", "out", "--weights", "none.pth"], r"none.pth: .*no such file"),
     "weights that are none": (["a.png", "-o", "out", "--weights", "notes.txt"], r"notes.txt"),
     "no weights shipped": (
         ["a.png", "-o", "out"],
-        r"no weights for x4 come with this version .*, as by --weights SSIU_x4",
+        r"x4 .*--weights SSIU_x4.pth",
     ),
     "another scale": (
         ["a.png", "-o", "out", "--weights", "x2.pth", "--scale", "4"],
-        r"--scale 4: the weights x2.pth are for x2; leave --scale out",
+        r"--scale \(4\): .* x2.pth .* x2; leave scale out",
     ),
     "a scale there is none of": (["a.png", "-o", "out", "--scale", "5"], r"argument --scale: invalid choice: "),
     "a format": (["a.png", "-o", "out", "--format", "gif"], r"argument --format: invalid choice: 'gif'"),
-    "a quality": (["a.png", "-o", "out", "--quality", "0"], r"--quality: '0' is no whole number from 1 to 100"),
+    "a quality": (["a.png", "-o", "out", "--quality", "0"], r"--quality: '0' .* 1 to 100"),
     "a device": (["a.png", "-o", "out", "--device", "gpu"], r"--device gpu: is no device: use cpu, cuda or cuda:0"),
     "a device of another kind": (["a.png", "-o", "out", "--device", "meta"], r"--device meta: only cpu and cuda"),
     "a precision": (["a.png", "-o", "out", "--precision", "fp8"], r"argument --precision: invalid choice: 'fp8'"),
-    "small tiles": (["a.png", "-o", "out", "--tile", "16"], r"argument --tile: '16' is no whole number from 64"),
-    "uneven tiles": (["a.png", "-o", "out", "--tile", "100"], r"argument --tile: '100' is no multiple of 16"),
-    "threads": (["a.png", "-o", "out", "--threads", "0"], r"--threads: '0' is no whole number from 1 to 4096"),
+    "small tiles": (["a.png", "-o", "out", "--tile", "16"], r"argument --tile: '16' .* 64"),
+    "uneven tiles": (["a.png", "-o", "out", "--tile", "100"], r"argument --tile: '100' .*multiple of 16"),
+    "threads": (["a.png", "-o", "out", "--threads", "0"], r"--threads: '0' .* 1 to 4096"),
     "an abbreviation": (["a.png", "-o", "out", "--self"], r"unrecognized arguments: --self"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "line"), BAD.values(), ids=BAD)
 def test_bad_input_is_one_line_before_anything_is_written(folder, ssiu, monkeypatch, arguments, line):
-    monkeypatch.setattr(pretrained.shipped, "__defaults__", (folder / "nothing shipped",))
+    monkeypatch.setattr(pretrained, "FOLDER", folder / "nothing shipped")
     image("a.png")
     Path("empty").mkdir()
     Path("notes.txt").write_text("no weights")
@@ -273,7 +266,7 @@ def test_an_environment_that_torchrun_does_not_make(upscale, monkeypatch, rank, 
     monkeypatch.setenv("WORLD_SIZE", processes)
     code, _, err = upscale("a.png", "-o", "out")
     assert code == 2
-    assert f"RANK ('{rank}') of WORLD_SIZE ('{processes}') in the environment do not fit: use torchrun" in err
+    assert re.match(rf"ssiu upscale: RANK \('{rank}'\) .*WORLD_SIZE \('{processes}'\) .*torchrun", err)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -288,9 +281,11 @@ def test_weights_shipped_with_the_package(folder, ssiu, monkeypatch):
     samples = image("a.png")
     (folder / "shipped").mkdir()
     Path("x2.pth").rename("shipped/SSIU_x2.pth")
-    monkeypatch.setattr(pretrained.shipped, "__defaults__", (folder / "shipped",))
-    assert ssiu("upscale", "a.png", "-o", "b.png", "--scale", "2", "--device", "cpu")[0] == 0
-    assert np.array_equal(read("b.png"), ssiu_arch.upscale(samples, "shipped/SSIU_x2.pth"))
+    monkeypatch.setattr(pretrained, "FOLDER", folder / "shipped")
+    expected = ssiu_arch.upscale(samples, "shipped/SSIU_x2.pth")
+    for name, weights in (("b.png", []), ("c.png", ["--weights", "shipped"])):
+        assert ssiu("upscale", "a.png", "-o", name, *weights, "--scale", "2", "--device", "cpu")[0] == 0
+        assert np.array_equal(read(name), expected)
 
 
 def test_each_process_of_a_machine_takes_its_own_gpu(ssiu, folder, monkeypatch):

@@ -1,12 +1,17 @@
 """``ssiu_arch.upscale``: what is given comes back enlarged, of the same kind."""
 
+import os
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import ssiu_arch
 from ssiu_arch.inference import Upscaler
+from ssiu_arch.inference import image as module
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights import load
 from ssiu_arch.weights.shipped import shipped
 
 
@@ -71,11 +76,36 @@ def test_networks_in_every_form(net, weights, noise):
         assert np.array_equal(ssiu_arch.upscale(image, given), expected)
 
 
-def test_without_a_network_it_is_that_of_the_shipped_x4_weights(noise):
+@pytest.mark.parametrize("scale", [None, 2, 3, 4])
+def test_without_a_network_it_is_that_of_the_shipped_weights(noise, scale):
     image = noise(8, 12)
-    found = ssiu_arch.upscale(image)
-    assert found.shape == (32, 48, 3)
-    assert np.array_equal(found, ssiu_arch.upscale(image, shipped(4)))
+    found = ssiu_arch.upscale(image, scale=scale)
+    assert found.shape == (8 * (scale or 4), 12 * (scale or 4), 3)
+    assert np.array_equal(found, ssiu_arch.upscale(image, shipped(scale or 4)))
+
+
+def test_another_scale_than_that_of_the_weights(net, weights, noise):
+    image = noise(8, 12)
+    assert ssiu_arch.upscale(image, net, scale=2).shape == (16, 24, 3)
+    for given in (net, weights, Upscaler(net)):
+        with pytest.raises(ValueError, match=r"scale \(4\).* x2"):
+            ssiu_arch.upscale(image, given, scale=4)
+
+
+def test_a_file_of_weights_is_read_once_and_again_when_it_changes(weights, noise, monkeypatch):
+    read = []
+    monkeypatch.setattr(module, "load", lambda path: read.append(path) or load(path))
+    image = noise(8, 12)
+    module._network.cache_clear()
+    first = ssiu_arch.upscale(image, weights)
+    assert np.array_equal(ssiu_arch.upscale(image, str(weights)), first)
+    assert read == [weights]
+    held = torch.load(weights)
+    held["params"]["tail.3.bias"] += 0.1
+    torch.save(held, weights)
+    os.utime(weights, (1, 1))
+    assert not np.array_equal(ssiu_arch.upscale(image, weights), first)
+    assert read == [weights, weights]
 
 
 def test_options_are_the_upscalers(net, noise):

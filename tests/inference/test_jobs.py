@@ -1,4 +1,4 @@
-"""Which files become which, what counts as done, and whose share they are."""
+"""Which files become which, and what counts as done."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssiu_arch.inference.jobs import Job, find_jobs, is_done, share_of
+from ssiu_arch.inference.jobs import Job, find_jobs, is_done
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.image_files import BadImage
 
@@ -91,27 +91,27 @@ BAD = {
     "a link to nothing": (["dead.png"], {}, r"dead.png: no such file or folder"),
     "no image": (["notes.txt"], {}, r"notes.txt: does not end with .png, .jpg"),
     "a folder without images": (["empty"], {}, r"empty: holds no image \(.png, "),
-    "a pattern without images": (["*.bmp"], {}, r"\*.bmp: fits no image"),
+    "a pattern without images": (["*.bmp"], {}, r"^\*.bmp: .*no image \(.png, "),
     "two of a name": (
         ["in/a.png", "a.png"],
         {},
-        r"in/a.png and a.png: would both become out/a.png; upscale them by two",
+        r"^in/a.png and a.png: .* out/a.png; .*two commands",
     ),
-    "two of a stem": (["b.jpg", "b.webp"], {"suffix": ".png"}, r"b.jpg and b.webp: would both become out/b.png"),
-    "the image itself": (["a.png"], {"out": "a.png"}, r"a.png: is one of the images to be upscaled; name another -o"),
+    "two of a stem": (["b.jpg", "b.webp"], {"suffix": ".png"}, r"^b.jpg and b.webp: .* out/b.png"),
+    "the image itself": (["a.png"], {"out": "a.png"}, r"^a.png: .*input.*name another -o"),
     "its own folder": (["in"], {"out": "in"}, r"-o in: is the folder of the images; name another"),
-    "the folder of files": (["a.png"], {"out": "."}, r"a.png: is one of the images to be upscaled"),
-    "the folder of a pattern": (["*.png"], {"out": "."}, r"is one of the images to be upscaled"),
-    "one name for two": (["a.png", "b.jpg"], {"out": "c.png"}, r"-o c.png: is the name of an image, for a single one"),
-    "one name for a folder": (["in"], {"out": "c.png"}, r"-o c.png: is the name of an image, for a single one"),
+    "the folder of files": (["a.png"], {"out": "."}, r"^a.png: .*input"),
+    "the folder of a pattern": (["*.png"], {"out": "."}, r"^a.png: .*input"),
+    "one name for two": (["a.png", "b.jpg"], {"out": "c.png"}, r"^-o c.png: .*name a folder"),
+    "one name for a folder": (["in"], {"out": "c.png"}, r"^-o c.png: .*name a folder"),
     "another format": (["a.png"], {"out": "c.png", "suffix": ".jpg"}, r"-o c.png: does not end with .jpg, which --fo"),
     "a file for a folder": (
         ["a.png"],
         {"out": "notes.txt"},
-        r"-o notes.txt: notes.txt is no folder|/notes.txt is no fo",
+        r"^-o notes.txt: .*notes.txt is not a folder",
     ),
-    "a file above": (["a.png"], {"out": "notes.txt/x"}, r"notes.txt is no folder"),
-    "a folder for a result": (["a.png"], {"out": "full"}, r"full/a.png: is a folder, and a.png would become it"),
+    "a file above": (["a.png"], {"out": "notes.txt/x"}, r"notes.txt is not a folder"),
+    "a folder for a result": (["a.png"], {"out": "full"}, r"^full/a.png: is a folder.* a.png .*name another -o"),
 }
 
 
@@ -131,16 +131,8 @@ def test_bad_names_are_one_line(folder, inputs, options, line):
 def test_a_folder_that_must_not_be_written_to(folder):
     folder("a.png")
     Path("locked").mkdir(mode=0o500)
-    with pytest.raises(UserError, match="locked is not to be written to"):
+    with pytest.raises(UserError, match=r"^-o locked/x: .*locked is not writable"):
         pairs("a.png", out="locked/x")
-
-
-@pytest.mark.parametrize("processes", [1, 2, 3, 7])
-def test_shares_are_all_jobs_once(processes):
-    jobs = [Job(Path(f"{n}.png"), Path(f"out/{n}.png")) for n in range(5)]
-    shares = [share_of(jobs, rank, processes) for rank in range(processes)]
-    assert sorted((job for share in shares for job in share), key=str) == jobs
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 class TestDone:
@@ -158,19 +150,17 @@ class TestDone:
         assert is_done(self.job(folder, *size), 2)
 
     def test_of_another_size(self, folder):
-        with pytest.raises(
-            BadImage, match=r"^out/a.png: is there already, and no result of a.png, for it has 16x8 pix"
-        ):
+        with pytest.raises(BadImage, match=r"^out/a.png: .*16x8 .* a.png; --overwrite"):
             is_done(self.job(folder, 16, 8), 2)
 
     def test_older_than_the_image(self, folder):
-        with pytest.raises(BadImage, match=r"out/a.png: is there already, and older than a.png; --overwrite replaces"):
+        with pytest.raises(BadImage, match=r"^out/a.png: .*older than a.png; --overwrite"):
             is_done(self.job(folder, 8, 4, age=10), 2)
 
     def test_no_image(self, folder):
         job = self.job(folder, 8, 4)
         job.target.write_text("a diary")
-        with pytest.raises(BadImage, match=r"out/a.png: is there already, and no result; --overwrite replaces it"):
+        with pytest.raises(BadImage, match=r"^out/a.png: .*not an image; --overwrite"):
             is_done(job, 2)
 
     def test_a_result_of_more_pixels_than_pillow_opens(self, folder, monkeypatch):

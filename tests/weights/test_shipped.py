@@ -3,8 +3,8 @@
 import csv
 import hashlib
 import json
-import re
 from importlib.metadata import distributions
+from pathlib import Path
 from sysconfig import get_path
 
 import cv2
@@ -17,19 +17,24 @@ from ssiu_arch import load
 from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, mean_scores
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights import shipped as shipped_weights
 from ssiu_arch.weights.shipped import shipped
 
 
-def test_the_file_of_a_scale(tmp_path):
-    (tmp_path / "SSIU_x3.pth").touch()
-    assert shipped(3, tmp_path) == tmp_path / "SSIU_x3.pth"
+def test_shipped_names_the_packages_own_weights(monkeypatch, tmp_path):
+    for scale in (2, 3, 4):
+        assert shipped_weights.weights_path("shipped", scale) == shipped(scale)
+        assert load("shipped", scale=scale).upscale == scale
+    assert shipped_weights.weights_path(Path("shipped")) == shipped(4)
+    assert shipped_weights.weights_path("a/shipped", 2) == Path("a/shipped")
+    monkeypatch.setattr(shipped_weights, "FOLDER", tmp_path)
+    with pytest.raises(UserError, match=r"x2 .*--weights"):
+        load("shipped", scale=2)
 
 
-def test_none_of_a_scale(tmp_path):
-    with pytest.raises(
-        UserError, match=re.escape("no weights for x2 come with this version of ssiu_arch: name a file")
-    ):
-        shipped(2, tmp_path)
+def test_weights_of_another_scale():
+    with pytest.raises(ValueError, match=r"scale \(2\).* x4"):
+        load(shipped(4), scale=2)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -17,10 +17,11 @@ from torch import Tensor
 from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.data.images import Image, list_images, read_image
 from ssiu_arch.inference import FusedSSIU, fuse, tiled
-from ssiu_arch.inference.precision import PRECISIONS, tf32
+from ssiu_arch.inference.precision import tf32
 from ssiu_arch.inference.tiles import SMALLEST
 from ssiu_arch.inference.whole import whole
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.precisions import PRECISIONS
 from ssiu_arch.utils.table import Table
 
 FLOAT32 = 1e-5  # largest difference, in units of the larger of 1 and the result's largest value

@@ -1,50 +1,92 @@
-"""What can be measured, and how it is spelled: ``NAME[:KEY=VALUE,...][+MODE...]``.
-
-``NAME`` is a preset or any network in BasicSR's registry, those of plugins too; ``KEY=VALUE`` are arguments of the
-network, values as in an option file; the modes are how it runs::
-
-    fused    eager:num_feat=48    swinir-light+channels_last    EDSR:num_in_ch=3,num_out_ch=3,num_block=8+bf16
-"""
+"""The networks that ``ssiu profile`` measures: presets by name, any other from an option file."""
 
 import inspect
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from ssiu_arch.inference.precision import PRECISIONS
+from ssiu_arch.archs.ssiu_arch import reflect_to_multiple
+from ssiu_arch.inference import fuse
+from ssiu_arch.inference.precision import tf32
 from ssiu_arch.utils.errors import UserError
 
-MODES = (*PRECISIONS, "compile", "channels_last", "graphs", "strip64")
-STRIP = re.compile(r"strip(\d{1,6})")  # so many rows at a time
 SCALE_WORDS = ("upscale", "scale")
 CHANNEL_WORDS = ("num_in_ch", "in_chans", "in_channels")
 RGB = {"num_in_ch": 3, "num_out_ch": 3}
+Size = tuple[int, int]  # height and width of an LR image
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A network under a name of its own, at the settings of its publication.
+class Candidate:
+    """A network and how it runs.
 
     Attributes:
-        what: one line for the list.
-        arch: its name in BasicSR's registry.
-        options: its arguments, but for the scale.
-        form: ``eager`` as registered, ``plain`` or ``fused`` for SSIU.
-        scales: those it has.
-        row: its name in the paper's Table I, if it is there.
+        name: preset or option file, as shown in the tables.
+        what: one line for ``--list``.
+        arch: name in BasicSR's registry.
+        options: arguments of the network.
+        fuse: arguments of ``ssiu_arch.fuse``; None runs the network itself.
+        compile: whether the network itself runs by ``torch.compile``.
+        scales: those the network has.
+        row: name of the same network in the paper's Table I, if it is there.
     """
 
+    name: str
     what: str
     arch: str
     options: dict[str, Any] = field(default_factory=dict)
-    form: str = "eager"
+    fuse: dict[str, Any] | None = None
+    compile: bool = False
     scales: tuple[int, ...] = (2, 3, 4)
     row: str | None = None
+
+    @property
+    def precision(self) -> str:
+        """``fp32``, ``tf32``, ``bf16`` or ``fp16``."""
+        return (self.fuse or {}).get("precision", "fp32")
+
+    @property
+    def compiles(self) -> bool:
+        """Whether ``torch.compile`` is involved."""
+        return self.compile or bool((self.fuse or {}).get("compile"))
+
+    @property
+    def captures_graphs(self) -> bool:
+        """Whether it runs as CUDA graphs."""
+        return bool((self.fuse or {}).get("cuda_graphs"))
+
+    @property
+    def multiple(self) -> int:
+        """Input sides are padded to multiples of this: SwinIR and its kin take whole windows only.
+
+        BasicSR's ``SwinIRModel`` pads by the same option. Networks that pad inside, as SSIU does, have no such option.
+        """
+        window = self.options.get("window_size")
+        return window if type(window) is int and window > 0 else 1
+
+    @property
+    def channels(self) -> int:
+        """Input channels, by the network's arguments or their defaults; 3 if it has no such argument."""
+        defaults = {name: parameter.default for name, parameter in _parameters(self.arch).items()}
+        found = (values[word] for word in CHANNEL_WORDS for values in (self.options, defaults) if word in values)
+        return next((channels for channels in found if type(channels) is int), 3)
+
+    def build(self) -> nn.Module:
+        """The network on the CPU with random weights, in eval mode, reflect-padding its input where it has to.
+
+        Raises:
+            UserError: the network refuses its arguments.
+        """
+        from ssiu_arch.checks.network import build
+
+        with prefixed(self.name):
+            net = build({"network_g": {"type": self.arch, **self.options}}).eval().requires_grad_(False)
+        return net if self.multiple == 1 else _Padded(net, self.multiple)
 
 
 SWINIR_LIGHT = {
@@ -57,251 +99,165 @@ SWINIR_LIGHT = {
     "resi_connection": "1conv",
 }
 ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, "with_idt": True, "act_type": "prelu"}
+EDSR_L = {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
 
-PRESETS = {
-    "plain": Preset("SSIU, one operation for each of the paper, not optimised", "SSIU", form="plain", row="SSIU"),
-    "eager": Preset("SSIU as this package trains it", "SSIU", row="SSIU"),
-    "fused": Preset("SSIU in its fast form", "SSIU", form="fused", row="SSIU"),
-    "swinir-light": Preset("SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
-    "edsr-m": Preset("EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
-    "edsr-l": Preset(
-        "EDSR: 256 features, 32 blocks", "EDSR", {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
+
+def _ssiu(name: str, what: str, fuse: dict[str, Any] | None = None, compile: bool = False) -> Candidate:
+    return Candidate(name, what, "SSIU", fuse=fuse, compile=compile, row="SSIU")
+
+
+_PRESETS = (
+    _ssiu("eager", "SSIU itself: the baseline"),
+    _ssiu("compiled", "SSIU itself by torch.compile", compile=True),
+    _ssiu("fused", "SSIU in its optimised form (ssiu_arch.fuse)", {}),
+    _ssiu("fused-tf32", "optimised, TF32 (GPU)", {"precision": "tf32"}),
+    _ssiu("fused-bf16", "optimised, bfloat16", {"precision": "bf16"}),
+    _ssiu("fused-fp16", "optimised, float16", {"precision": "fp16"}),
+    _ssiu("fused-strips", "optimised, strips of 64 rows: least memory", {"strip": 64}),
+    _ssiu("fused-compiled", "optimised, torch.compile", {"compile": True}),
+    _ssiu("fused-bf16-compiled", "optimised, bfloat16, torch.compile", {"precision": "bf16", "compile": True}),
+    _ssiu("fused-graphs", "optimised, CUDA graphs (GPU)", {"cuda_graphs": True}),
+    _ssiu("fused-bf16-graphs", "optimised, bfloat16, CUDA graphs (GPU)", {"precision": "bf16", "cuda_graphs": True}),
+    _ssiu(
+        "fused-bf16-compiled-graphs",
+        "optimised, bfloat16, torch.compile, CUDA graphs (GPU)",
+        {"precision": "bf16", "compile": True, "cuda_graphs": True},
     ),
-    "rcan": Preset("RCAN: 10 groups of 20 blocks", "RCAN", {**RGB, "num_group": 10, "num_block": 20}),
-    "ecbsr-m": Preset("ECBSR: 16 blocks, 64 channels, Y only", "ECBSR", ECBSR_M, row="ECBSR-M"),
-    "srresnet": Preset("SRResNet without batch normalisation: 64 features, 16 blocks", "MSRResNet"),
-    "rrdbnet": Preset("RRDBNet, that of ESRGAN: 64 features, 23 blocks", "RRDBNet", RGB, scales=(4,)),
-}
+    Candidate("swinir-light", "SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
+    Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
+    Candidate("edsr-l", "EDSR: 256 features, 32 blocks", "EDSR", EDSR_L),
+    Candidate("rcan", "RCAN: 10 groups of 20 blocks", "RCAN", {**RGB, "num_group": 10, "num_block": 20}),
+    Candidate("ecbsr-m", "ECBSR: 16 blocks, 64 channels, Y only", "ECBSR", ECBSR_M, row="ECBSR-M"),
+    Candidate("srresnet", "SRResNet without batch normalisation: 64 features, 16 blocks", "MSRResNet"),
+    Candidate("rrdbnet", "RRDBNet of ESRGAN: 64 features, 23 blocks", "RRDBNet", RGB, scales=(4,)),
+)
+PRESETS = {preset.name: preset for preset in _PRESETS}
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One network in one form and mode.
-
-    Attributes:
-        name: as spelled.
-        arch: its name in BasicSR's registry.
-        options: its arguments.
-        form: ``eager``, ``plain`` or ``fused``.
-        modes: of ``MODES``, with any number of rows in ``strip64``.
-        row: its name in the paper's Table I, where it is that very network.
-    """
-
-    name: str
-    arch: str
-    options: dict[str, Any]
-    form: str = "eager"
-    modes: tuple[str, ...] = ()
-    row: str | None = None
-
-    @property
-    def precision(self) -> str:
-        """One of ``PRECISIONS``."""
-        return next((mode for mode in self.modes if mode in PRECISIONS), "fp32")
-
-    @property
-    def strip(self) -> int | None:
-        """Rows that the fused form computes at a time; None is its own choice."""
-        return next((int(found[1]) for found in map(STRIP.fullmatch, self.modes) if found), None)
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of its input are extended to: SwinIR and its kin take whole windows only.
-
-        BasicSR's ``SwinIRModel`` does the same by the same option; the result is cropped. Networks that pad inside, as
-        SSIU does, have none.
-        """
-        window = self.options.get("window_size")
-        return window if type(window) is int and window > 0 else 1
-
-    @property
-    def channels(self) -> int:
-        """Channels of its input, by its arguments or their defaults; 3 where it has no word for that."""
-        defaults = {name: parameter.default for name, parameter in parameters_of(self.arch).items()}
-        found = (values[word] for word in CHANNEL_WORDS for values in (self.options, defaults) if word in values)
-        return next((channels for channels in found if type(channels) is int), 3)
-
-    def build(self) -> nn.Module:
-        """The network on the CPU with random weights, in eval mode.
-
-        Raises:
-            UserError: its arguments are unknown to it or refused by it.
-        """
-        from ssiu_arch.checks.network import build
-
-        with said_of(self.name):
-            return build({"network_g": {"type": self.arch, **self.options}}).eval().requires_grad_(False)
-
-
-class said_of:
-    """Put a candidate's name before what is wrong with it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, UserError):
-            raise UserError(f"{self.name}: {error}") from error
-
-
-def parse(text: str, upscale: int, device: str = "cpu") -> Candidate:
-    """The candidate that ``text`` spells.
+def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
+    """The preset ``name`` at a scale.
 
     Args:
-        text: see the module.
-        upscale: scale of the run, handed to every network that has a word for it.
-        device: ``cpu``, ``cuda`` or ``cuda:1``; some modes need a GPU.
+        name: one of ``PRESETS``.
+        upscale: scale.
+        device: ``cpu`` or ``cuda``; TF32 and CUDA graphs need a GPU.
 
     Raises:
-        UserError: there is no such network, argument or mode, or they do not go together.
+        UserError: there is no such preset, or it has no such scale or does not run on the device.
     """
-    base, modes = _split_modes(text)
-    name, colon, given = base.partition(":")
-    if colon and not given:
-        raise UserError(f"{text}: no KEY=VALUE after the colon")
-    with said_of(text):
-        options = dict(_arguments(given)) if given else {}
-        preset = PRESETS.get(name)
-        if preset is None:
-            _check_registered(name)
-            return candidate(text, name, options, upscale, device, modes=modes)
-        if upscale not in preset.scales:
-            scales = " or ".join(map(str, preset.scales))
-            raise UserError(f"{preset.arch} has no scale {upscale}: leave it out or give --upscale {scales}")
-        row = None if options else preset.row
-        return candidate(text, preset.arch, {**preset.options, **options}, upscale, device, preset.form, modes, row)
+    if name not in PRESETS:
+        close = get_close_matches(name.lower(), PRESETS, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise UserError(f"{name}: no such preset; {meant}See --list; name any other network by -opt FILE")
+    preset = PRESETS[name]
+    if upscale not in preset.scales:
+        raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, preset.scales))}")
+    if device == "cpu" and (preset.captures_graphs or preset.precision == "tf32"):
+        raise UserError(f"{name}: needs a GPU; add --device cuda")
+    return _at_scale(preset, upscale)
 
 
-def from_option_file(path: str, upscale: int, device: str = "cpu") -> Candidate:
-    """The ``network_g`` of an option file, under the file's name.
+def from_option_file(path: str, upscale: int) -> Candidate:
+    """The ``network_g`` of an option file.
 
     Raises:
-        UserError: there is no such file, or no network of this scale in it.
+        UserError: the file is missing, or has no network of this scale.
     """
-    network = network_of(path)
-    arch, options = network["type"], {key: value for key, value in network.items() if key != "type"}
-    with said_of(f"-opt {path}"):
-        _check_registered(arch)
-        return candidate(path, arch, options, upscale, device)
+    from ssiu_arch.checks import registered
 
-
-def network_of(path: str) -> dict[str, Any]:
-    """``network_g`` of an option file, with its ``type``.
-
-    Raises:
-        UserError: there is no such file, or no ``network_g`` with a type in it.
-    """
-    from ssiu_arch.checks.option_file import load
-
-    network = load(path).get("network_g")
-    if not isinstance(network, dict) or not isinstance(network.get("type"), str):
-        raise UserError(f"-opt {path}: has no network_g with a type; it is no option file of a training or a test")
-    return dict(network)
+    network = _network_g(path)
+    with prefixed(f"-opt {path}"):
+        registered.check({"model_type": "SRModel", "datasets": {}, "network_g": network})
+        return _at_scale(Candidate(path, "", network.pop("type"), network), upscale)
 
 
 def scale_of(option_files: list[str]) -> int:
     """The scale of the first option file that names one; 4 if none does."""
-    for path in option_files:
-        network = network_of(path)
-        for word in SCALE_WORDS:
-            if type(network.get(word)) is int:
-                return network[word]
-    return 4
+    networks = map(_network_g, option_files)
+    found = (network[word] for network in networks for word in SCALE_WORDS if type(network.get(word)) is int)
+    return next(found, 4)
 
 
-def candidate(
-    name: str,
-    arch: str,
-    options: dict[str, Any],
-    upscale: int,
-    device: str,
-    form: str = "eager",
-    modes: tuple[str, ...] = (),
-    row: str | None = None,
-) -> Candidate:
-    """A candidate whose scale and modes have been checked; see ``Candidate``.
+def _network_g(path: str) -> dict[str, Any]:
+    from ssiu_arch.checks.option_file import load
 
-    Raises:
-        UserError: the options name another scale than the run, or the modes do not go with form or device.
-    """
-    words = [word for word in SCALE_WORDS if word in options]
-    for word in words:
-        if options[word] != upscale:
-            raise UserError(f"{word} ({options[word]!r}) is not the scale of this run ({upscale}): see --upscale")
-    accepted = [word for word in SCALE_WORDS if word in parameters_of(arch)]
-    if accepted and not words:
-        options = {**options, accepted[0]: upscale}
-    _check_modes(form, modes, device)
-    return Candidate(name, arch, options, form, modes, row)
+    network = load(path).get("network_g")
+    if not isinstance(network, dict) or not isinstance(network.get("type"), str):
+        raise UserError(f"-opt {path}: has no network_g with a type; give an option file of a training or a test")
+    return dict(network)
 
 
-def parameters_of(arch: str) -> dict[str, inspect.Parameter]:
-    """The arguments of a registered network."""
+def _at_scale(candidate: Candidate, upscale: int) -> Candidate:
+    """The candidate with the scale among its options, if its network has an argument for it."""
+    options = candidate.options
+    for word in SCALE_WORDS:
+        if options.get(word, upscale) != upscale:
+            raise UserError(f"{word} ({options[word]!r}) differs from the scale of this run ({upscale}); see --upscale")
+    accepted = [word for word in SCALE_WORDS if word in _parameters(candidate.arch)]
+    return replace(candidate, options={**options, accepted[0]: upscale}) if accepted else candidate
+
+
+def _parameters(arch: str) -> dict[str, inspect.Parameter]:
     from basicsr.utils.registry import ARCH_REGISTRY
 
     return dict(inspect.signature(ARCH_REGISTRY.get(arch)).parameters)
 
 
-def _split_modes(text: str) -> tuple[str, tuple[str, ...]]:
-    """The modes at the end of a spelling. A value may hold a plus sign too: ``upsampler=nearest+conv``."""
-    base, modes = text, list[str]()
-    while "+" in base and _is_mode(base.rpartition("+")[2]):
-        base, _, mode = base.rpartition("+")
-        modes.insert(0, mode)
-    if "+" in base.partition(":")[0] or re.search(r"\+\w*$", base):
-        wrong = base.rpartition("+")[2]
-        if ":" not in base or get_close_matches(wrong, MODES):
-            raise UserError(f"{text}: no mode {wrong!r}: use {', '.join(MODES)}")
-    twice = next((mode for mode in modes if modes.count(mode) > 1), None)
-    if twice:
-        raise UserError(f"{text}: the mode {twice} is given twice")
-    return base, tuple(modes)
+@contextmanager
+def prefixed(name: str) -> Iterator[None]:
+    """Begin the message of a ``UserError`` with ``name``."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
-def _is_mode(word: str) -> bool:
-    return word in MODES or STRIP.fullmatch(word) is not None
+class _Padded(nn.Module):
+    """``net`` with its input reflect-padded to multiples of so many pixels, and its result cropped."""
+
+    def __init__(self, net: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.net, self.multiple = net, multiple
+
+    def forward(self, y: Tensor) -> Tensor:
+        height, width = y.shape[2:]
+        padded = reflect_to_multiple(y, self.multiple)
+        x = self.net(padded)
+        scale = x.shape[2] // padded.shape[2]
+        return x[:, :, : scale * height, : scale * width]
 
 
-def _arguments(text: str) -> Iterator[tuple[str, Any]]:
-    """``KEY=VALUE`` pairs, split at the commas outside brackets."""
-    seen = set()
-    for pair in re.split(r",(?![^\[\](){}]*[\])}])", text):
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or not key.isidentifier():
-            raise UserError(f"{pair!r} is no KEY=VALUE")
-        if key in seen:
-            raise UserError(f"{key} is given twice")
-        seen.add(key)
-        try:
-            yield key, yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            reason = getattr(error, "problem", None) or error
-            raise UserError(f"{key} ({value}) is no value of an option file: {reason}") from error
+class Prepared:
+    """A candidate on a device, ready to run: call it with one batch.
+
+    It computes without gradients, and in float32 without TF32 unless the candidate says otherwise.
+
+    Raises:
+        UserError: the network refuses its arguments.
+    """
+
+    def __init__(self, candidate: Candidate, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.candidate, self.device = candidate, device
+        self.run: Callable[[Tensor], Tensor] = candidate.build().to(device)
+        if candidate.fuse is not None:
+            self.run = fuse(self.run, **candidate.fuse)  # type: ignore[arg-type]  # only presets of SSIU have it
+        elif candidate.compile:
+            self.run = torch.compile(self.run, dynamic=False)
+
+    def input(self, size: Size, batch: int) -> Tensor:
+        """Random pixels, uniform in [0, 1]: ``(batch, channels, height, width)``. Never zeros, which run faster."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.rand(batch, self.candidate.channels, *size, generator=generator).to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        with tf32(self.device, False):  # the optimised form switches TF32 by its own precision
+            return self.run(x)
 
 
-def _check_registered(arch: str) -> None:
-    from basicsr.utils.registry import ARCH_REGISTRY
-
-    from ssiu_arch.checks import registered
-
-    close = get_close_matches(arch.lower(), PRESETS, n=1)
-    if close and arch not in ARCH_REGISTRY:
-        raise UserError(f"no preset {arch!r}; did you mean {close[0]}? Presets: {', '.join(PRESETS)}")
-    registered.check({"model_type": "SRModel", "datasets": {}, "network_g": {"type": arch}})
-
-
-def _check_modes(form: str, modes: tuple[str, ...], device: str) -> None:
-    if len(set(modes) & set(PRECISIONS)) > 1:
-        raise UserError(f"one precision at a time: {', '.join(PRECISIONS)}")
-    if "graphs" in modes and form != "fused":
-        raise UserError("graphs: only the fused form runs as CUDA graphs")
-    if form != "fused" and any(map(STRIP.fullmatch, modes)):
-        raise UserError("strip: only the fused form computes strips of rows")
-    if "channels_last" in modes and form == "fused":
-        raise UserError("channels_last: the fused form has a layout of its own")
-    for mode in ("tf32", "graphs"):
-        if mode in modes and device == "cpu":
-            raise UserError(f"{mode} is a mode of GPUs: add --device cuda, or leave it out")
+def use(device: torch.device) -> None:
+    """Make ``device`` the current one, on whose stream events are recorded. cuDNN tries algorithms, as in BasicSR."""
+    torch.backends.cudnn.benchmark = True
+    if device.type == "cuda":
+        torch.cuda.set_device(device)

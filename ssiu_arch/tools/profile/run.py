@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from ssiu_arch.inference.precision import PRECISIONS, tf32
+from ssiu_arch.inference.precision import DTYPES, tf32
 from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate, said_of
 from ssiu_arch.tools.profile.forms import Prepared, Size, padded, use
@@ -189,7 +189,7 @@ def _measure_latency(profile: Profile, progress: Progress) -> None:
     plan = profile.plan
     stopwatch: Stopwatch = by_device_events if plan.device.type == "cuda" else by_host_clock
     products = [
-        (precision, MatrixProduct(by, PRECISIONS[precision], plan.device, stopwatch))
+        (precision, MatrixProduct(by, DTYPES[precision], plan.device, stopwatch))
         for precision in plan.precisions
         for by in MatrixProduct.WAYS
     ]

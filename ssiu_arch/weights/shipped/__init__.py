@@ -1,24 +1,34 @@
-"""The weights that come with the package, as far as there are any: ``SSIU_x2.pth``, ``_x3``, ``_x4``."""
+"""The package's own weights: ``SSIU_x2.pth``, ``SSIU_x3.pth`` and ``SSIU_x4.pth``, each with its model card."""
 
 from pathlib import Path
 
 from ssiu_arch.utils.errors import UserError
 
 FOLDER = Path(__file__).parent
+NAME = "shipped"  # names the package's own weights wherever a file of weights is named
 
 
 def weights_file(folder: Path, upscale: int) -> Path:
-    """The file of the weights for a scale in a folder of such files, whether it is there or not."""
+    """The file of a scale in a folder of weights, whether it exists or not."""
     return folder / f"SSIU_x{upscale}.pth"
 
 
-def shipped(upscale: int, folder: Path = FOLDER) -> Path:
-    """The file of the weights for a scale.
+def shipped(upscale: int = 4) -> Path:
+    """The package's own weights for a scale.
 
     Raises:
-        UserError: none come with this version.
+        UserError: The package has none for that scale.
     """
-    path = weights_file(folder, upscale)
+    path = weights_file(FOLDER, upscale)
     if not path.is_file():
-        raise UserError(f"no weights for x{upscale} come with this version of ssiu_arch: name a file of weights")
+        raise UserError(f"no weights for x{upscale} come with ssiu_arch: name a file, as by --weights SSIU_x4.pth")
     return path
+
+
+def weights_path(weights: str | Path, scale: int | None = None) -> Path:
+    """The file that ``weights`` names; ``shipped`` is the package's own for ``scale`` (default 4).
+
+    Raises:
+        UserError: The package has none for that scale.
+    """
+    return shipped(4 if scale is None else scale) if str(weights) == NAME else Path(weights)
