@@ -1,11 +1,11 @@
-"""Greyscale images among colour ones, such as Set14's ``bridge``: which score of theirs counts.
+"""Scores of greyscale images, such as Set14's ``bridge``, by their grey value.
 
-The rule: they are scored like all others, read as R = G = B, on Y of YCbCr. That is BasicSR's and most other codes'
-way. Y spans 219 of the 255 levels that the grey value has, which is worth 20 log10(255/219) = 1.32 dB to such an image
-against literature that scores the grey value itself; hence the effect on a set's mean is measured and printed.
+This package scores them like all others, read as R = G = B, on Y of YCbCr, as BasicSR and most other codes do. Y spans
+219 of the 255 levels of the grey value, so PSNR is 20 log10(255/219) = 1.32 dB higher than in literature that scores
+the grey value. The effect on the mean of a data set is therefore measured and printed.
 
-Greyscale is what is stored with one channel. A grey picture stored as colour, Set14's ``man``, is turned into Y in
-that literature too, and is no exception anywhere.
+Greyscale means: stored with one channel. A grey picture stored as colour, Set14's ``man``, is converted to Y in that
+literature, too.
 """
 
 import re
@@ -26,32 +26,29 @@ LUMA_BGR = np.array([24.966, 128.553, 65.481]) / 219  # Y of YCbCr, spread over 
 def grey_score(
     images: dict[str, NDArray[Any]], options: dict[str, Any], gt_path: str, gt_root: str | None = None
 ) -> float | None:
-    """The score of the grey value itself, where the rule above makes a difference.
+    """The score of the grey value.
 
     Args:
-        images: what BasicSR gives a metric, ``img`` and ``img2`` (GT), BGR, (H, W, 3), [0, 255].
-        options: of the metric, as in the option file.
+        images: arguments of BasicSR's metrics, ``img`` and ``img2`` (GT), BGR, (H, W, 3), [0, 255].
+        options: options of the metric in the option file.
         gt_path: GT's file, or its key in the LMDB ``gt_root``.
         gt_root: ``dataroot_gt`` of the option file.
 
     Returns:
-        The metric of the images' luma on the full range [0, 255], in which a grey image is its own grey value; None
+        The metric on the luma of both images in the full range [0, 255], which is the grey value of a grey image; None
         unless GT is stored as greyscale and the metric is BasicSR's PSNR or SSIM on Y.
     """
-    if options["type"] not in SCORED or not options.get("test_y_channel"):
-        return None
-    if not _is_grey(images["img2"]) or not _is_stored_grey(gt_path, gt_root):
+    is_concerned = options["type"] in SCORED and options.get("test_y_channel")
+    if not is_concerned or not _is_grey(images["img2"]) or not _is_stored_grey(gt_path, gt_root):
         return None
     luma = {key: images[key].astype(np.float64) @ LUMA_BGR for key in ("img", "img2")}
     return calculate_metric(luma, {**options, "test_y_channel": False})
 
 
 def _is_grey(image: NDArray[Any]) -> bool:
-    """Whether ``image`` is one of three channels (H, W, 3), which are equal everywhere."""
-    if image.ndim != 3 or image.shape[2] != 3:
-        return False
-    first = image[..., 0]
-    return bool(np.array_equal(first, image[..., 1]) and np.array_equal(first, image[..., 2]))
+    """Whether ``image`` has three channels (H, W, 3) that are equal everywhere."""
+    is_colour = image.ndim == 3 and image.shape[2] == 3
+    return is_colour and all(np.array_equal(image[..., 0], image[..., channel]) for channel in (1, 2))
 
 
 def _is_stored_grey(path: str, root: str | None) -> bool:

@@ -1,8 +1,8 @@
 """Table I of the paper: PSNR in dB and SSIM on Y of lightweight networks, five benchmarks, three scales.
 
 Ni et al., "Structural Similarity-Inspired Unfolding for Lightweight Image Super-Resolution", IEEE TIP 34, 2025. The
-numbers are as printed. SSIU's own SSIM is by another protocol than its rivals' (``ssiu_arch.metrics.published``) and
-about 0.003 too high beside theirs; its PSNR compares.
+numbers are as printed. SSIU's own SSIM follows another protocol than the other rows (``ssiu_arch.metrics.published``)
+and is about 0.003 too high to compare with them; its PSNR compares.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ SSIU = "SSIU"
 
 
 class Row(NamedTuple):
-    """A network at one scale: what it was trained on, and its scores by set, where the paper has them."""
+    """A network at one scale: its training set, and its scores by benchmark, where the paper has them."""
 
     method: str
     training_set: str

@@ -1,4 +1,4 @@
-"""What a metric of an option file measures, and which published numbers it may stand beside."""
+"""How a metric of an option file measures, and which published scores compare with it."""
 
 from typing import Any, NamedTuple
 
@@ -10,18 +10,18 @@ SSIM = ("calculate_ssim", "calculate_ssim_published")
 PUBLISHED = ("calculate_psnr_published", "calculate_ssim_published")
 
 INFLATED = (
-    "* SSIU's printed SSIM is by the authors' own protocol, about 0.003 too high beside this and its rivals'; "
-    "its PSNR compares. calculate_ssim_published measures SSIM their way"
+    "* SSIU's printed SSIM follows the authors' own protocol and is about 0.003 too high to compare with the other "
+    "rows; its PSNR compares. calculate_ssim_published measures SSIM their way"
 )
-AUTHORS_ONLY = "the rivals' printed SSIM is by the standard protocol and does not compare with this one"
+AUTHORS_ONLY = "the printed SSIM of the other networks follows the standard protocol and does not compare with this one"
 
 
 class Beside(NamedTuple):
-    """The rows of Table I that a metric may stand beside.
+    """Rows of Table I that compare with a metric.
 
     Attributes:
-        rows: by what the table shows as the method, the printed scores by benchmark.
-        note: what has to be said with them, or why there are none.
+        rows: the printed scores by benchmark, by method.
+        note: a remark on them, or why there are none.
     """
 
     rows: dict[str, dict[str, float]]
@@ -45,19 +45,19 @@ def describe(options: dict[str, Any]) -> str:
 
 
 def beside(options: dict[str, Any], scale: int, sets: list[str]) -> Beside:
-    """The rows of the paper's Table I for a metric.
+    """The rows of the paper's Table I that compare with a metric.
 
     Args:
-        options: of the metric, as in the option file.
-        scale: of the run.
-        sets: the names of its data sets.
+        options: options of the metric in the option file.
+        scale: scale of the run.
+        sets: names of its data sets.
     """
     kind = options["type"]
     if kind not in PSNR + SSIM or not any(set_name(name) for name in sets) or not paper.rows(scale):
         return Beside({})
     on_y = kind in PUBLISHED or options.get("test_y_channel")
     if not on_y or options.get("crop_border") != scale:
-        return Beside({}, f"Table I of the paper is on Y with border {scale}: none of its rows compares with this")
+        return Beside({}, f"Table I of the paper is on Y with border {scale}, so none of its rows compares")
     if kind in PSNR:
         return Beside({row.method: row.psnr for row in paper.rows(scale)})
     if kind in PUBLISHED:

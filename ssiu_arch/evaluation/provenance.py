@@ -1,4 +1,4 @@
-"""What a score was measured with: weights, images, versions. A hash is the first 12 digits of a SHA-256."""
+"""What a score was measured with: weights, image files, versions. Hashes are the first 12 digits of a SHA-256."""
 
 import hashlib
 import platform
@@ -12,10 +12,10 @@ LMDB_FILES = ("data.mdb", "meta_info.txt")
 
 
 def data_fingerprint(dataset: Any) -> str | None:
-    """The hash of the files that a data set of BasicSR reads: their names and bytes, not where they lie.
+    """The hash of the names and bytes of the files that a BasicSR data set reads; their folders do not matter.
 
-    It is that of one line for each file, ``gt/NAME SHA256``, the lines sorted; an LMDB counts as the files
-    ``data.mdb`` and ``meta_info.txt``. Sets whose files are not known to this function have none.
+    It is the hash of sorted lines, one per file: ``gt/NAME SHA256`` or ``lq/NAME SHA256``. An LMDB counts as the files
+    ``data.mdb`` and ``meta_info.txt``. None for a data set of another kind.
     """
     files = _files(dataset)
     if not files:
@@ -25,7 +25,7 @@ def data_fingerprint(dataset: Any) -> str | None:
 
 
 def weights(opt: dict[str, Any]) -> list[str]:
-    """The weight files of a run, one line each; or that there are none, and the weights random."""
+    """The weight files of a run, one line each; one line that says the weights are random if there is none."""
     lines = []
     for key, file in opt["path"].items():
         if key.startswith("pretrain_network_") and file is not None:
@@ -42,7 +42,7 @@ def network(opt: dict[str, Any]) -> str:
 
 
 def versions() -> str:
-    """The versions of what computes a score."""
+    """The versions of the packages that compute a score."""
     import basicsr
     import cv2
     import numpy
@@ -55,7 +55,7 @@ def versions() -> str:
 
 
 def _files(dataset: Any) -> list[tuple[str, Path]]:
-    """The files of a data set, each with what it is: ``gt`` or ``lq``."""
+    """The files of a data set, each with its role, ``gt`` or ``lq``."""
     opt = dataset.opt
     roots = {role: opt.get(f"dataroot_{role}") for role in ("gt", "lq")}
     if any(str(root).endswith(".lmdb") for root in roots.values() if root):

@@ -1,4 +1,4 @@
-"""What ``basicsr test`` prints when it is done, and writes to ``results/<name>``: scores.md and scores.csv."""
+"""The score tables that ``basicsr test`` prints and writes to ``results/NAME``: scores.md and scores.csv."""
 
 import csv
 from pathlib import Path
@@ -15,11 +15,11 @@ NONE = "-"
 
 
 def report(opt: Options | None, sets: list[SetScores]) -> None:
-    """Print the scores of a test and write them beside its pictures; does nothing where nothing was measured.
+    """Print the scores of a test and write them to its results folder; does nothing without scores.
 
     Args:
         opt: the options of the run, as the model has them.
-        sets: what was measured, as ``ssiu_arch.evaluation.watch`` collects it.
+        sets: the scores, as ``ssiu_arch.evaluation.watch`` records them.
     """
     if opt is None or not sets:
         return
@@ -35,7 +35,7 @@ def report(opt: Options | None, sets: list[SetScores]) -> None:
 
 
 def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
-    """A table for each metric: a column a set; this run, bicubic interpolation, and the paper's rows that compare."""
+    """One table per metric, one column per data set; rows: this run, bicubic, and the paper's rows that compare."""
     tables = []
     for metric, options in opt["val"]["metrics"].items():
         if not any(metric in record.means for record in sets):
@@ -56,7 +56,7 @@ def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
 
 
 def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
-    """What the scores were measured on and with: name and fact."""
+    """How the scores were measured, as pairs of name and fact."""
     facts = [("network", provenance.network(opt)), *(("weights", line) for line in provenance.weights(opt))]
     for record in sets:
         count = f"{len(record.images)} images" if len(record.images) != 1 else "1 image"
@@ -79,7 +79,7 @@ def _markdown(opt: Options, tables: list[Table], facts: list[tuple[str, str]]) -
 
 
 def _write_csv(path: Path, opt: Options, sets: list[SetScores]) -> None:
-    """One row an image, by name, and one, ``mean``, a set; numbers in full."""
+    """Write a row per image, sorted by name, and a row ``mean`` per data set, with all digits."""
     metrics = [metric for metric in opt["val"]["metrics"] if any(metric in record.means for record in sets)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -3,7 +3,7 @@
 Inside ``watched`` two names that BasicSR's modules look up lead here; outside a validation both act as before:
 
 - ``build_model``, in the module of the pipeline: the model's ``validation`` then reports each data set;
-- ``calculate_metric``, in every module that imported it: each score is recorded with its image.
+- ``calculate_metric``, in every module that imported it: each score is recorded, with the image the model was fed last.
 
 Options read here, all below ``val``: ``bicubic`` and, of a metric, ``float_output``.
 """
@@ -11,7 +11,7 @@ Options read here, all below ``val``: ``bicubic`` and, of a metric, ``float_outp
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,7 +43,7 @@ class Watch:
         self.sets: list[SetScores] = []
         self._is_test = is_test
         self._calculate = calculate_metric
-        self._seen: set[str] = set()  # data sets already searched for greyscale images
+        self._logged: set[str] = set()  # data sets whose greyscale images a training has logged
         self._running: _Validation | None = None
 
     def attach(self, model: Any) -> Any:
@@ -55,10 +55,8 @@ class Watch:
             """The model's ``validation``, recorded."""
             if not model.opt["val"].get("metrics") or model.opt.get("rank", 0) != 0:
                 return validate(dataloader, current_iter, tb_logger, save_img)
-            record = self._record(model, dataloader, lambda loader: validate(loader, current_iter, tb_logger, save_img))
-            if self._is_test and record.means:
-                record.fingerprint = data_fingerprint(dataloader.dataset)
-                self.sets.append(record)
+            with self._recording(model, dataloader):
+                validate(dataloader, current_iter, tb_logger, save_img)
 
         model.validation = validation
         return model
@@ -67,25 +65,27 @@ class Watch:
         """BasicSR's ``calculate_metric``; during a validation the score is recorded."""
         return self._running.measure(data, options) if self._running else self._calculate(data, options)
 
-    def _record(self, model: Any, dataloader: Any, validate: Callable[[Any], None]) -> SetScores:
+    @contextmanager
+    def _recording(self, model: Any, dataloader: Any) -> Iterator[None]:
         opt, data_opt = model.opt["val"], dataloader.dataset.opt
         record = SetScores(data_opt["name"])
-        is_new = record.name not in self._seen
-        self._seen.add(record.name)
-        gt_root = str(data_opt.get("dataroot_gt")) if is_new else None
-        with ExitStack() as stack:
-            self._running = running = _Validation(record, opt["metrics"], self._calculate, gt_root)
-            stack.callback(setattr, self, "_running", None)
+        running = _Validation(record, opt["metrics"], self._calculate, data_opt.get("dataroot_gt"))
+        self._running = running
+        try:
             if opt.get("bicubic", self._is_test):
                 running.measure_bicubic(dataloader, model.__dict__.setdefault("bicubic_scores", {}))
-            if any(metric.get("float_output") for metric in opt["metrics"].values()):
-                stack.enter_context(running.keeping_float_outputs(model))
-            validate(_WatchedLoader(dataloader, running.begin_image))
-            running.finish(model)
+            with running.hooked(model):
+                yield
+        finally:
+            self._running = None
+        running.finish(model)
+        if self._is_test and record.means:
+            record.fingerprint = data_fingerprint(dataloader.dataset)
+            self.sets.append(record)
         note = grey_effect(record)
-        if note and not self._is_test:  # the summary of a test contains it
+        if note and not self._is_test and record.name not in self._logged:  # the summary of a test contains it
+            self._logged.add(record.name)
             get_root_logger().info(f"Greyscale: {note}")
-        return record
 
 
 class _Validation:
@@ -95,7 +95,7 @@ class _Validation:
         record: filled with the scores.
         metrics: ``val.metrics`` of the option file.
         calculate: BasicSR's ``calculate_metric``.
-        gt_root: ``dataroot_gt``; None: do not look for greyscale images.
+        gt_root: ``dataroot_gt`` of the data set, or None.
     """
 
     def __init__(self, record: SetScores, metrics: dict[str, Options], calculate: Metric, gt_root: str | None) -> None:
@@ -106,11 +106,6 @@ class _Validation:
         self._output: Any = None  # of the network, before clamping, for ``float_output``
         self._unmeasured: set[str] = set()
 
-    def begin_image(self, data: dict[str, Any]) -> None:
-        """Note the name of the image that the validator gets next."""
-        self._output, self._path = None, _path(data)
-        self.record.images.append(Path(self._path).stem)
-
     def measure(self, data: dict[str, Any], options: Options) -> Any:
         """Compute a metric of the current image and record it if it is one of ``val.metrics``."""
         name = next((name for name, known in self.metrics.items() if known is options), None)
@@ -119,8 +114,14 @@ class _Validation:
         if "img2" not in data and _needs_gt(options):
             self._unmeasured.add(name)
             return float("nan")
-        images = {**data, "img": self._float_output(name)} if options.get("float_output") else data
-        score = self._score(name, images, self._path)
+        if options.get("float_output"):
+            if self._output is None:
+                raise UserError(
+                    f"val.metrics.{name}.float_output: this model has no get_current_visuals with a 'result'; "
+                    "leave the option out"
+                )
+            data = {**data, "img": self._output}
+        score = self._score(name, data, self._path)
         self._scores[name].append(score)
         return score.value
 
@@ -128,8 +129,7 @@ class _Validation:
         options = self.metrics[name]
         try:
             value = self._calculate(images, options)
-            may_be_grey = self.gt_root is not None and "img2" in images
-            return Score(value, grey_score(images, options, path, self.gt_root) if may_be_grey else None)
+            return Score(value, grey_score(images, options, path, self.gt_root) if "img2" in images else None)
         except Exception:  # the metric may be the user's own: the traceback stays, the log says on which image
             where = f"{who}{Path(path).stem} of {self.record.name}"
             get_root_logger().error(f"val.metrics.{name} ({options['type']}) failed on {where}")
@@ -153,67 +153,49 @@ class _Validation:
         name = self.record.name
         if name in measured:
             return
-        scores: list[dict[str, Score]] = []
+        as_float = {metric: bool(options.get("float_output")) for metric, options in self.metrics.items()}
+        scores: dict[str, list[Score]] = {metric: [] for metric in self.metrics}
+        measured[name] = {}
         for pair in loader:
             if not is_enlargeable(pair):
                 if "gt" in pair:
                     reason = "not measured, the size of GT is not a multiple of that of LQ"
                     get_root_logger().info(f"Bicubic interpolation on {name}: {reason}")
-                scores = []
-                break
-            as_float = {metric: bool(options.get("float_output")) for metric, options in self.metrics.items()}
+                return
             made = {kind: bicubic_images(pair, kind) for kind in set(as_float.values())}
-            where = (_path(pair), "bicubic interpolation of ")
-            scores.append({metric: self._score(metric, made[kind], *where) for metric, kind in as_float.items()})
-        if scores:
-            self.record.bicubic = {metric: [of_image[metric] for of_image in scores] for metric in self.metrics}
+            for metric, kind in as_float.items():
+                scores[metric].append(self._score(metric, made[kind], _path(pair), "bicubic interpolation of "))
+        self.record.bicubic = scores
         measured[name] = self.record.bicubic_means()
-        if scores:
-            log_bicubic(name, measured[name])
+        log_bicubic(name, measured[name])
 
     @contextmanager
-    def keeping_float_outputs(self, model: Any) -> Iterator[None]:
-        """Keep each output of ``model`` as it is before BasicSR clamps it (in place) and rounds it to 8 bit."""
-        visuals = model.get_current_visuals
+    def hooked(self, model: Any) -> Iterator[None]:
+        """Note the name of each image that ``model`` is fed, and its output if a metric has ``float_output``.
 
-        def get_current_visuals() -> dict[str, Any]:
-            """The model's ``get_current_visuals``; ``result`` is kept."""
-            tensors = visuals()
+        The output is kept before BasicSR clamps it (in place) and rounds it to 8 bit.
+        """
+        feed_data, get_current_visuals = model.feed_data, model.get_current_visuals
+
+        def feed(data: dict[str, Any]) -> None:
+            self._output, self._path = None, _path(data)
+            self.record.images.append(Path(self._path).stem)
+            feed_data(data)
+
+        def visuals() -> dict[str, Any]:
+            tensors = get_current_visuals()
             output = tensors["result"].detach().float().cpu()[0]
             self._output = output.double().mul(255).flip(0).permute(1, 2, 0).numpy()  # a copy, BGR (H, W, 3)
             return tensors
 
-        model.get_current_visuals = get_current_visuals
+        model.feed_data = feed
+        if any(options.get("float_output") for options in self.metrics.values()):
+            model.get_current_visuals = visuals
         try:
             yield
         finally:
-            del model.get_current_visuals
-
-    def _float_output(self, name: str) -> Any:
-        if self._output is None:
-            raise UserError(
-                f"val.metrics.{name}.float_output: this model has no get_current_visuals with a 'result'; "
-                "leave the option out"
-            )
-        return self._output
-
-
-class _WatchedLoader:
-    """A validation loader that calls ``begin_image`` with each item before it yields the item."""
-
-    def __init__(self, loader: Any, begin_image: Callable[[dict[str, Any]], None]) -> None:
-        self._loader, self._begin_image = loader, begin_image
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for data in self._loader:
-            self._begin_image(data)
-            yield data
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
+            vars(model).pop("feed_data")
+            vars(model).pop("get_current_visuals", None)
 
 
 def _path(data: dict[str, Any]) -> str:

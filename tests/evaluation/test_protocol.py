@@ -44,14 +44,14 @@ def test_standard_ssim_marks_the_row_that_does_not_compare():
 def test_published_ssim_stands_beside_the_authors_only():
     rows, note = beside(PUBLISHED, 4, ["Set5"])
     assert list(rows) == ["SSIU"]
-    assert "rivals' printed SSIM is by the standard protocol" in note
+    assert "standard protocol" in note
 
 
 @pytest.mark.parametrize("change", [{"test_y_channel": False}, {"crop_border": 0}])
 def test_another_protocol_compares_with_none(change):
     rows, note = beside({**PSNR, **change}, 4, ["Set5"])
     assert rows == {}
-    assert note == "Table I of the paper is on Y with border 4: none of its rows compares with this"
+    assert "border 4" in note
 
 
 @pytest.mark.parametrize(

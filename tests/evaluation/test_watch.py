@@ -158,7 +158,8 @@ def test_validators_that_are_not_basicsrs_get_numbers(run, watching, monkeypatch
 
     def nondist_validation(self, dataloader, *rest):
         self.metric_results = {"psnr": 0.0}
-        for _ in dataloader:
+        for data in dataloader:
+            self.feed_data(data)
             images = {"img": np.zeros((20, 20, 3), np.uint8), "img2": np.full((20, 20, 3), 9, np.uint8)}
             score = basicsr.metrics.calculate_metric(images, self.opt["val"]["metrics"]["psnr"])
             kinds.append(type(score))
