@@ -1,125 +1,91 @@
-"""What the pages say is so: quotations, links, pictures, commands, and whose the numbers are.
-
-Files and verbs are collected as they are found; ``test_readme.py`` has the paths that the pages name.
-"""
+"""Facts of the documentation: links resolve, commands parse, Python runs, equations and numbers match the code."""
 
 import argparse
 import csv
 import json
 import re
+import runpy
 import shlex
+import sys
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 from PIL import Image
 
+import ssiu_arch
 from ssiu_arch.cli import main as command
 from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.evaluation import paper
-from ssiu_arch.evaluation.published import COSTS
-from ssiu_arch.tools.profile.candidates import parse
-from ssiu_arch.tools.profile.macs import multiply_adds
 from ssiu_arch.weights.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
-PAGES = {
-    str(path.relative_to(ROOT)): path
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md")))
-}
+FILES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(path for folder in ("docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.md"))),
+]
+PAGES = {str(path.relative_to(ROOT)): path for path in FILES}
 COMMANDS = {each.name: each for each in (command.BASICSR, command.SSIU)}
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LARGEST_PICTURE = 300_000  # bytes
+LINK = re.compile(r"\]\((?!\w+:)([^)#]*)(?:#([^)]+))?\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+SCALES = (2, 3, 4)
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
 
 def blocks(page, *languages):
-    """The fenced blocks in one of these languages: info string and text of each."""
-    found = BLOCK.findall(page.read_text())
+    """Info string and text of a page's fenced blocks in these languages."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
     return [(info, text) for info, text in found if (info.split() or [""])[0] in languages]
 
 
 def prose(page):
-    return BLOCK.sub("", page.read_text())
-
-
-# Quotations
-
-
-def occurs(quotation, source):
-    wanted, lines = dedent(quotation).splitlines(), source.splitlines()
-    starts = range(len(lines) - len(wanted) + 1)
-    return any(dedent("\n".join(lines[n : n + len(wanted)])).splitlines() == wanted for n in starts)
-
-
-@each_page
-def test_quoted_code_stands_in_the_named_file(page, root):
-    for info, text in blocks(page, "python"):
-        file = re.search(r"quote=(\S+)", info)
-        if file:
-            assert occurs(text, (root / file[1]).read_text()), f"{page.name}: not in {file[1]}:\n{text}"
-
-
-def test_the_page_of_equations_quotes_all_its_code_and_every_line_of_a_stage(root):
-    quoted = blocks(PAGES["docs/equations.md"], "python")
-    assert all("quote=" in info for info, _ in quoted)
-    stage = (root / "ssiu_arch/archs/ssiu_arch.py").read_text().partition("class SSReM")[2]
-    forward = re.search(r"def forward.*?\n(.*?)\n\n\nclass ", stage, re.DOTALL)[1]
-    lines = {line.strip() for _, text in quoted for line in text.splitlines()}
-    assert {line.strip() for line in forward.splitlines()} - {""} <= lines
-
-
-def test_a_quotation_is_verbatim_but_for_its_indentation():
-    source = "class A:\n    def f(x):\n        y = x\n        return y\n"
-    assert occurs("y = x\nreturn y\n", source)
-    assert occurs("def f(x):\n    y = x\n", source)
-    assert not occurs("y = x\n    return y\n", source)
-    assert not occurs("y =  x\n", source)
-    assert not occurs("y = x\nreturn\n", source)
+    return BLOCK.sub("", page.read_text(encoding="utf-8"))
 
 
 # Links and pictures
 
 
-def sections(page):
-    """What links to the headings of a page end with."""
-    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+def anchors(page):
+    """The anchors of a page's headings, as GitHub and mkdocs make them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @each_page
-def test_links_to_sections(page):
-    for path, section in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", prose(page)):
+def test_links_resolve(page):
+    for path, anchor in LINK.findall(prose(page)):
         target = (page.parent / path).resolve() if path else page
-        assert section in sections(target), f"{page.name}: {path}#{section}"
+        assert target.exists(), f"{page.name}: {path}"
+        assert not anchor or anchor in anchors(target), f"{page.name}: {path}#{anchor}"
 
 
 @each_page
-def test_pictures_are_said_in_words_and_can_be_shown(page):
-    for words, path in re.findall(r"!\[([^\]]*)\]\((?!http)([^)]+)\)", prose(page)):
-        assert words.strip(), f"{page.name}: {path} has no words for those who cannot see it"
-        with Image.open(page.parent / path) as picture:
+def test_paths_in_the_text_exist(page):
+    named = r"(?<![\w/.])(?:options|datasets_prep|ssiu_arch|benchmarks|tests|docs)/[\w/]+\.(?:yml|py|md)\b"
+    for path in set(re.findall(named, page.read_text(encoding="utf-8"))):
+        assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_pictures_are_described_small_and_used():
+    shown = {(page.parent / path).resolve(): words for page in FILES for words, path in PICTURE.findall(prose(page))}
+    for path, words in shown.items():
+        assert words.strip(), f"{path.name} has no description"
+        assert path.stat().st_size <= 300_000, path.name
+        with Image.open(path) as picture:
             picture.verify()
-        assert (page.parent / path).stat().st_size <= LARGEST_PICTURE, f"{page.name}: {path}"
-
-
-def test_every_picture_is_shown(root):
-    shown = {
-        (page.parent / path).resolve()
-        for page in PAGES.values()
-        for path in re.findall(r"!\[[^\]]*\]\((?!http)([^)]+)\)", prose(page))
-    }
-    assert {path for path in (root / "docs/pictures").iterdir() if path.resolve() not in shown} == set()
+    assert {path.resolve() for path in (ROOT / "docs/pictures").iterdir()} <= set(shown)
 
 
 # Commands
 
 
 def commands(text):
-    """The commands of ours in lines of a shell: name, verb and the words that follow."""
+    """Each command in lines of a shell, as words from the program on: ours, or a script run by Python."""
     for line in text.replace("\\\n", " ").splitlines():
         words = [*shlex.split(line, comments=True), "&&"]
         while words:
@@ -127,181 +93,203 @@ def commands(text):
             one, words = words[:end], words[end + 1 :]
             at = next((n for n, word in enumerate(one[:-1]) if word in COMMANDS and one[n - 1] != "install"), None)
             if at is not None:
-                yield one[at], one[at + 1], one[at + 2 :]
+                yield one[at:]
+            elif one[:1] == ["python"] and one[1].startswith(("datasets_prep/", "benchmarks/")):
+                yield one[1:]
+            elif one[:2] == ["python", "-m"] and one[2].startswith("benchmarks."):
+                yield [one[2].replace(".", "/"), *one[3:]]
 
 
 class Parsed(Exception):
-    """A verb has understood its arguments."""
+    """A program has accepted its arguments."""
 
 
 @pytest.fixture
-def understand(monkeypatch):
-    """Let a verb parse arguments, by its own parser, and nothing else."""
+def parse(monkeypatch):
+    """Let a program parse its arguments, and stop it there."""
 
-    def parsing_alone(parse):
-        def parse_and_leave(self, *given):
-            parse(self, *given)
+    def then_stop(method):
+        def parse_and_stop(self, *given, **options):
+            method(self, *given, **options)
             raise Parsed
 
-        return parse_and_leave
+        return parse_and_stop
 
     for name in ("parse_args", "parse_intermixed_args"):
-        parse = getattr(argparse.ArgumentParser, name)
-        monkeypatch.setattr(argparse.ArgumentParser, name, parsing_alone(parse))
+        monkeypatch.setattr(argparse.ArgumentParser, name, then_stop(getattr(argparse.ArgumentParser, name)))
 
-    def understand(name, verb, words):
-        assert verb in COMMANDS[name].verbs, f"{name} has no verb {verb}"
-        with pytest.raises(Parsed):
-            import_module(f"ssiu_arch.cli.{verb}").run(words)
+    def parse(program, *words):
+        if program not in COMMANDS:
+            monkeypatch.setattr(sys, "argv", [program, *words])
+            with pytest.raises(Parsed):
+                runpy.run_path(str(ROOT / program), run_name="__main__")
+        elif words[0].startswith("-"):
+            assert command.dispatch(COMMANDS[program], list(words)) == 0
+        else:
+            assert words[0] in COMMANDS[program].verbs, f"{program} has no verb {words[0]}"
+            with pytest.raises(Parsed):
+                import_module(f"ssiu_arch.cli.{words[0]}").run(list(words[1:]))
 
-    return understand
+    return parse
 
 
 @each_page
-def test_commands_are_understood(page, understand):
+def test_commands_parse(page, parse):
     for _, text in blocks(page, "bash", "sh"):
-        for name, verb, words in commands(text):
-            understand(name, verb, words)
-
-
-def options(name, verb, capsys):
-    """All options in the help of a verb."""
-    with pytest.raises(SystemExit):
-        command.dispatch(COMMANDS[name], [verb, "--help"])
-    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capsys.readouterr().out))
+        for words in commands(text):
+            parse(*words)
 
 
 @each_page
 def test_verbs_and_options_in_the_text_exist(page, capsys):
-    named = re.findall(rf"`({'|'.join(COMMANDS)}) ([a-z]\w*)([^`]*)`", prose(page))
-    for name, verb, rest in named:
+    for name, verb, rest in re.findall(rf"`({'|'.join(COMMANDS)}) ([a-z]\w*)([^`]*)`", prose(page)):
         assert verb in COMMANDS[name].verbs, f"{page.name}: {name} {verb}"
-        known = options(name, verb, capsys) if "-" in rest else set()
-        for option in re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", rest):
-            assert option in known, f"{page.name}: {name} {verb} {option}"
+        given = set(re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", rest))
+        if given:
+            with pytest.raises(SystemExit):
+                command.dispatch(COMMANDS[name], [verb, "--help"])
+            known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capsys.readouterr().out))
+            assert given <= known, f"{page.name}: {name} {verb} {given - known}"
 
 
-def test_a_line_of_a_shell_is_taken_apart():
-    text = "pip install basicsr && A=1 basicsr check -opt a.yml \\\n --strict # basicsr train\ncd a | ssiu lam 'a b'"
-    assert list(commands(text)) == [("basicsr", "check", ["-opt", "a.yml", "--strict"]), ("ssiu", "lam", ["a b"])]
+@pytest.mark.parametrize(
+    "words",
+    [("basicsr", "check", "--opt", "a.yml"), ("ssiu", "upscale", "a.png"), ("datasets_prep/photos.py", "--bad", "a")],
+)
+def test_a_wrong_command_does_not_parse(parse, words):
+    with pytest.raises((ssiu_arch.utils.errors.UserError, SystemExit)):
+        parse(*words)
 
 
-@pytest.mark.parametrize("words", [["check", "--opt", "a.yml"], ["check", "--strict"], ["profile", "--size", "wide"]])
-def test_a_command_that_is_wrong_is_not_understood(understand, words):
-    from ssiu_arch.utils.errors import UserError
+# Code and option files
 
-    with pytest.raises((UserError, SystemExit)):
-        understand("ssiu" if words[0] == "profile" else "basicsr", words[0], words[1:])
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with the files that the pages name."""
+    Image.new("RGB", (20, 16), "olive").save(tmp_path / "photo.jpg")
+    (tmp_path / "SSIU_x4.pth").symlink_to(shipped(4))
+    monkeypatch.chdir(tmp_path)
+
+
+@each_page
+def test_python_runs(page, folder):
+    code = [text for info, text in blocks(page, "python") if info == "python"]
+    exec(compile("\n".join(code), page.name, "exec"), {"__name__": page.stem})
+
+
+@each_page
+def test_yaml_is_valid(page):
+    for _, text in blocks(page, "yaml"):
+        assert isinstance(yaml.safe_load(text), dict), f"{page.name}: {text}"
+
+
+def test_the_option_file_for_fine_tuning_builds():
+    from basicsr.losses import build_loss
+    from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
+
+    opt = max((yaml.safe_load(text) for _, text in blocks(PAGES["docs/finetune.md"], "yaml")), key=len)
+    assert opt["model_type"] in MODEL_REGISTRY
+    assert all(data["type"] in DATASET_REGISTRY for data in opt["datasets"].values())
+    assert ARCH_REGISTRY.get(opt["network_g"].pop("type"))(**opt["network_g"]).upscale == opt["scale"]
+    assert all(build_loss(opt["train"][name]) for name in ("pixel_opt", "fft_opt"))
+    assert opt["train"]["scheduler"]["periods"] == [opt["train"]["total_iter"]]
+
+
+# Equations
+
+
+def occurs(quotation, source):
+    """Whether lines stand in a file one below the other, at any indentation."""
+    wanted, lines = dedent(quotation).splitlines(), source.splitlines()
+    starts = range(len(lines) - len(wanted) + 1)
+    return any(dedent("\n".join(lines[n : n + len(wanted)])).splitlines() == wanted for n in starts)
+
+
+def test_quoted_code_stands_in_the_named_file():
+    quoted = [(info, text) for page in FILES for info, text in blocks(page, "python") if "quote=" in info]
+    for info, text in quoted:
+        file = re.search(r"quote=(\S+)", info)[1]
+        assert occurs(text, (ROOT / file).read_text(encoding="utf-8")), f"not in {file}:\n{text}"
+    assert len(quoted) >= 10
+
+
+def test_the_page_of_equations_quotes_every_line_of_a_stage():
+    stage = (ROOT / "ssiu_arch/archs/ssiu_arch.py").read_text(encoding="utf-8").partition("class SSReM")[2]
+    forward = re.search(r"def forward.*?\n(.*?)\n\n\nclass ", stage, re.DOTALL)[1]
+    lines = {line.strip() for _, text in blocks(PAGES["docs/equations.md"], "python") for line in text.splitlines()}
+    assert {line.strip() for line in forward.splitlines()} - {""} <= lines
 
 
 # Numbers
 
 
-def tables(text):
+def tables(page):
     """The tables of a page by the words in their first corner: rows of cells, the first one the head."""
-    found, lines = {}, text.splitlines()
+    found, lines = {}, page.read_text(encoding="utf-8").splitlines()
     for n, line in enumerate(lines[1:], 1):
         if re.fullmatch(r"\|( --- \|)+", line):
             rows = [lines[n - 1], *takewhile(lambda row: row.startswith("|"), lines[n + 1 :])]
             cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
             assert {len(row) for row in cells} == {len(cells[0])}, cells[0]
-            assert found.setdefault(cells[0][0], cells) is cells, f"two tables {cells[0][0]!r}"
+            found[cells[0][0]] = cells
     return found
 
 
 @pytest.fixture(scope="module")
 def results():
-    return tables(PAGES["docs/results.md"].read_text())
+    return tables(PAGES["docs/results.md"])
+
+
+@pytest.fixture(scope="module")
+def records():
+    return {scale: json.loads(shipped(scale).with_suffix(".json").read_text()) for scale in SCALES}
 
 
 def psnr(row):
     return [f"{row.psnr[name]:.2f}" for name in paper.SETS]
 
 
-def test_table_1_is_the_papers(results):
-    head, *rows = results["Table I, SSIU"]
-    assert head[3:] == list(paper.SETS)
-    assert rows == [
-        [f"x{scale}", *map(str, COSTS[scale][paper.SSIU]), *psnr(paper.rows(scale)[-1])] for scale in (2, 3, 4)
-    ]
+def test_scores_of_the_readme(records):
+    _, *rows = tables(PAGES["README.md"])["weights"]
+    for scale, ours, authors in zip(SCALES, rows[:3], rows[3:], strict=True):
+        assert ours[0].startswith(f"`SSIU_x{scale}.pth`")
+        assert authors[0].startswith(f"x{scale}")
+        assert ours[2:4] == [f"{records[scale]['scores'][name][0]:.2f}" for name in ("Set5", "Set14")]
+        assert authors[2:4] == psnr(paper.rows(scale)[-1])[:2]
 
 
-def test_scores_of_the_other_tables_agree_with_table_1(results):
-    at_x4 = {row.method: row for row in paper.rows(4)}
-    for method, on_b100, *_ in results["Table II"][1:]:
-        assert on_b100 == f"{at_x4[method].psnr['B100']:.2f}"
-    assert [row[5:] for row in results["Table III"][1:] if row[0] == "ESAM, MoE-FS"] == [psnr(at_x4[paper.SSIU])]
-    assert [row[3:8] for row in results["Table IV"][1:] if row[0] == "L1+FFT"] == [psnr(at_x4[paper.SSIU])]
+@pytest.mark.parametrize("scale", SCALES)
+def test_scores_of_the_benchmarks(records, scale):
+    head, bicubic, ours, papers = tables(PAGES["docs/scores.md"])[f"x{scale}"]
+    assert head[1:] == list(paper.SETS)
+    known = [BICUBIC[name, scale] for name in paper.SETS]
+    assert bicubic[1:] == [f"{known_psnr:.3f} / {ssim:.4f}" for known_psnr, ssim in known]
+    measured = [records[scale]["scores"][name] for name in ("Set5", "Set14")]
+    assert ours[1:3] == [f"{known_psnr:.2f} / {ssim:.4f}" for known_psnr, ssim in measured]
+    assert papers[1:] == psnr(paper.rows(scale)[-1])
 
 
-def printed(golden, number, *columns):
-    with open(golden.parent / f"paper/table{number}.csv", encoding="utf-8") as lines:
-        return [[row[column] for column in columns] for row in csv.DictReader(lines)]
+def test_tables_of_the_paper_are_as_printed(results, golden):
+    def printed(number, *columns):
+        with open(golden.parent / f"paper/table{number}.csv", encoding="utf-8") as lines:
+            return [[row[column] for column in columns] for row in csv.DictReader(lines)]
 
-
-def test_tables_2_to_4_are_the_papers(results, golden):
     scores = [f"{name}_psnr" for name in paper.SETS]
-    second = printed(golden, 2, "method", "psnr_db", "gpu_mem_mb", "avg_time_ms")
-    assert [row[:4] for row in results["Table II"][1:]] == second
-    third = printed(golden, 3, "params_k", "macs_g", *scores)
-    assert [[row[1], row[3], *row[5:]] for row in results["Table III"][1:]] == third
-    assert [row[0] for row in results["Table III"][1:]] == [
-        f"{attention}, {'' if selector == 'yes' else 'no '}MoE-FS"
-        for attention, selector in printed(golden, 3, "attention", "moe_fs")
-    ]
-    assert [row[:8] for row in results["Table IV"][1:]] == printed(golden, 4, "loss", "macs_g", "params_k", *scores)
+    first = [row for row in printed(1, "method", "scale", "params_k", "macs_g", *scores) if row[0] == paper.SSIU]
+    assert results["Table I, SSIU"][1:] == [[f"x{scale}", *row] for _, scale, *row in first]
+    assert results["Table II"][1:] == printed(2, "method", "psnr_db", "gpu_mem_mb", "avg_time_ms")
+    third = [[row[1], row[3], *row[5:]] for row in results["Table III"][1:]]
+    assert third == printed(3, "params_k", "macs_g", *scores)
+    assert results["Table IV"][1:] == printed(4, "loss", "macs_g", "params_k", *scores)
 
 
-def cost(spelled, scale):
-    """Parameters and 10^9 multiply-adds of a candidate, for a result of 1280x720, as the page has them."""
-    candidate = parse(spelled, scale)
-    net = candidate.build()
-    macs = multiply_adds(net, (1, candidate.channels, 720 // scale, 1280 // scale))
-    return f"{sum(parameter.numel() for parameter in net.parameters()):,}", f"{macs / 1e9:.1f}"
+def test_parameters_are_counted(results):
+    def count(**options):
+        return f"{sum(each.numel() for each in ssiu_arch.SSIU(**options).parameters()):,}"
 
-
-def test_costs_of_the_network_are_counted(results):
-    _, parameters, kilo, macs, giga = results["size"]
-    counted = [cost("eager", scale) for scale in (2, 3, 4)]
-    assert [parameters[1:4], macs[1:4]] == [list(column) for column in zip(*counted, strict=True)]
-    assert [kilo[1:4], giga[1:4]] == [
-        [str(COSTS[scale][paper.SSIU][n]) for scale in (2, 3, 4)] for n in range(2)
-    ]  # fmt: skip
-
-
-def test_costs_of_variants_and_rivals_are_counted(results):
-    variants = ["eager:feature_selector=False", "eager", "eager:sparse_attention=False"]
-    assert [(row[2], row[4]) for row in results["Table III"][1:]] == [cost(spelled, 4) for spelled in variants]
-    for (method, kilo, parameters, giga, macs), preset in zip(
-        results["rivals"][1:], ("edsr-m", "ecbsr-m"), strict=True
-    ):
-        assert (kilo, giga) == tuple(map(str, COSTS[4][method]))
-        assert (parameters.split(", ")[0], macs) == cost(preset, 4)
-
-
-def test_scores_of_the_shipped_weights_are_those_of_their_records(results):
-    """And the paper's beside them are the paper's."""
-    head, bicubic, ours, papers = tables(PAGES["README.md"].read_text())["PSNR (dB)"]
-    columns = [(name, scale) for name in ("Set5", "Set14") for scale in (2, 3, 4)]
-    records = {scale: json.loads(shipped(scale).with_suffix(".json").read_text()) for scale in (2, 3, 4)}
-    assert head[1:] == [f"{name} x{scale}" for name, scale in columns]
-    assert bicubic[1:] == [f"{BICUBIC[column][0]:.2f}" for column in columns]
-    assert ours[1:] == [f"{records[scale]['scores'][name]:.2f}" for name, scale in columns]
-    assert papers[1:] == [f"{paper.rows(scale)[-1].psnr[name]:.2f}" for name, scale in columns]
-    both = [[f"{records[scale]['scores'][name]:.2f} / {records[scale]['ssim'][name]:.4f}" for scale in (2, 3, 4)]
-            for name in ("Set5", "Set14")]  # fmt: skip
-    assert [row[1:4] for row in results["score"] if row[0].startswith("the package's weights")] == both
-
-
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-\d+)?")
-
-
-def test_our_numbers_stand_on_the_pages_they_come_from(results, root):
-    checked = 0
-    for row in (row for rows in results.values() for row in rows[1:] if row[-1].startswith("ours")):
-        linked = re.findall(r"\]\(([^)#]+\.md)", row[-1])
-        text = "\n".join((root / "docs" / path).read_text() for path in linked)
-        for number in NUMBER.findall(" ".join(row[1:-1])) if linked else ():
-            assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d]|[.,]\d)", text), f"{row[0]}: {number} in {linked}"
-            checked += 1
-    assert checked > 40
+    counted = [count(upscale=scale) for scale in SCALES]
+    assert results["size"][1][1:4] == counted
+    assert all(number in PAGES["README.md"].read_text(encoding="utf-8") for number in counted)
+    variants = [count(feature_selector=False), count(), count(sparse_attention=False)]
+    assert [row[2] for row in results["Table III"][1:]] == variants
