@@ -48,32 +48,8 @@ def sine_weights():
 
 @pytest.fixture(scope="session")
 def released_names():
-    def released_names(state_dict):
-        """Undo ``rename_released``: the names that the authors' files have."""
-        back = [
-            (".sparsity.", ".s1."),
-            (".similarity.", ".s2."),
-            (".attention.dw.", ".s3.LocalProp.0."),
-            (".attention.qkv.", ".s3.qkv_conv."),
-            (".attention.", ".s3."),
-            (".centralise.", ".s4."),
-            (".w1.", ".project_in1."),
-            (".w3.", ".project_in2.0."),
-            (".w4.", ".project_in2.2."),
-            (".wo.", ".project_out."),
-            (".norm.", ".norm.body."),
-            ("selector.gates.0.", "moe.fc_a."),
-            ("selector.gates.1.", "moe.fc_b."),
-            ("selector.gates.2.", "moe.fc_c."),
-            ("selector.", "moe."),
-            ("stages.", "body."),
-        ]
-        renamed = {}
-        for name, value in state_dict.items():
-            for ours, theirs in back:
-                name = name.replace(ours, theirs)
-            renamed["module." + name.replace(".dw.", ".project_in2.1.")] = value
-        return renamed
+    """Give a state dict the parameter names of the authors' files."""
+    from ssiu_arch.weights.writing import released_names
 
     return released_names
 
@@ -123,28 +99,29 @@ def ssiu(capsys):
     return run
 
 
-AT_ONCE = """
-import sys
-from ssiu_arch.cli.main import ssiu
-from ssiu_arch.utils.progress import Progress
-Progress.EVERY = 0
-sys.exit(ssiu(sys.argv[1:]))
-"""
+SSIU = "import sys; from ssiu_arch.cli.main import ssiu; sys.exit(ssiu(sys.argv[1:]))"
+
+
+def interruptible() -> None:
+    """Let a child process be interrupted although this one was started with SIGINT ignored, as by ``nohup``."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
 def interrupted():
-    """Run ``ssiu`` in a process of its own, and interrupt it at a line of progress: exit code, what it says then."""
+    """Run ``ssiu`` in a process of its own, and interrupt it once stderr holds ``at``: exit code, all of stderr."""
 
     def run(*arguments, at):
-        with subprocess.Popen(
-            [sys.executable, "-c", AT_ONCE, *arguments], stderr=subprocess.PIPE, text=True
-        ) as process:
-            while at not in process.stderr.readline():
-                assert process.poll() is None
+        command = [sys.executable, "-c", SSIU, *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_MININTERVAL": "0"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, preexec_fn=interruptible) as process:
+            said = b""
+            while at.encode() not in said:
+                said += (chunk := os.read(process.stderr.fileno(), 4096))
+                assert chunk, said.decode()
             process.send_signal(signal.SIGINT)
-            said = process.stderr.read()
-        return process.returncode, said
+            said += process.stderr.read()
+        return process.returncode, said.decode()
 
     return run
 
