@@ -131,8 +131,12 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
         for n, (job, count) in enumerate(pixels.items(), 1):
             bar.set_postfix_str(job.source.name[:40])
             start, began = bar.n, time.monotonic()
+
+            def advance(share: float, of: int = count) -> None:
+                bar.update(share * of)
+
             try:
-                size = upscale_file(job, upscaler, args.quality, lambda share, count=count: bar.update(share * count))
+                size = upscale_file(job, upscaler, args.quality, advance)
             except UserError as error:
                 bar.write(f"ssiu upscale: {in_one_line(error)}", file=sys.stderr)
                 failed += 1

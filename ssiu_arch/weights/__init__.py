@@ -1,4 +1,4 @@
-"""Weight files: what they hold, which network it fits, and their translation into other formats.
+"""Weight files: what they hold, which network they fit, and their conversion to other formats.
 
 Three formats: ``.pt`` as the authors released their weights, ``.pth`` as BasicSR saves them, ``.safetensors``.
 """

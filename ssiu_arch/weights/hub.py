@@ -1,6 +1,6 @@
-"""SSIU with ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``, as Hugging Face's libraries have them.
+"""SSIU with Hugging Face's ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
 
-All three are ``huggingface_hub``'s own, of the extra ``hub``; without it, importing this module raises ``UserError``.
+Needs the extra ``hub``; without it, importing this module raises ``UserError``.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from ssiu_arch.archs.ssiu_arch import SSIU as Network  # noqa: E402
 
 
 class SSIU(Network, PyTorchModelHubMixin, library_name="ssiu-arch", pipeline_tag="image-to-image"):
-    """``ssiu_arch.SSIU`` of a repository on the Hub, or of a folder: ``model.safetensors`` and ``config.json``.
+    """``ssiu_arch.SSIU`` from a Hub repository or a folder that has ``model.safetensors`` and ``config.json``.
 
-    ``config.json`` holds the arguments of ``ssiu_arch.SSIU``, which are the ones to build it with here.
+    ``config.json`` holds the arguments of ``ssiu_arch.SSIU``.
     """
 
     @classmethod
     def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> "SSIU":
-        """The mixin's, but a parameter that is missing in the file is an error rather than left at random."""
+        """Load as the mixin does, but raise if the file lacks a parameter, which would stay random."""
         return super()._from_pretrained(strict=strict, **arguments)

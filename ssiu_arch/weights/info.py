@@ -1,4 +1,4 @@
-"""What a weight file holds, in words."""
+"""What a weight file holds, as text for ``ssiu convert --info``."""
 
 import hashlib
 from collections import Counter
@@ -28,14 +28,14 @@ Facts = list[tuple[str, str]]
 
 
 def describe(path: Path, key: str | None) -> Facts:
-    """Names and values of what there is to say about a weight file.
+    """Names and values of the facts about a weight file.
 
     Args:
-        path: of torch.save or safetensors; an SSIU's, another network's, or a training state of BasicSR.
-        key: the set of weights to describe; None: the one that ``load`` takes.
+        path: a file of torch.save or safetensors: of an SSIU, another network, or a training state of BasicSR.
+        key: the set of weights to describe; None: the one that ``load`` uses.
 
     Raises:
-        UserError: the file cannot be read, or there is nothing of that name in it.
+        UserError: the file cannot be read, or has no ``key``.
     """
     held = read_checkpoint(path)
     key = chosen(path, held, key)
@@ -47,22 +47,22 @@ def describe(path: Path, key: str | None) -> Facts:
         *_contents(path, held),
     ]
     if _is_training_state(held):
-        return [*facts, ("weights", f"none: the run saves them as models/net_g_{shown(held['iter'])}.pth")]
+        return [*facts, ("weights", f"none here; the run saves them as models/net_g_{shown(held['iter'])}.pth")]
     try:
         weights = bare_names(tensors_of(path, held, key))
     except UserError as error:
-        return [*facts, ("weights", f"none that can be used: {_reason(path, error)}")]
+        return [*facts, ("weights", f"none: {_reason(path, error)}")]
     try:
         found = find_ssiu(path, held, key)
     except UserError as error:
-        network: Facts = [("network", f"none that is known: its weights {_reason(path, error)}")]
+        network: Facts = [("network", f"unknown: {_reason(path, error)}")]
     else:
         network, weights = _network(found), found.tensors
     return [*facts, *network, *_weights(weights), ("taken", _taken(path, held, key))]
 
 
 def fingerprint(weights: StateDict) -> str:
-    """A hash of names, types, shapes and values, whatever the format and the order: 12 digits of a SHA-256."""
+    """A hash of names, types, shapes and values, the same in every format and order: 12 digits of a SHA-256."""
     digest = hashlib.sha256()
     for name, value in sorted(weights.items()):
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode(errors="surrogatepass"))
@@ -71,14 +71,14 @@ def fingerprint(weights: StateDict) -> str:
 
 
 def other_sets(path: Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
-    """The sets of weights that a checkpoint has beside that under ``key``, and whether they equal it to the bit."""
+    """The other sets of weights in a checkpoint, and whether each equals the one under ``key`` to the bit."""
     sets = [name for name, value in held.items() if name != key and is_set(value)]
     taken = fingerprint(bare_names(tensors_of(path, held, key))) if sets else ""
     return {name: _fingerprint_at(path, held, name) == taken for name in sets}
 
 
 def non_finite(weights: StateDict) -> str:
-    """How many values are infinite or no numbers, and where; empty if none is."""
+    """How many values are NaN or infinite, and where; empty if none."""
     counts = {name: int((~value.isfinite()).sum()) for name, value in weights.items() if value.dtype in FLOATS}
     where = [name for name, count in counts.items() if count]
     return f"{sum(counts.values()):,} NaN or infinite, in {listed(where, 3)}" if where else ""
@@ -88,10 +88,10 @@ def _format(path: Path, held: dict[str, Any]) -> str:
     if is_safetensors(path):
         return "safetensors"
     if _is_training_state(held):
-        return "training state of BasicSR, for basicsr train to go on from"
+        return "BasicSR training state, to resume basicsr train from"
     if "params" in held or "params_ema" in held:
         return "BasicSR"
-    return "as the authors released" if "model_state_dict" in held else "torch.save"
+    return "authors' release" if "model_state_dict" in held else "torch.save"
 
 
 def _contents(path: Path, held: dict[str, Any]) -> Facts:

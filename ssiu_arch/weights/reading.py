@@ -1,4 +1,4 @@
-"""What weight files hold. Nothing in a file is ever run, and whatever is wrong with it is one line."""
+"""Reading weight files: no code in a file is ever run, and every defect gives a one-line error."""
 
 import os
 import re
@@ -14,10 +14,10 @@ from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
 
 StateDict = dict[str, Tensor]
-SETS = ("params_ema", "params", "model_state_dict")  # of weights in a checkpoint: BasicSR's, the authors'
+SETS = ("params_ema", "params", "model_state_dict")  # sets of weights in a checkpoint, the preferred one first
 SAFETENSORS = ".safetensors"
 REFUSED = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL|Unsupported class) ([\w.]+)")  # torch's words
-ADVICE = (  # of torch: lines that give no reason
+ADVICE = (  # starts of lines in torch's errors that give no reason
     "Weights only load failed",
     "(1)",
     "(2)",
@@ -27,14 +27,14 @@ ADVICE = (  # of torch: lines that give no reason
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Everything a file of torch.save or safetensors holds, on the CPU; of the latter, its tensors.
+    """Everything that a file of torch.save holds, or the tensors of a safetensors file, on the CPU.
 
     Raises:
-        UserError: there is no such file, or it cannot be read, or it holds more than tensors and plain values.
+        UserError: the file is missing, unreadable, or holds Python objects other than tensors and plain values.
     """
     path = Path(path)
     if os.path.isdir(path):  # where pathlib raises, as for a name that is too long, os.path says no
-        raise UserError(f"weights {path}: is a folder: name a file")
+        raise UserError(f"weights {path}: is a folder; name a file")
     if not os.path.isfile(path):
         raise UserError(f"weights {path}: no such file")
     held = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
@@ -44,19 +44,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
-    """The weights that ``load_network`` takes from ``path``; ``module.`` and a compiled one's ``_orig_mod.`` removed.
+    """The weights that BasicSR's ``load_network`` takes from ``path``, without ``module.`` and ``_orig_mod.``.
 
     Args:
         path: the checkpoint.
-        param_key: ``param_key_g`` of the option file; ``params`` stands in where the key is missing, None is the root.
+        param_key: ``param_key_g`` of the option file; ``params`` is used if the key is missing; None: the root.
 
     Raises:
-        UserError: as ``read_checkpoint``; or the key is missing, or what it names are no weights; or it is safetensors.
+        UserError: as ``read_checkpoint``; or the key is missing or names no weights; or the file is safetensors.
     """
     held = read_checkpoint(path)
     if is_safetensors(path):
         raise UserError(
-            f"weights {path}: BasicSR reads no safetensors; translate it: ssiu convert {path} -o "
+            f"weights {path}: BasicSR cannot read safetensors; convert it: ssiu convert {path} -o "
             f"{Path(path).with_suffix('.pth')}"
         )
     if param_key is not None:
@@ -64,7 +64,7 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             param_key = "params"
         if param_key not in held:
             if all(isinstance(value, Tensor) for value in held.values()):
-                hint = "its tensors stand at the root: write path.param_key_g: ~"
+                hint = "its tensors are at the root: write path.param_key_g: ~"
             else:
                 hint = f"it holds {listed(held)}: name one of them in path.param_key_g"
             raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
@@ -72,47 +72,47 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
 
 
 def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> StateDict:
-    """The set of weights that a checkpoint has under ``key``, None being the root, if all of it are tensors.
+    """The set of weights that a checkpoint has under ``key``; None: at its root.
 
     Raises:
-        UserError: it is no such set, or a tensor in it has no values or fewer than it claims.
+        UserError: it holds something other than tensors, or a tensor has fewer values than it claims.
     """
     found = held if key is None else held[key]
     where = f"weights {path}: " + ("" if key is None else f"{shown(key)}: ")
     if not isinstance(found, dict):
         raise UserError(f"{where}holds a {type(found).__name__}, not a dict of tensors")
     if not found:
-        raise UserError(f"{where}holds nothing")
+        raise UserError(f"{where}is empty")
     sets = [name for name, value in found.items() if is_set(value)]
     if key is None and sets:
-        raise UserError(f"{where}its root is no set of weights; give the name of one as the key: {listed(sets)}")
+        raise UserError(f"{where}has no weights at its root; name one of its sets as the key: {listed(sets)}")
     for name, value in found.items():
         if not isinstance(name, str):
-            raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is no name of a parameter")
+            raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is not a parameter name")
         if not isinstance(value, Tensor):
             raise UserError(f"{where}{shown(name)} is a {type(value).__name__}, not a tensor")
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-            raise UserError(f"{where}{shown(name)} is no plain tensor ({value.layout}, {value.device}, {value.dtype})")
+            raise UserError(f"{where}{shown(name)} is not a dense CPU tensor ({value.layout}, {value.device})")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, which the file does not hold")
+            raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, more than the file holds")
     return {name: value.detach() for name, value in found.items()}
 
 
 def is_set(value: object) -> bool:
-    """Whether an entry of a checkpoint is a set of weights: names, at least one, with tensors."""
+    """Whether an entry of a checkpoint is a set of weights: a dict of tensors, not empty."""
     return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def bare_names(weights: StateDict) -> StateDict:
-    """``weights`` without what wrappers put before the names: ``module.`` and a compiled network's ``_orig_mod.``."""
+    """``weights`` without the prefixes of wrappers: ``module.`` and, from ``torch.compile``, ``_orig_mod.``."""
     return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Whether a file is one by its suffix or, since its ninth byte opens a header in JSON, by its content.
+    """Whether a file is safetensors, by its suffix or by its ninth byte, which opens a JSON header.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -122,7 +122,7 @@ def is_safetensors(path: str | Path) -> bool:
 
 
 def metadata(path: str | Path) -> dict[str, str]:
-    """The metadata of a safetensors file that has been read without error."""
+    """The metadata of a safetensors file that ``read_checkpoint`` has read."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
@@ -130,7 +130,7 @@ def metadata(path: str | Path) -> dict[str, str]:
 
 
 def shown(name: object) -> str:
-    """A name out of a file as it may be shown: short, in one line, without control characters."""
+    """A name from a file, safe to print: short, one line, no control characters."""
     text = str(name)
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -148,13 +148,13 @@ def _read_safetensors(path: Path) -> StateDict:
 
     try:
         return load_file(path)
-    except Exception as error:  # what a hostile header runs into in safetensors, or beyond it in torch
-        raise UserError(f"weights {path}: unreadable, damaged or no file of safetensors ({_reason(error)})") from error
+    except Exception as error:  # a hostile header fails anywhere in safetensors or torch
+        raise UserError(f"weights {path}: damaged, or not a safetensors file ({_reason(error)})") from error
 
 
 def _read_torch(path: Path) -> Any:
     if not path.stat().st_size:
-        raise UserError(f"weights {path}: unreadable, it is empty")
+        raise UserError(f"weights {path}: is empty (0 bytes)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle's protocols and TorchScript; an error follows, or nothing
@@ -162,17 +162,17 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # torch raises half a dozen types for a damaged file
         asked = REFUSED.search(str(error))
         if asked or "TorchScript" in str(error):
-            objects = f"asks for {asked[1]}" if asked else "is a program of TorchScript"
+            objects = f"asks for {asked[1]}" if asked else "is a TorchScript program"
             raise UserError(
-                f"weights {path}: holds Python objects besides tensors ({objects}), which torch refuses to load since "
-                "they can run code; nothing has been run. Get a file of tensors alone; or, only if you trust its "
-                "source, load it with torch.load(..., weights_only=False) and save the tensors alone with torch.save"
+                f"weights {path}: holds Python objects besides tensors ({objects}), which could run code; nothing has "
+                "been run. Get a file with tensors only; or, if you trust its source, load it with torch.load(..., "
+                "weights_only=False) and save its tensors with torch.save"
             ) from error
-        raise UserError(f"weights {path}: unreadable, damaged or no file of torch.save ({_reason(error)})") from error
+        raise UserError(f"weights {path}: damaged, or not a torch.save file ({_reason(error)})") from error
 
 
 def _reason(error: Exception) -> str:
-    """The line of an error that says what is wrong. Torch's advice to load without checks is left out."""
+    """The line of an error that gives the reason, without torch's advice to load unchecked."""
     lines = [line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines()]
     reasons = [line.partition(" In PyTorch 2.6")[0] for line in lines if line and not line.startswith(ADVICE)]
     return shown(reasons[0] if reasons else type(error).__name__)

@@ -1,4 +1,4 @@
-"""The weights of an SSIU: found in a file, recognised by their names and shapes, checked against the network."""
+"""The weights of an SSIU: found in a file, recognised by names and shapes, checked against the network."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ssiu_arch.archs.ssiu_arch import SSIU
 
 STAGE = re.compile(r"stages\.(\d{1,6})\.")
-LEAST_OF_STAGE = 20  # parameters of a stage, out of 45 or 47, for it to count as being there
+LEAST_OF_STAGE = 20  # parameters, of 45 or 47, below which a stage counts as missing
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -27,7 +27,7 @@ class Weights:
     Attributes:
         tensors: by our names, in the network's order.
         options: the arguments of ``SSIU``.
-        key: where they stand in their file; None: at the root.
+        key: of their set in the file; None: the root.
     """
 
     tensors: StateDict
@@ -36,20 +36,20 @@ class Weights:
 
     @property
     def variant(self) -> str:
-        """Which of the networks of the paper's Table III it is."""
-        changes = {"sparse_attention": "SAM in the place of ESAM", "feature_selector": "without MoE-FS"}
+        """The variant of the paper's Table III."""
+        changes = {"sparse_attention": "SAM instead of ESAM", "feature_selector": "without MoE-FS"}
         return ", ".join(["SSIU", *(text for name, text in changes.items() if not self.options[name])])
 
 
 def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict[str, Any]]:
-    """The weights of an SSIU under our names, and the arguments of ``SSIU`` they were made for.
+    """The weights of an SSIU by our names, and the arguments of ``SSIU`` that fit them.
 
     Args:
-        path: a checkpoint of BasicSR, one as the authors released, or safetensors.
-        key: which of the sets of weights in the file; None: the first there is of ``SETS``, else the root.
+        path: a checkpoint of BasicSR, a file that the authors released, or safetensors.
+        key: the set of weights in the file; None: the first of ``SETS`` that exists, else the root.
 
     Raises:
-        UserError: as ``read_checkpoint``; or there is no such set, or it holds the weights of no SSIU.
+        UserError: as ``read_checkpoint``; or the set is missing, or does not fit an SSIU.
     """
     found = find_ssiu(path, read_checkpoint(path), key)
     return found.tensors, found.options
@@ -100,21 +100,21 @@ def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weight
     weights = bare_names(found)
     rename_released(weights)
     if len(weights) < len(found):
-        raise UserError(f"weights {path}: {len(found) - len(weights)} of its parameters stand there twice")
+        raise UserError(f"weights {path}: {len(found) - len(weights)} parameters appear twice")
     options = ssiu_options(weights)
     if options is None:
-        raise UserError(f"weights {path}: are no SSIU's; it holds {listed(found, 3)}")
+        raise UserError(f"weights {path}: not an SSIU's; they are named {listed(found, 3)}")
     problem, order = _compared(weights, options)
     if problem:
-        raise UserError(f"weights {path}: look like an SSIU's but do not fit one: {problem}")
+        raise UserError(f"weights {path}: do not fit an SSIU: {problem}")
     return Weights({name: weights[name] for name in order}, options, key)
 
 
 def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | None:
-    """``key`` or, if that is None, the set of weights that is taken: the first there is of ``SETS``, else the root.
+    """``key``; or if that is None, the first of ``SETS`` that exists, else the root.
 
     Raises:
-        UserError: there is nothing of that name.
+        UserError: the checkpoint has no ``key``.
     """
     if key is None:
         return next((name for name in SETS if name in held), None)
@@ -124,12 +124,12 @@ def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | Non
 
 
 def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:
-    """The arguments of ``SSIU`` for which weights were made, read from names and shapes; None if they are not SSIU's.
+    """The arguments of ``SSIU`` that fit weights, read from names and shapes; None if they are not an SSIU's.
 
-    They are those of no SSIU there is where the weights are incomplete or of shapes that do not agree.
+    Incomplete or inconsistent weights may give arguments that ``SSIU`` refuses.
 
     Args:
-        state_dict: weights under our names (``rename_released`` gives them).
+        state_dict: weights by our names (see ``rename_released``).
     """
     needed = [state_dict.get(name) for name in ("head.weight", "tail.0.weight", "stages.0.attention.rel_h")]
     shapes = [tensor.shape for tensor in needed if tensor is not None and tensor.ndim == 4 and tensor.numel()]
@@ -151,12 +151,12 @@ def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:
 
 
 def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[str]]:
-    """What keeps ``weights`` from fitting an SSIU, empty if nothing does, and the names of that SSIU's parameters."""
+    """Why ``weights`` do not fit an SSIU, empty if they do; and that SSIU's parameter names in order."""
     from ssiu_arch.archs.ssiu_arch import SSIU
 
     counts = Counter(int(found[1]) for found in map(STAGE.match, weights) if found)
     gaps = [t for t in range(options["num_block"]) if counts[t] < LEAST_OF_STAGE]
-    if gaps:  # before a network is built that may have a million of them
+    if gaps:  # before a network is built, which could have a million
         return f"{len(gaps)} of {options['num_block']} stages are missing (stages.{gaps[0]})", []
     try:
         with torch.device("meta"):
@@ -164,12 +164,12 @@ def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[st
     except ValueError as error:
         return str(error), []
     absent, unknown = [name for name in net if name not in weights], [name for name in weights if name not in net]
-    for names, what in ((absent, "missing"), (unknown, "too many")):
+    for names, what in ((absent, "missing"), (unknown, "unknown")):
         if names:
             return f"{len(names)} parameters {what} ({listed(names, 1)})", []
     for name in net:
         if weights[name].shape != net[name].shape:
-            return f"{name} is {tuple(weights[name].shape)} where {tuple(net[name].shape)} is wanted", []
+            return f"{name} is {tuple(weights[name].shape)} instead of {tuple(net[name].shape)}", []
         if weights[name].dtype not in FLOATS:
-            return f"{name} holds values of type {weights[name].dtype}", []
+            return f"{name} is {weights[name].dtype}, not floating point", []
     return "", list(net)

@@ -1,4 +1,4 @@
-"""The weights of an SSIU as the bytes of a file, in each of the formats."""
+"""Writing the weights of an SSIU in each file format."""
 
 import io
 import json
@@ -16,16 +16,16 @@ MOST_OF_HALF = torch.finfo(torch.float16).max
 
 
 def as_bytes(weights: Weights, suffix: str) -> bytes:
-    """The file of a format, one of ``FORMATS``. Equal weights give equal bytes, and every value keeps its own."""
+    """The bytes of a file in the format of ``suffix``, one of ``FORMATS``. Equal weights give equal bytes."""
     tensors = {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.tensors.items()}
     return FORMATS[suffix](Weights(tensors, weights.options, weights.key))
 
 
 def halved(weights: StateDict) -> tuple[StateDict, float]:
-    """The weights rounded to float16, and by how much they differ from what they were, at most.
+    """The weights rounded to float16, and the largest absolute change of a value.
 
     Raises:
-        UserError: a value is beyond what float16 can hold.
+        UserError: a value exceeds the range of float16.
     """
     rounded, largest = {}, 0.0
     for name, value in weights.items():
@@ -33,7 +33,7 @@ def halved(weights: StateDict) -> tuple[StateDict, float]:
         finite = value.isfinite()
         if not rounded[name][finite].isfinite().all():
             top = value[finite].abs().max().item()
-            raise UserError(f"--half: {name} holds {top:.4g}, beyond float16's {MOST_OF_HALF:.0f}; leave --half out")
+            raise UserError(f"--half: {name} holds {top:.4g}, beyond float16 ({MOST_OF_HALF:.0f}); leave --half out")
         change = (rounded[name].double() - value.double())[finite].abs()
         largest = max(largest, change.max().item() if len(change) else 0.0)
     return rounded, largest
@@ -50,7 +50,7 @@ def released_names(weights: StateDict) -> StateDict:
 
 
 def _released(weights: Weights) -> bytes:
-    """As the authors released theirs; what a training had beside the weights is empty."""
+    """The authors' format; its entries for optimiser, scheduler and statistics are empty."""
     return _torch_bytes(
         {
             "epoch": 0,
@@ -63,7 +63,7 @@ def _released(weights: Weights) -> bytes:
 
 
 def _basicsr(weights: Weights) -> bytes:
-    """Both sets that BasicSR looks for; the tensors are the same, and torch stores them once."""
+    """Both sets that BasicSR looks for, with the same tensors, which torch stores once."""
     return _torch_bytes({"params": weights.tensors, "params_ema": weights.tensors})
 
 
@@ -76,7 +76,7 @@ def _safetensors(weights: Weights) -> bytes:
 
 
 def _in_order(data: bytes) -> bytes:
-    """A safetensors file with its metadata sorted, which the library writes in an order of chance."""
+    """A safetensors file with sorted metadata; the library writes it in random order."""
     end = 8 + int.from_bytes(data[:8], "little")  # of the header, in JSON, padded by spaces
     header = json.loads(data[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -133,7 +133,7 @@ def other_scale(given):
     ("spoil", "changes", "said"),
     [
         (None, {"weights": "none.pth"}, "weights none.pth: no such file"),
-        (other_weights, {}, "are no SSIU's"),
+        (other_weights, {}, "not an SSIU's"),
         (without_lr, {}, "has no image tallx2 for tall.png; see --filename-tmpl"),
         (other_scale, {}, "small.png: 25x31 and 6x7 are not HR and LR of x2, the scale of the weights"),
         (None, {"filename_tmpl": "x2"}, "--filename-tmpl x2: has no {} for the name of the HR image"),

@@ -68,7 +68,7 @@ def test_two_sets_that_differ(files, ssiu, weights):
     torch.save({"params": weights, "params_ema": averaged}, "both.pth")
     code, _, err = ssiu("convert", "both.pth", "-o", "new.pt")
     assert code == 0
-    assert err == "ssiu convert: both.pth: params_ema is taken; params differs, and is taken by --key params\n"
+    assert re.fullmatch("ssiu convert: both.pth: .*params_ema.* params .*--key params\n", err)
     assert torch.equal(ssiu_arch.load("new.pt").head.bias, averaged["head.bias"])
     code, _, err = ssiu("convert", "both.pth", "-o", "new.pt", "--key", "params", "--overwrite")
     assert (code, err) == (0, "")
@@ -81,7 +81,7 @@ def test_half(files, ssiu, weights):
     code, out, err = ssiu("convert", "x2.pth", "-o", "half.safetensors", "--half")
     assert (code, err) == (0, "")
     change = max((value.half().float() - value).abs().max().item() for value in weights.values())
-    assert out.splitlines()[1] == f"rounded       to float16; values change by {change:.2g} at most"
+    assert out.splitlines()[1] == f"rounded       to float16; values change by at most {change:.2g}"
     assert facts(ssiu("convert", "--info", "half.safetensors")[1])["parameters"].endswith(", float16")
     assert ssiu_arch.load("half.safetensors").head.bias.dtype == torch.float32
 
@@ -91,7 +91,7 @@ def test_values_that_are_not_finite_are_kept_and_told(files, ssiu, weights):
     torch.save({"params": weights}, "nan.pth")
     code, _, err = ssiu("convert", "nan.pth", "-o", "new.pt")
     assert code == 0
-    assert err == "ssiu convert: nan.pth: 2 NaN or infinite, in head.bias; converted as they are\n"
+    assert re.fullmatch("ssiu convert: nan.pth: 2 NaN or infinite, in head.bias.*\n", err)
     assert ssiu_arch.load("new.pt").head.bias[0].isnan()
     assert facts(ssiu("convert", "--info", "nan.pth")[1])["values"] == "2 NaN or infinite, in head.bias"
 
@@ -141,7 +141,7 @@ class TestInfo:
     @pytest.mark.parametrize(
         ("options", "network"),
         [
-            ({"sparse_attention": False}, "SSIU, SAM in the place of ESAM"),
+            ({"sparse_attention": False}, "SSIU, SAM instead of ESAM"),
             ({"feature_selector": False, "num_block": 2}, "SSIU, without MoE-FS"),
         ],
     )
@@ -151,9 +151,14 @@ class TestInfo:
         assert (told["network"], told["format"]) == (network, "torch.save")
         assert told["taken"] == "the tensors at the root"
 
+    def test_of_the_packages_own_weights(self, ssiu):
+        told = facts(ssiu("convert", "--info", "shipped")[1])
+        assert (told["scale"], told["network"]) == ("x4", "SSIU")
+        assert told["file"].endswith("SSIU_x4.pth")
+
     def test_of_what_the_authors_released(self, golden, ssiu):
         told = facts(ssiu("convert", "--info", golden / "released_format_x3.pt")[1])
-        assert (told["format"], told["scale"], told["stages"]) == ("as the authors released", "x3", "9 (num_block)")
+        assert (told["format"], told["scale"], told["stages"]) == ("authors' release", "x3", "9 (num_block)")
         assert told["parameters"] == "798,627 in 437 tensors, float32"
         assert told["holds"].startswith("epoch 290, model_state_dict (437 tensors), optimizer_state_dict, ")
 
@@ -170,7 +175,7 @@ class TestInfo:
         code, out, _ = ssiu("convert", "--info", "other.pth")
         told = facts(out)
         assert code == 0
-        assert told["network"].startswith("none that is known: its weights are no SSIU's; it holds conv_first.weight, ")
+        assert re.match("unknown: .*SSIU.* conv_first.weight, ", told["network"])
         assert told["holds"] == f"params ({len(net.state_dict())} tensors), iter 5"
         assert told["parameters"].startswith(f"{sum(p.numel() for p in net.parameters()):,} in ")
         assert re.match("[0-9a-f]{12} ", told["weights"])
@@ -182,7 +187,7 @@ class TestInfo:
         weights.pop("head.bias")
         torch.save(weights, "part.pth")
         told = facts(ssiu("convert", "--info", "part.pth")[1])
-        assert told["network"].endswith("look like an SSIU's but do not fit one: 1 parameters missing (head.bias)")
+        assert told["network"].endswith("1 parameters missing (head.bias)")
 
     def test_of_a_training_state(self, files, ssiu):
         from ssiu_arch.patches.training.training_state import random_state
@@ -194,9 +199,9 @@ class TestInfo:
         state = {"epoch": 3, "iter": 400, "optimizers": [optimizer.state_dict()], "schedulers": []}
         torch.save({**state, "random": random_state()}, "400.state")
         told = facts(ssiu("convert", "--info", "400.state")[1])
-        assert told["format"] == "training state of BasicSR, for basicsr train to go on from"
+        assert told["format"].startswith("BasicSR training state")
         assert told["holds"] == "epoch 3, iter 400, optimizers, schedulers, random"
-        assert told["weights"] == "none: the run saves them as models/net_g_400.pth"
+        assert told["weights"].endswith("models/net_g_400.pth")
 
     def test_of_values_of_many_types(self, files, ssiu):
         torch.save(
@@ -214,7 +219,7 @@ class TestInfo:
         assert re.findall("^file .*", out, re.M) == ["file          x2.pt", "file          x2.pth"]
         first, second = err.splitlines()
         assert first == "ssiu convert: weights none.pth: no such file"
-        assert second.startswith("ssiu convert: weights text.pth: unreadable, damaged or no file of torch.save (")
+        assert second.startswith("ssiu convert: weights text.pth: damaged, or not a torch.save file (")
 
     def test_names_out_of_a_file_do_not_reach_the_terminal_as_they_are(self, files, ssiu):
         torch.save({"\x1b[2J": {"\x1b]0;a\x07": torch.ones(1)}, "params": {"\x1b[2Jb\n": torch.ones(1)}}, "esc.pth")
@@ -259,34 +264,34 @@ def bad(files, weights):
 NEW = ["-o", "new.pth"]
 BAD = {
     "no file": ([], r"the following arguments are required: FILE"),
-    "no output": (["x2.pt"], r"-o is missing: name the file to write; or ask what a file holds by --info"),
-    "two files": (
-        ["x2.pt", "x2.pth", *NEW],
-        r"x2.pth: one file is converted at a time, into that of -o; --info takes several",
-    ),
+    "no output": (["x2.pt"], r"-o is missing: .*--info"),
+    "two files": (["x2.pt", "x2.pth", *NEW], r"x2.pth: .*one file at a time.*--info"),
     "no such option": (["x2.pt", *NEW, "--ema"], r"unrecognized arguments: --ema"),
     "no such file": (["none.pt", *NEW], r"weights none.pt: no such file"),
     "no such file over a file": (["none.pt", "-o", "there.pth", "--overwrite"], r"weights none.pt: no such file"),
     "a name that is too long": (["x" * 300, *NEW], r"x: no such file"),
-    "a folder": (["folder", *NEW], r"weights folder: is a folder: name a file"),
-    "an empty file": (["empty.pth", *NEW], r"weights empty.pth: unreadable, it is empty"),
-    "a text": (["text.pth", *NEW], r"weights text.pth: unreadable, damaged or no file of torch.save \("),
-    "a damaged file": (["cut.pth", *NEW], r"weights cut.pth: unreadable, damaged or no file of torch.save \("),
-    "a pickle with code": (["code.pth", *NEW], r"asks for \w+.system\), which torch refuses .* nothing has been run"),
+    "a folder": (["folder", *NEW], r"weights folder: is a folder; name a file"),
+    "an empty file": (["empty.pth", *NEW], r"weights empty.pth: is empty"),
+    "a text": (["text.pth", *NEW], r"weights text.pth: damaged, .*torch.save"),
+    "a damaged file": (["cut.pth", *NEW], r"weights cut.pth: damaged, .*torch.save"),
+    "a pickle with code": (["code.pth", *NEW], r"asks for \w+.system\).*weights_only=False"),
     "a tensor": (["tensor.pth", *NEW], r"weights tensor.pth: holds a Tensor, not a dict of tensors"),
     "a list": (["list.pth", *NEW], r"weights list.pth: holds a list, not a dict of tensors"),
-    "nothing": (["nothing.pth", *NEW], r"weights nothing.pth: holds nothing"),
-    "nothing in params": (["no_params.pth", *NEW], r"weights no_params.pth: params: holds nothing"),
-    "another network": (["other.pth", *NEW], r"weights other.pth: are no SSIU's; it holds conv_first.weight"),
+    "nothing": (["nothing.pth", *NEW], r"weights nothing.pth: is empty"),
+    "nothing in params": (["no_params.pth", *NEW], r"weights no_params.pth: params: is empty"),
+    "another network": (["other.pth", *NEW], r"weights other.pth: .*SSIU.* conv_first.weight"),
     "a training state": (["2.state", *NEW], r"weights 2.state: epoch is a int, not a tensor"),
-    "a stage missing": (["stage.pth", *NEW], r"do not fit one: 1 of 3 stages are missing \(stages.1\)"),
-    "a wrong shape": (["shape.pth", *NEW], r"do not fit one: head.bias is \(3,\) where \(16,\) is wanted"),
+    "a stage missing": (["stage.pth", *NEW], r"weights stage.pth: .*1 of 3 stages are missing \(stages.1\)"),
+    "a wrong shape": (["shape.pth", *NEW], r"weights shape.pth: .*head.bias is \(3,\) .*\(16,\)"),
     "a number": (["number.pth", *NEW], r"weights number.pth: params: head.bias is a int, not a tensor"),
     "no such key": (["x2.pth", *NEW, "--key", "best"], r"x2.pth: no 'best' in it; it holds params, params_ema"),
     "a key of no weights": (["x2.pt", *NEW, "--key", "epoch"], r"epoch: holds a int, not a dict of tensors"),
-    "a damaged safetensors": (["hole.safetensors", *NEW], r"unreadable, damaged or no file of safetensors \("),
-    "a header without end": (["long.safetensors", *NEW], r"unreadable, damaged or no file of safetensors \("),
-    "values beyond float16": (["large.pth", *NEW, "--half"], r"--half: head.bias holds 1e\+06, beyond float16's 65504"),
+    "a damaged safetensors": (["hole.safetensors", *NEW], r"damaged, .*safetensors file"),
+    "a header without end": (["long.safetensors", *NEW], r"damaged, .*safetensors file"),
+    "values beyond float16": (
+        ["large.pth", *NEW, "--half"],
+        r"--half: head.bias holds 1e\+06.*65504.*leave",
+    ),
     "no format": (["x2.pt", "-o", "x2.onnx"], r"-o x2.onnx: the name must end with .pt, .pth, .safetensors"),
     "no suffix": (["x2.pt", "-o", "new"], r"-o new: the name must end with"),
     "a folder for an output": (["x2.pt", "-o", "folder"], r"-o folder: is a folder: name a file"),
@@ -295,7 +300,7 @@ BAD = {
     "output is there": (["x2.pt", "-o", "there.pth"], r"-o there.pth: is there already; .* or add --overwrite"),
     "output is input": (["x2.pth", "-o", "./x2.pth", "--overwrite"], r"-o x2.pth: is what is read"),
     "output is a link to it": (["x2.pth", "-o", "link.pth", "--overwrite"], r"-o link.pth: is what is read"),
-    "bad input over a file": (["cut.pth", "-o", "there.pth", "--overwrite"], r"weights cut.pth: unreadable"),
+    "bad input over a file": (["cut.pth", "-o", "there.pth", "--overwrite"], r"weights cut.pth: damaged"),
     "info and an output": (["--info", "x2.pt", *NEW], r"-o: --info writes nothing; leave out one of the two"),
     "info and half": (["--info", "x2.pt", "--half"], r"--half: --info writes nothing"),
     "info and overwriting": (["--info", "x2.pt", "--overwrite"], r"--overwrite: --info writes nothing"),

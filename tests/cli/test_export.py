@@ -112,7 +112,7 @@ BAD = {
     "no output named": (["net.pth"], r"required: -o/--output"),
     "weights that are not there": (["none.pth", *OUT], r"none\.pth: no such file"),
     "weights that are none": (["text.pth", *OUT], r"text\.pth: .*no file of torch\.save"),
-    "weights of another network": (["other.pth", *OUT], r"other\.pth: are no SSIU's"),
+    "weights of another network": (["other.pth", *OUT], r"other\.pth: .*SSIU"),
     "weights that the file lacks": (["net.pth", *OUT, "--key", "ema"], r"no 'ema' in it; it holds params, params_ema"),
     "another kind of file": (["net.pth", "-o", "x4.pth"], r"-o x4\.pth: the name must end with \.onnx"),
     "a name too long": (["net.pth", "-o", f"{'n' * 300}.onnx"], r"n+\.onnx: cannot be written \(File name too long\)"),

@@ -84,15 +84,15 @@ def many_stages(weights):
     weights |= {f"stages.{t}.norm.weight": torch.ones(1) for t in range(3, 999)}
 
 
-FIT = "look like an SSIU's but do not fit one: "
+FIT = "do not fit an SSIU: "
 MISFITS = {
     "a parameter missing": (lambda w: [w.pop("head.bias"), None][1], FIT + r"1 parameters missing \(head.bias\)"),
-    "a parameter too many": (lambda w: w.update(extra=torch.ones(1)), FIT + r"1 parameters too many \(extra\)"),
-    "a shape": (lambda w: w.update({"head.bias": torch.ones(8)}), FIT + r"head.bias is \(8,\) where \(16,\) is wanted"),
+    "a parameter too many": (lambda w: w.update(extra=torch.ones(1)), FIT + r"1 parameters unknown \(extra\)"),
+    "a shape": (lambda w: w.update({"head.bias": torch.ones(8)}), FIT + r"head.bias is \(8,\) .*\(16,\)"),
     "a scale": (lambda w: w.update({"tail.0.weight": torch.ones(400, 16, 1, 1)}), FIT + r"upscale \(5\) must be 2, 3"),
     "whole numbers": (
         lambda w: w.update({"head.bias": torch.ones(16).int()}),
-        r"head.bias holds values of type torch.i",
+        r"head.bias is torch.int32",
     ),
     "a stage missing": (
         lambda w: {k: v for k, v in w.items() if not k.startswith("stages.1.")},
@@ -100,23 +100,26 @@ MISFITS = {
     ),
     "a stage far away": (stage_moved, FIT + r"999997 of 1000000 stages are missing \(stages.2\)"),
     "thousands of stages": (many_stages, FIT + r"996 of 999 stages are missing \(stages.3\)"),
-    "another network": (lambda w: {"a": torch.ones(1), "b": torch.ones(1)}, r"are no SSIU's; it holds a, b$"),
+    "another network": (lambda w: {"a": torch.ones(1), "b": torch.ones(1)}, r"SSIU.* a, b$"),
     "two dialects": (
         lambda w: w.update({"module.head.bias": w["head.bias"]}),
-        r"1 of its parameters stand there twice",
+        r"1 parameters appear twice",
     ),
     "a list": (lambda w: [1], r"params: holds a list, not a dict of tensors"),
-    "nothing": (lambda w: {"params": None} and w.clear(), r"params: holds nothing"),
+    "nothing": (lambda w: {"params": None} and w.clear(), r"params: is empty"),
     "a number": (lambda w: w.update({"head.bias": 0.5}), r"params: head.bias is a float, not a tensor"),
-    "a name that is none": (lambda w: w.update({7: torch.ones(1)}), r"params: 7, a int, is no name of a parameter"),
-    "a sparse tensor": (lambda w: w.update({"head.bias": torch.ones(16).to_sparse()}), r"head.bias is no plain tensor"),
+    "a name that is none": (lambda w: w.update({7: torch.ones(1)}), r"params: 7, a int, is not a parameter name"),
+    "a sparse tensor": (
+        lambda w: w.update({"head.bias": torch.ones(16).to_sparse()}),
+        r"head.bias is not a dense",
+    ),
     "a tensor of nothing": (
         lambda w: w.update({"head.bias": torch.ones(16, device="meta")}),
-        r"is no plain tensor \(.*meta",
+        r"is not a dense CPU tensor \(.*meta",
     ),
     "a claim": (
         lambda w: w.update({"head.weight": torch.ones(1).expand(10**6, 3, 3, 3)}),
-        r"head.weight claims 27,000,000 values, which the file does not hold",
+        r"head.weight claims 27,000,000 values",
     ),
 }
 
@@ -181,7 +184,7 @@ def test_a_set_of_another_name_is_named_and_taken_by_it(tmp_path, sine_weights):
     weights = sine_weights(SSIU(**TINY)).state_dict()
     path = tmp_path / "x2.ckpt"
     torch.save({"epoch": 3, "state_dict": weights}, path)
-    line = r"x2.ckpt: its root is no set of weights; give the name of one as the key: state_dict$"
+    line = r"x2.ckpt: .*as the key: state_dict$"
     with pytest.raises(UserError, match=line):
         read_ssiu(path)
     assert torch.equal(read_ssiu(path, "state_dict")[0]["head.bias"], weights["head.bias"])

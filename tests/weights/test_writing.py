@@ -158,7 +158,7 @@ class TestHalf:
         assert halved({"a": torch.tensor([0.1]).half()})[1] == 0
 
     def test_what_float16_cannot_hold_is_refused(self):
-        with pytest.raises(UserError, match=r"--half: b holds 7e\+04, beyond float16's 65504; leave --half out"):
+        with pytest.raises(UserError, match=r"--half: b holds 7e\+04.*65504.*leave --half out"):
             halved({"a": torch.ones(1), "b": torch.tensor([70000.0, float("inf")])})
 
     def test_it_halves_the_files(self, tiny):
