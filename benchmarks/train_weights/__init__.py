@@ -1,1 +1,1 @@
-"""Training in stints of minutes: predicted, stopped in time, and shipped only where it is better than before."""
+"""How the shipped weights are trained: one long training in the background, shipped where it beats the last weights."""

@@ -1,81 +1,65 @@
-"""Train SSIU for a stint of minutes, in one command or several, and ship the weights where they are better.
-
-The first command prepares the data, measures how fast the recipe is, predicts, and trains. The same command once more
-goes on, up to --segments of them. The last one compares what came of it with the weights shipped so far, on the
-validation photos, and replaces those, with training curves and a model card, only if the new ones are better.
-"""
+"""Train SSIU in the background, and ship the weights if they beat the shipped ones (Linux; docs/shipped_weights.md)."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
-from ssiu_arch.data.script import cores, parser, positive, run
+from benchmarks.train_weights import process
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.extras import require
 from ssiu_arch.weights.shipped import FOLDER
 
-EXAMPLE = """python benchmarks/train_weights -opt options/shipped/train_SSIU_x4.yml --photos photos \\
-      --validation SunHays80/HR --benchmarks datasets/benchmark --minutes 9 --segments 3"""
+VERBS = {
+    "pairs": "write the validation pairs that the option file names, LR by MATLAB's bicubic",
+    "start": "start the training, or resume it from its newest state; refused while it runs",
+    "pause": "suspend the training (SIGSTOP); it keeps its memory",
+    "resume": "let a paused training continue (SIGCONT)",
+    "status": "print iteration, speed and the last validation",
+    "ship": "replace the shipped weights, card, record and curves if the newest weights are better",
+}
+ORIGIN = """weights to start from, or 'scratch' (default: path.pretrain_network_g of the option file, else the shipped
+            weights); ignored if there is a state to resume from"""
 
 
-def above_zero(text: str) -> float:
-    """An argument above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
-    return value
+def parser() -> argparse.ArgumentParser:
+    """Return the parser: a verb, ``-opt FILE``, and the options of the verb."""
+    parser = argparse.ArgumentParser("python -m benchmarks.train_weights", description=__doc__, allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verb = {name: verbs.add_parser(name, help=text, description=text) for name, text in VERBS.items()}
+    for name, each in verb.items():
+        each.add_argument("-opt", type=Path, required=True, help="option file of the training")
+        if name in ("start", "ship"):
+            each.add_argument("--folder", type=Path, default=FOLDER, help="shipped weights (default: the package's)")
+    verb["pairs"].add_argument("photos", type=Path, help="folder of HR photos")
+    verb["start"].add_argument("--from", dest="origin", metavar="FILE", help=ORIGIN)
+    ship = verb["ship"].add_argument
+    ship("--photos", type=Path, required=True, help="folder of the training photos, counted for the card")
+    ship("--sources", type=Path, help="CSV of their sources and licences: columns file, source, licence")
+    ship("--validation", type=Path, help="folder of HR photos that decides (default: datasets.val.dataroot_gt)")
+    ship("--benchmarks", type=Path, help="folder with Set5/HR and Set14/HR, measured if the weights are better")
+    ship("--note", default="", help="sentence for the card, such as the teacher whose output was the target")
+    return parser
 
 
-def main() -> None:
-    """Parse the command line, see that what it names is there, run a segment."""
-    arguments = parser(__doc__, EXAMPLE)
-    arguments.add_argument("-opt", type=Path, required=True, help="option file of the recipe")
-    arguments.add_argument("--photos", type=Path, required=True, help="folder of photos to train on")
-    arguments.add_argument("--sources", type=Path, help="CSV of their sources: columns file, source, licence")
-    arguments.add_argument("--validation", type=Path, required=True, help="folder of HR photos that decide")
-    arguments.add_argument("--benchmarks", type=Path, help="folder of Set5, Set14, ..., measured at the end")
-    arguments.add_argument("--minutes", type=above_zero, required=True, help="that a command may take")
-    arguments.add_argument("--segments", type=positive, default=1, help="commands of the stint")
-    arguments.add_argument("--ship", type=Path, default=FOLDER, help="folder of shipped weights")
-    arguments.add_argument("--scratch", action="store_true", help="do not start from the weights shipped so far")
-    arguments.add_argument("--its", type=above_zero, help="iterations per second, instead of a trial")
-    arguments.add_argument("--trial", type=positive, default=200, help="iterations of the trial, at least 4")
-    arguments.add_argument("--jobs", type=positive, default=cores(), help="images prepared at once")
-    arguments.add_argument("--force_yml", nargs="+", default=[], metavar="KEY:KEY=VALUE", help="options to replace")
-    given = arguments.parse_args()
-    if given.trial < 4:
-        raise UserError(f"--trial {given.trial}: must be at least 4")
-    for option in ("photos", "validation", "benchmarks"):
-        folder = getattr(given, option)
-        if folder is not None and not folder.is_dir():
-            raise UserError(f"--{option} {folder}: there is no such folder")
-    require("matplotlib", "plot", "the plot of the training")
+def run(given: argparse.Namespace) -> str:
+    """Run a verb; return what it did, one line."""
+    options = process.read_options(given.opt)
+    if given.verb == "start":
+        command = shlex.join(["python", "-m", "benchmarks.train_weights", *sys.argv[1:]])
+        return process.start(options, given.opt, given.origin, given.folder, command)
+    if given.verb in ("pause", "resume"):
+        return process.pause(options["name"], given.verb == "pause")
+    if given.verb == "status":
+        return process.status(options)
+    from benchmarks.train_weights import ship  # torch: seconds
 
-    from benchmarks.train_weights.card import command
-    from benchmarks.train_weights.run import Request, segment
-
-    segment(
-        Request(
-            options=given.opt,
-            photos=given.photos,
-            sources=given.sources,
-            validation=given.validation,
-            minutes=given.minutes,
-            segments=given.segments,
-            benchmarks=given.benchmarks,
-            folder=given.ship,
-            scratch=given.scratch,
-            rate=given.its,
-            trial=given.trial,
-            jobs=given.jobs,
-            changes=given.force_yml,
-            command=command(["benchmarks/train_weights", *sys.argv[1:]]),
-        )
-    )
+    return ship.write_pairs(options, given.photos) if given.verb == "pairs" else ship.ship(options, given)
 
 
 if __name__ == "__main__":
-    run(main)
+    given = parser().parse_args()
+    try:
+        print(run(given))
+    except UserError as error:
+        print(f"train_weights {given.verb}: {error}", file=sys.stderr)
+        sys.exit(2)

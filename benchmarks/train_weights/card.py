@@ -1,159 +1,133 @@
-"""What is told of shipped weights: a model card, and the curves of their training as CSV and as a plot."""
+"""The model card of shipped weights, and the curves of their training as CSV and plot."""
 
 import csv
 import io
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from benchmarks.train_weights.log import Row
-from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.evaluation import paper
-from ssiu_arch.utils.table import Table, escaped
+from ssiu_arch.utils.table import escaped
 
-COLUMNS = ("stint", "iteration", "l_pix", "l_fft", "psnr")
-LOSSES = COLUMNS[2:4]
-SCRATCH = "from scratch"  # the start of a stint without weights
-PAPER = round(1_000_500 * 40 * 64**2 / 1e6)  # LR pixels that the paper's training saw, in millions
+COLUMNS = ("run", "iteration", "l_pix", "l_fft", "psnr")
+PAPER = round(1_000_500 * 40 * 64**2 / 1e6)  # LR pixels in the paper's training, in millions
+WINDOW = 15  # logged losses in the moving average of the plot
 
 
-def curves(before: str, stint: int, rows: Sequence[Row]) -> str:
-    """The CSV of all stints: that of those ``before``, and the rows of this one, counted from 1."""
-    kept = [row for row in csv.DictReader(io.StringIO(before)) if int(row["stint"]) < stint]
-    new = [
-        {"stint": stint, "iteration": row.iteration, "psnr": "" if row.psnr is None else row.psnr}
-        | {name: row.losses.get(name, "") for name in LOSSES}
-        for row in rows
-    ]
+def curves(before: str, run: int, rows: Iterable[Row]) -> str:
+    """Return the CSV of all runs: the rows ``before`` of earlier ones, then those of this one; runs count from 1."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows([*kept, *new])
+    writer.writerows(row for row in csv.DictReader(before.splitlines()) if int(row["run"]) < run)
+    writer.writerows({"run": run, "iteration": row.iteration, "psnr": row.psnr, **row.losses} for row in rows)
     return text.getvalue()
 
 
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Return the centred moving average over ``WINDOW`` values, over fewer at both ends."""
+    parts = [values[max(0, at - WINDOW // 2) : at + WINDOW // 2 + 1] for at in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
+
+
 def plot(text: str, title: str) -> bytes:
-    """The CSV of ``curves`` as a PNG: the losses, and the PSNR while training, by iterations of all stints."""
+    """Return the CSV of ``curves`` as PNG: smoothed losses and validation PSNR over the iterations of all runs."""
     from matplotlib.figure import Figure
 
-    rows = list(csv.DictReader(io.StringIO(text)))
-    at, done, last = [], 0, 0
-    for n, row in enumerate(rows):
-        if n and row["stint"] != rows[n - 1]["stint"]:
-            done += last
-        last = int(row["iteration"])
-        at.append(done + last)
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
     losses = figure.add_subplot()
     scores = losses.twinx()
-    for name in LOSSES:
-        points = [(x, float(row[name])) for x, row in zip(at, rows, strict=True) if row[name]]
-        losses.plot(*zip(*points, strict=True) if points else ([], []), label=name, linewidth=0.8)
-    points = [(x, float(row["psnr"])) for x, row in zip(at, rows, strict=True) if row["psnr"]]
-    scores.plot(*zip(*points, strict=True) if points else ([], []), "k.-", label="PSNR")
-    losses.set(xlabel="iterations", ylabel="loss", yscale="log", title=title)
-    scores.set_ylabel("PSNR on Y (dB), validation")
-    losses.legend(loc="lower right", frameon=False)
+    for name, axes, style in (("l_pix", losses, "C0-"), ("l_fft", losses, "C1-"), ("psnr", scores, "k.-")):
+        at, values, done = [], [], 0
+        for _, group in groupby(csv.DictReader(text.splitlines()), key=lambda row: row["run"]):
+            rows = list(group)
+            logged = [float(row[name]) for row in rows if row[name]]
+            values += logged if axes is scores else smoothed(logged)  # by run: the level depends on its patch size
+            at += [done + int(row["iteration"]) for row in rows if row[name]]
+            done += int(rows[-1]["iteration"])
+        axes.plot(at, values, style, label="validation PSNR" if axes is scores else name)
+    losses.set(xlabel="iterations", ylabel=f"loss (mean of {WINDOW} logged values)", yscale="log", title=title)
+    scores.set_ylabel("PSNR on Y (dB)")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     data = io.BytesIO()
     figure.savefig(data, dpi=100, metadata={"Software": None})
     return data.getvalue()
 
 
 def card(record: dict[str, Any]) -> str:
-    """The model card of a record, as ``shipping.ship`` makes it: Markdown."""
-    scale, stints = record["scale"], record["stints"]
-    last = stints[-1]
-    total, hours = sum(s["iterations"] for s in stints), sum(s["seconds"] for s in stints) / 3600
-    images, megapixels, seen = last["data"]["images"], _figure(last["data"]["megapixels"]), _millions(stints)
-    machines = ", ".join(dict.fromkeys(stint["device"] for stint in stints))
-    lines = [
-        f"# SSIU x{scale}, trained by this project",
-        "",
-        f"These are not the weights of the paper. They were trained on {images} photos of {megapixels} megapixels "
-        f"in all, not on DF2K (3,450 images of 2K), and for {total:,} iterations, in which they saw {seen} "
-        f"million LR pixels; the paper's had 1,000,500 iterations of 40 patches of 64x64, {PAPER:,} million."
-        f"{_begun(stints)}",
-        "",
-        _scores(record).markdown(),
-        f"- file: SSIU_x{scale}.pth, the moving average of the weights in half precision, sha256 `{record['sha256']}`",
-        f"- training: {total:,} iterations, {hours:.2f} hours on {machines}",
-        f"- versions: {escaped(record['versions'])}",
-        f"- losses and scores while training: [SSIU_x{scale}.csv](SSIU_x{scale}.csv)",
-        "",
-        f"![Losses, and PSNR on the validation photos, by iterations](SSIU_x{scale}.png)",
-        "",
-    ]
-    lines += ["## Data", "", _sources(last["data"]["sources"]).markdown()]
-    for number, stint in enumerate(stints, 1):
-        lines += _stint(number, stint)
-    return "\n".join(lines)
-
-
-def _scores(record: dict[str, Any]) -> Table:
-    scale, scores = record["scale"], record["scores"]
+    """Return the model card of a record (``ship.ship``) in Markdown."""
+    scale, runs, scores = record["scale"], record["runs"], record["scores"]
     printed = next(row.psnr for row in paper.rows(scale) if row.method == paper.SSIU)
-    table = Table(f"PSNR in dB / SSIM, on Y, border {scale}, 8-bit images; LR by MATLAB's bicubic.", list(scores))
-    bicubic = {name: psnr for (name, at), (psnr, _) in BICUBIC.items() if at == scale} | record["bicubic"]
-    bicubic_ssim = {name: ssim for (name, at), (_, ssim) in BICUBIC.items() if at == scale}
-    for method, psnr, ssim in (
-        ("bicubic", bicubic, bicubic_ssim),
-        ("these weights", scores, record["ssim"]),
-        ("the paper's weights", printed, {}),
-    ):
-        table.rows.append((method, [_cell(psnr.get(name), ssim.get(name)) for name in scores]))
-    table.note = (
-        f"{next(iter(scores))} decided whether these weights were shipped; other sets were measured after that. "
-        "The paper's PSNR is as printed in its Table I; its SSIM is of another protocol and not comparable."
-    )
-    return table
+    total, last = sum(run["iterations"] for run in runs), runs[-1]
+    seen = sum(run["iterations"] * run["batch"] * run["patch"] ** 2 for run in runs) / 1e6
+    text = f"""# SSIU x{scale}, trained by this project
+
+**These are not the paper's weights.** They saw less data for fewer iterations, and score lower.
+
+|  | these weights | the paper's |
+| --- | ---: | ---: |
+| photos | {last["images"]:,} ({digits(last["megapixels"])} megapixels) | 3,450 of 2K (DF2K) |
+| iterations | {total:,} | 1,000,500 |
+| LR pixels seen, in millions | {digits(seen)} | {PAPER:,} |
+
+## Scores
+
+PSNR in dB / SSIM on Y, crop border {scale}, 8-bit images; LR by MATLAB's bicubic.
+
+|  | {" | ".join(scores)} |
+| --- |{" ---: |" * len(scores)}
+| bicubic | {" | ".join(cell(*record["bicubic"][name]) for name in scores)} |
+| these weights | {" | ".join(cell(*scores[name]) for name in scores)} |
+| the paper's | {" | ".join(cell(printed.get(name), None) for name in scores)} |
+
+{next(iter(scores))} decided whether these weights were shipped; the other sets were measured afterwards.
+The paper's PSNR is from its Table I. Its SSIM follows another protocol and does not compare.
+
+## File
+
+- `SSIU_x{scale}.pth`: EMA weights in half precision
+- sha256: `{record["sha256"]}`
+- training: {total:,} iterations, {sum(run["seconds"] for run in runs) / 3600:.2f} hours
+- versions: {escaped(record["versions"])}
+- losses and validation scores: [SSIU_x{scale}.csv](SSIU_x{scale}.csv)
+
+![Losses and validation PSNR over iterations](SSIU_x{scale}.png)
+
+## Data
+
+Photos of the last run. The licence of the code does not cover them.
+
+| source | licence | images |
+| --- | --- | ---: |
+"""
+    text += "".join(f"| {escaped(source)} | {escaped(licence)} | {n} |\n" for source, licence, n in last["sources"])
+    return text + "".join(section(number, run) for number, run in enumerate(runs, 1))
 
 
-def _cell(psnr: float | None, ssim: float | None) -> str:
-    if psnr is None:
-        return "-"
-    return f"{psnr:.2f}" if ssim is None else f"{psnr:.2f} / {ssim:.4f}"
+def section(number: int, run: dict[str, Any]) -> str:
+    """Return what the card says of a run."""
+    periods = ", ".join(f"{period:,}" for period in run["periods"])
+    note = f"- note: {escaped(run['note'])}\n" if run["note"] else ""
+    return f"""
+## Run {number}
+
+- start: {escaped(run["start"])}
+- learning rate: {run["learning_rate"]:g}, cosine periods of {periods} iterations down to {run["eta_min"]:g}
+- batch: {run["batch"]} LR patches of {run["patch"]}x{run["patch"]}
+- done: {run["iterations"]:,} iterations in {run["seconds"] / 60:.1f} minutes on {run["device"]}
+{note}
+```bash
+{run["command"]}
+```
+"""
 
 
-def _millions(stints: Sequence[dict[str, Any]]) -> str:
-    seen = sum(s["iterations"] * s["data"]["batch"] * s["data"]["patch"] ** 2 for s in stints)
-    return _figure(seen / 1e6)
-
-
-def _figure(value: float) -> str:
-    """Three digits, or all before the point."""
+def digits(value: float) -> str:
+    """Return a number with three digits, or with all before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _begun(stints: Sequence[dict[str, Any]]) -> str:
-    start = stints[0]["start"]
-    return "" if start == SCRATCH else f" They began as {start.partition(',')[0]}, whose training is not counted here."
-
-
-def _sources(origins: Sequence[Sequence[Any]]) -> Table:
-    table = Table("Photos of the last stint. The licence of the code says nothing about theirs.", ["licence", "images"])
-    table.rows = [(source, [licence, str(count)]) for source, licence, count in origins]
-    return table
-
-
-def _stint(number: int, stint: dict[str, Any]) -> list[str]:
-    data = stint["data"]
-    predicted = f"{stint['predicted_rate']:.3g} iterations/s, Set5 {stint['expected']:.2f} dB (a guess)"
-    return [
-        f"## Stint {number}",
-        "",
-        f"- start: {escaped(stint['start'])}; highest learning rate {stint['rate']:g}, decayed to 1e-6",
-        f"- an iteration: {data['batch']} LR patches of {data['patch']}x{data['patch']}",
-        f"- predicted: {stint['planned']:,} iterations, {predicted}",
-        f"- measured: {stint['iterations']:,} iterations, {stint['measured_rate']:.3g} iterations/s, "
-        f"{stint['seconds'] / 60:.1f} minutes on {stint['device']}",
-        "",
-        "```bash",
-        stint["command"],
-        "```",
-        "",
-    ]
-
-
-def command(arguments: Sequence[str]) -> str:
-    """A command line that can be pasted into a shell."""
-    return shlex.join(["python", *arguments])
+def cell(psnr: float | None, ssim: float | None) -> str:
+    """Return a cell of the table of scores; None stands for a score that was not measured."""
+    return "-" if psnr is None else f"{psnr:.2f}" if ssim is None else f"{psnr:.2f} / {ssim:.4f}"

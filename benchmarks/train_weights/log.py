@@ -1,4 +1,4 @@
-"""What BasicSR logged in a training: losses and scores by iteration."""
+"""What BasicSR logged in a training: losses, speed and scores by iteration."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,14 +11,7 @@ PSNR = re.compile(r"# psnr: ([\d.]+)\s+Best: ")
 
 @dataclass
 class Row:
-    """An iteration that was logged.
-
-    Attributes:
-        iteration: its number, from 1.
-        seconds: it took, as BasicSR averages.
-        losses: by name.
-        psnr: of its validation in dB, where there was one.
-    """
+    """A logged iteration, counted from 1: seconds it took, losses by name, PSNR of the validation after it in dB."""
 
     iteration: int
     seconds: float
@@ -27,9 +20,9 @@ class Row:
 
 
 def read_logs(folder: Path) -> list[Row]:
-    """The rows of a run, from all log files in its folder; what was trained again after a kill counts once.
+    """Return the rows of all log files in an experiment folder; an iteration repeated after a kill counts once.
 
-    A score belongs to the iteration logged last before it: the options of a stint see to it that they are the same.
+    A score belongs to the last logged iteration before it: let ``val_freq`` be a multiple of ``print_freq``.
     """
     rows: dict[int, Row] = {}
     for file in sorted(folder.glob("train_*.log")):

@@ -40,7 +40,7 @@ def test_the_files_that_are_promised():
         "ablation/train_SSIU_x4_L1.yml",
         "demo/train_SSIU_x4.yml",
         "demo/test_SSIU_x4.yml",
-        *(f"stint/train_SSIU_x{s}.yml" for s in (2, 3, 4)),
+        *(f"shipped/train_SSIU_x{s}.yml" for s in (2, 3, 4)),
     }
     assert sorted(TRAIN + TEST) == FILES
 
@@ -78,7 +78,7 @@ def test_model_losses_optimiser_and_schedule(path):
     model = build_model(opt)
 
     assert isinstance(model.optimizer_g, torch.optim.AdamW)
-    assert model.get_current_learning_rate() == [1e-3]
+    assert model.get_current_learning_rate() == [5e-4 if path.parent.name == "shipped" else 1e-3]
     assert model.schedulers[0].eta_min == 1e-6
     assert sum(model.schedulers[0].periods) == train["total_iter"]
     weights = (model.cri_pix.loss_weight, model.cri_fft.loss_weight if model.cri_fft else None)
@@ -96,7 +96,7 @@ def test_the_recipe_is_the_papers(scale):
     assert opt["network_g"] == {"type": "SSIU", "upscale": scale, "num_feat": 64, "num_block": 9, "num_head": 4}
 
 
-@pytest.mark.parametrize("path", [path for path in TRAIN if not {"demo", "stint"} & {*path.parts}], ids=ids)
+@pytest.mark.parametrize("path", [path for path in TRAIN if not {"demo", "shipped"} & {*path.parts}], ids=ids)
 def test_the_faster_ways_in_comments_are_options(path):
     from ssiu_arch.checks import options as kinds
 
@@ -112,14 +112,16 @@ def test_the_faster_ways_in_comments_are_options(path):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_stint_is_the_recipe_made_faster_on_other_data(scale):
+def test_shipped_weights_are_trained_by_the_recipe_made_faster_on_other_data(scale):
     from ssiu_arch.checks import options as kinds
 
-    opt, recipe = (options(OPTIONS / f"{folder}train_SSIU_x{scale}.yml") for folder in ("stint/", ""))
-    assert opt["name"] == f"stint_SSIU_x{scale}"
+    opt, recipe = (options(OPTIONS / f"{folder}train_SSIU_x{scale}.yml") for folder in ("shipped/", ""))
+    assert opt["name"] == f"shipped_SSIU_x{scale}"
     assert opt["network_g"] == recipe["network_g"]
-    for key in ("optim_g", "pixel_opt", "fft_opt"):
+    for key in ("pixel_opt", "fft_opt"):
         assert opt["train"][key] == recipe["train"][key]
+    assert opt["train"]["optim_g"] == {**recipe["train"]["optim_g"], "lr": 5e-4}
+    assert len(opt["train"]["scheduler"]["periods"]) == len(opt["train"]["scheduler"]["restart_weights"]) > 1
     ways = {"precision": "bf16", "compile": True, "channels_last": True, "ema_decay": 0.999}
     assert opt["train"].keys() - recipe["train"].keys() == ways.keys()
     assert {key: opt["train"][key] for key in ways} == ways
@@ -128,7 +130,7 @@ def test_a_stint_is_the_recipe_made_faster_on_other_data(scale):
     assert {k: v for k, v in train.items() if k not in named} == {
         k: v for k, v in recipe["datasets"]["train"].items() if k not in named
     }
-    assert train["dataroot_lq"] == f"datasets/stint_x{scale}/stint_x{scale}_LR_bicubic_X{scale}_sub.lmdb"
+    assert train["dataroot_lq"] == f"datasets/photos/photos_LR_bicubic_X{scale}_sub.lmdb"
     assert val["dataroot_lq"] == f"datasets/SunHays80/LR_bicubic/X{scale}"
     assert kinds.problems(opt) == kinds.unknown(opt) == []
 
