@@ -30,10 +30,11 @@ import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
 from ssiu_arch.models import acceleration
 from ssiu_arch.tools.profile.latency import by_host_clock, in_turns
 from ssiu_arch.tools.profile.memory import device_peak, resident_peak
+from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 
 TOTAL = 1_000_500  # iterations of the paper's training
 WORDS: dict[str, dict[str, Any]] = {
-    **{precision: {"precision": precision} for precision in acceleration.PRECISIONS},
+    **{precision: {"precision": precision} for precision in TRAINING_PRECISIONS},
     "channels_last": {"channels_last": True},
     "compile": {"compile": True},
     "autotune": {"compile": {"mode": "max-autotune-no-cudagraphs"}},

@@ -1,23 +1,22 @@
-"""The data sets of an option file: there, complete, and of the scale that is asked for."""
+"""The data sets of an option file: their folders, pairs, sizes and loader options."""
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.data.lmdb_sets import check_file_size
+from ssiu_arch.data.lmdb_sets import check_file_size, read_meta
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.image_files import PNG_SIGNATURE, check_png
 
-META_LINE = re.compile(r"^(.+)\.\w+ \((\d+),(\d+),\d+\)")
-PREPARED_BY = {  # where the option files of this project look, and what puts the data there
+PREPARED_BY = {  # folders that the option files of this project name, and the command that creates each
     "datasets/demo": "python datasets_prep/demo.py",
     "datasets/DF2K": "python datasets_prep/df2k.py",
     "datasets/benchmark": "python datasets_prep/benchmarks.py",
 }
-MOST_SAMPLES = 10**9  # an epoch's order is a list of that many numbers
+MOST_SAMPLES = 10**9  # per epoch: BasicSR keeps their order in a list
 
 Size = tuple[int, int]  # height, width
 
@@ -26,8 +25,8 @@ def check(opt: dict[str, Any]) -> None:
     """Check every data set of the option file.
 
     Raises:
-        UserError: a folder or LMDB is missing or incomplete, pairs do not match, or sizes do not fit ``scale`` or
-            ``gt_size``; or the loader's options cannot work together.
+        UserError: a folder or LMDB is missing or incomplete, images have no partner, sizes do not fit ``scale`` or
+            ``gt_size``, or options of the loader contradict each other.
     """
     names: dict[str, str] = {}
     for phase, dataset in opt["datasets"].items():
@@ -35,13 +34,13 @@ def check(opt: dict[str, Any]) -> None:
         other = names.setdefault(dataset["name"], phase)
         if other != phase:
             raise UserError(
-                f"datasets.{phase}.name and datasets.{other}.name are one, {dataset['name']!r}: their scores and "
-                "pictures would be mixed up"
+                f"datasets.{phase}.name and datasets.{other}.name are both {dataset['name']!r}: give each set its own "
+                "name, under which scores and images are saved"
             )
 
 
 def check_one(phase: str, dataset: dict[str, Any], scale: int) -> None:
-    """Check the data set ``datasets.<phase>``, as ``check`` does."""
+    """Check the data set ``datasets.<phase>``; raises as ``check`` does."""
     where, is_train = f"datasets.{phase}", phase == "train"
     _check_loader(where, dataset, is_train)
     for key in ("dataroot_gt", "dataroot_lq"):
@@ -64,17 +63,18 @@ def _check_single(where: str, options: dict[str, Any]) -> None:
         raise UserError(f"{where}: {root} holds no images")
 
 
-def paired_dataset(where: str, options: dict[str, Any], scale: int) -> Any:
-    """BasicSR's data set of the options, made as BasicSR makes it.
+def build(where: str, options: dict[str, Any], scale: int) -> Any:
+    """Build the data set as BasicSR does.
 
     Raises:
-        UserError: BasicSR finds no pairs, or pairs that do not match.
+        UserError: a folder is missing, or images have no partner.
     """
     from basicsr.utils.registry import DATASET_REGISTRY
 
     options = {**deepcopy(options), "scale": scale, "phase": where.split(".")[1].split("_")[0]}
     for key in ("dataroot_gt", "dataroot_lq"):
-        options[key] = os.path.expanduser(options[key])
+        if options.get(key) is not None:
+            options[key] = os.path.expanduser(options[key])
     try:
         return DATASET_REGISTRY.get(options["type"])(options)
     except (AssertionError, ValueError, OSError, KeyError) as error:
@@ -92,23 +92,23 @@ def _check_loader(where: str, options: dict[str, Any], is_train: bool) -> None:
         raise UserError(f"{where}.io_backend.type ({kind!r}) must be disk, lmdb or memcached")
     if kind == "disk" and len(backend) > 1:
         extra = ", ".join(key for key in backend if key != "type")
-        raise UserError(f"{where}.io_backend: {extra}: type disk has no other options")
+        raise UserError(f"{where}.io_backend: {extra}: remove it, type disk has no other options")
     if options.get("persistent_workers") and not (is_train and options["num_worker_per_gpu"]):
-        without = "num_worker_per_gpu is 0" if is_train else "BasicSR validates and tests without workers"
-        raise UserError(f"{where}.persistent_workers (true) asks for workers, but {without}: leave it out")
+        reason = "num_worker_per_gpu is 0" if is_train else "BasicSR validates and tests without workers"
+        raise UserError(f"{where}.persistent_workers (true): remove it, {reason}")
 
 
 def _check_batch(where: str, options: dict[str, Any], images: int) -> None:
-    """Whether every process gets a whole batch an epoch, and the epoch fits into memory as a list of numbers."""
+    """Check that each process has at least one batch per epoch, and that an epoch is not absurdly long."""
     samples = math.ceil(images * options.get("dataset_enlarge_ratio", 1) / int(os.environ.get("WORLD_SIZE", 1)))
     if samples < options["batch_size_per_gpu"]:
         raise UserError(
-            f"{where}: {images} images are fewer than a batch of {options['batch_size_per_gpu']}: raise "
+            f"{where}: {images} images do not fill a batch of {options['batch_size_per_gpu']}: raise "
             "dataset_enlarge_ratio or lower batch_size_per_gpu"
         )
     if samples > MOST_SAMPLES:
         ratio = options["dataset_enlarge_ratio"]
-        raise UserError(f"{where}.dataset_enlarge_ratio ({ratio}) makes {samples} samples an epoch: lower it")
+        raise UserError(f"{where}.dataset_enlarge_ratio ({ratio}) gives {samples} samples per epoch: lower it")
 
 
 def _backend(dataset: dict[str, Any]) -> str:
@@ -119,14 +119,14 @@ def _check_root(where: str, root: str, backend: str) -> None:
     folder = Path(os.path.expanduser(root))
     if not os.path.isdir(folder):
         hint = next((script for start, script in PREPARED_BY.items() if root.startswith(start)), None)
-        raise UserError(f"{where}: no folder {root}" + (f"; make it with: {hint}" if hint else ""))
+        raise UserError(f"{where}: no folder {root}" + (f"; create it with: {hint}" if hint else ""))
     if backend == "lmdb":
         if not root.endswith(".lmdb"):  # BasicSR's own test
-            raise UserError(f"{where}: {root} must end in .lmdb, or io_backend.type must be disk")
+            raise UserError(f"{where}: {root} must end in .lmdb; for a folder of images set io_backend.type: disk")
         for name in ("data.mdb", "meta_info.txt"):
             file = folder / name
             if not file.is_file() or file.stat().st_size == 0:
-                raise UserError(f"{where}: {root} has no {name}, or an empty one: prepare it again")
+                raise UserError(f"{where}: {root} has no {name}, or it is empty: prepare the set again")
         try:
             check_file_size(folder)
         except UserError as error:
@@ -138,7 +138,7 @@ def _check_pairs(where: str, options: dict[str, Any], scale: int, is_train: bool
     for key in needed:
         if options.get(key) is None:
             raise UserError(f"{where}.{key} is missing")
-    pairs = paired_dataset(where, options, scale).paths
+    pairs = build(where, options, scale).paths
     if not pairs:
         raise UserError(f"{where}: {options['dataroot_gt']} holds no images")
     sizes = _lmdb_sizes(where, options) if _backend(options) == "lmdb" else _sizes_on_disk(where, pairs, is_train)
@@ -148,46 +148,47 @@ def _check_pairs(where: str, options: dict[str, Any], scale: int, is_train: bool
 
 
 def check_sizes(where: str, name: str, gt: Size, lq: Size, scale: int, gt_size: int | None) -> None:
-    """Raise ``UserError`` where GT is not LQ times ``scale``, or smaller than the patches of a training.
+    """Raise ``UserError`` if GT is not ``scale`` times as large as LQ, or smaller than a training patch.
 
     Args:
         where: the data set in the option file.
-        name: the pair.
-        gt: size of GT.
-        lq: size of LQ.
+        name: the name of the pair.
+        gt: height and width of GT.
+        lq: height and width of LQ.
         scale: the super-resolution factor.
-        gt_size: side of the patches of a training; None where whole images are used, which BasicSR crops to fit.
+        gt_size: side of the training patches; None in validation, where BasicSR crops GT to a multiple of ``scale``.
     """
     if gt_size is None and lq == (gt[0] // scale, gt[1] // scale):
         return
     if gt != (lq[0] * scale, lq[1] * scale):
         raise UserError(
-            f"{where}: {name} is {gt[0]}x{gt[1]} in GT and {lq[0]}x{lq[1]} in LQ, which is not scale {scale}"
+            f"{where}: {name} is {gt[0]}x{gt[1]} in GT and {lq[0]}x{lq[1]} in LQ, which does not fit scale {scale}"
         )
     if gt_size is not None and min(gt) < gt_size:
         raise UserError(f"{where}: {name} ({gt[0]}x{gt[1]}) is smaller than gt_size ({gt_size})")
 
 
 def _lmdb_sizes(where: str, options: dict[str, Any]) -> list[tuple[str, Size, Size]]:
-    gt, lq = (_meta_sizes(f"{where}.{key}", os.path.expanduser(options[key])) for key in ("dataroot_gt", "dataroot_lq"))
+    gt, lq = ({}, {})  # type: dict[str, Size], dict[str, Size]
+    for sizes, key in ((gt, "dataroot_gt"), (lq, "dataroot_lq")):
+        try:
+            for line in read_meta(Path(os.path.expanduser(options[key]))):
+                sizes[line.key] = line.height, line.width
+                line.key.encode("ascii")  # BasicSR's keys
+        except UserError as error:
+            raise UserError(f"{where}.{key}: {error}") from error
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{where}.{key}: {line.key!r} has characters beyond ASCII, prepare the set again"
+            ) from error
     return [(name, size, lq[name]) for name, size in gt.items() if name in lq]
 
 
-def _meta_sizes(where: str, root: str) -> dict[str, Size]:
-    sizes = {}
-    lines = (Path(root) / "meta_info.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        found = META_LINE.match(line)
-        if not found:
-            raise UserError(f"{where}: {root}/meta_info.txt, line {number} ({line[:60]!r}) is not 'name.png (h,w,c) 1'")
-        if "." in found[1] or not found[1].isascii():
-            raise UserError(f"{where}: {found[1]!r} is no key for BasicSR: no dots, and ASCII only; prepare it again")
-        sizes[found[1]] = int(found[2]), int(found[3])
-    return sizes
-
-
 def _sizes_on_disk(where: str, pairs: list[dict[str, str]], is_train: bool) -> Iterator[tuple[str, Size, Size]]:
-    """Name and sizes of the first pair, read whole, and of the others of a small set by what their headers say."""
+    """Yield name and sizes of each pair of a validation set, or of the first pair of a training set.
+
+    The first pair is decoded; sizes of the others are read from their headers, which is much faster.
+    """
     from PIL import Image, UnidentifiedImageError
 
     for n, pair in enumerate(pairs[:1] if is_train else pairs):
@@ -204,11 +205,7 @@ def _sizes_on_disk(where: str, pairs: list[dict[str, str]], is_train: bool) -> I
 
 
 def read(where: str, path: str) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    """The bytes of a file; raises ``UserError`` if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -216,18 +213,23 @@ def read(where: str, path: str) -> bytes:
 
 
 def decode(where: str, name: str, data: bytes) -> Any:
-    """An image (H, W[, C]) as it is in its file: with alpha, in 16 bit.
+    """Decode an image (H, W[, C]) without conversion: alpha and 16 bit are kept.
 
     Raises:
-        UserError: it is no image.
+        UserError: OpenCV cannot decode it.
     """
     import cv2
     import numpy as np
 
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    except cv2.error:  # a header that promises more pixels than OpenCV allows
+    except cv2.error:  # the header claims more pixels than OpenCV allows
         image = None
     if image is None:
-        raise UserError(f"{where}: {name} is no image that OpenCV can read: it is damaged, fetch or export it again")
+        raise UserError(f"{where}: {name} is not an image that OpenCV can read: download or export it again")
+    if data.startswith(PNG_SIGNATURE):
+        try:
+            check_png(data, name)  # OpenCV ignores checksums
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
     return image

@@ -1,20 +1,16 @@
-"""What a check found."""
+"""One line of ``basicsr check``."""
 
 from dataclasses import dataclass
-
-from ssiu_arch.utils.errors import UserError
-
-LEVELS = ("ok", "warning", "error")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of ``basicsr check``.
+    """The result of one check.
 
     Attributes:
-        level: ``ok``, ``warning`` (the run will do, but look) or ``error`` (it will fail).
-        what: what was checked, in the words of the option file.
-        said: what was found.
+        level: ``ok``, ``warning`` (the run works, but look at this) or ``error`` (the run will fail).
+        what: what was checked: a section of the option file, or a step of the run.
+        said: the result, with the value and the remedy.
     """
 
     level: str
@@ -24,8 +20,3 @@ class Finding:
     def __str__(self) -> str:
         said = " ".join(self.said.split())
         return f"{self.level:8}{said if said.startswith(self.what) else f'{self.what}: {said}'}"
-
-
-def refused(what: str, error: UserError) -> Finding:
-    """The finding that an error makes."""
-    return Finding("error", what, str(error))

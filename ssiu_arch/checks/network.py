@@ -1,4 +1,4 @@
-"""The network of an option file: its arguments, and whether the named weights fit."""
+"""The network of an option file: its arguments, and whether the pretrained weights fit it."""
 
 import inspect
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5
 
 
 def build(opt: dict[str, Any]) -> nn.Module:
-    """Build ``network_g`` on the CPU, as BasicSR will.
+    """Build ``network_g`` on the CPU.
 
     Raises:
-        UserError: an argument is unknown, missing or refused by the network.
+        UserError: an argument is unknown, missing or rejected by the network.
     """
     from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -34,7 +34,7 @@ def build(opt: dict[str, Any]) -> nn.Module:
                 close = get_close_matches(str(argument), accepted, n=1)
                 meant = f"did you mean {close[0]}? " if close else ""
                 raise UserError(
-                    f"network_g.{argument}: {name} has no such argument; {meant}It has {', '.join(accepted)}"
+                    f"network_g.{argument}: {name} has no such argument; {meant}Arguments: {', '.join(accepted)}"
                 )
     try:
         with limited_size():
@@ -47,7 +47,7 @@ def build(opt: dict[str, Any]) -> nn.Module:
 
 @contextmanager
 def limited_size() -> Iterator[None]:
-    """Raise ``ValueError`` when a network in the making has grown beyond what anybody trains: a slip in a number."""
+    """Raise ``ValueError`` once a network under construction is too large to be meant, before memory runs out."""
     parameters = tensors = 0
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
@@ -55,7 +55,7 @@ def limited_size() -> Iterator[None]:
         tensors += 1
         parameters += parameter.numel() if parameter is not None else 0
         if parameters > MOST_PARAMETERS or tensors > MOST_TENSORS:
-            raise ValueError(f"over {parameters:,} parameters in {tensors:,} tensors; is there a digit too many?")
+            raise ValueError(f"over {parameters:,} parameters in {tensors:,} tensors: check the numbers")
 
     hook = register_module_parameter_registration_hook(count)
     try:
@@ -65,10 +65,10 @@ def limited_size() -> Iterator[None]:
 
 
 def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
-    """Read ``path.pretrain_network_g``, where it is named, by BasicSR's rules, and see that it fits ``net``.
+    """Check that ``path.pretrain_network_g``, if set, can be read and fits ``net``, by BasicSR's rules.
 
     Raises:
-        UserError: the file is missing or unreadable, the key is not in it, or the weights are those of another network.
+        UserError: see ``fitting_weights``.
     """
     path = opt["path"]
     file = path.get("pretrain_network_g")
@@ -77,10 +77,16 @@ def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
 
 
 def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool = True) -> StateDict:
-    """The weights under ``key`` in a file, under the names of ``net``; if ``strict``, all that it has and no others.
+    """The weights under ``key`` in a file, with the parameter names of ``net``.
+
+    Args:
+        file: a checkpoint.
+        key: the entry that holds the weights; None: the file itself is the state dict.
+        net: the network; released names of SSIU are converted.
+        strict: whether names and shapes must match exactly.
 
     Raises:
-        UserError: the file is missing or unreadable, the key is not in it, or the weights are those of another network.
+        UserError: the file is missing or unreadable, has no such key, or the weights do not fit.
     """
     weights = read_state_dict(file, key)
     if isinstance(net, SSIU):
@@ -101,8 +107,8 @@ def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
     if other_shape:
         name = other_shape[0]
         shapes = f"{tuple(weights[name].shape)} in the file, {tuple(ours[name].shape)} in the network"
-        problems.append(f"{len(other_shape)} parameters of another shape ({name}: {shapes})")
-    for names, what in ((missing, "missing"), (unexpected, "too many")):
+        problems.append(f"{len(other_shape)} parameters with another shape ({name}: {shapes})")
+    for names, what in ((missing, "missing"), (unexpected, "unexpected")):
         if names:
             problems.append(f"{len(names)} parameters {what} ({names[0]}{', ...' if len(names) > 1 else ''})")
     raise UserError(f"weights {file} do not fit network_g: {'; '.join(problems)}{_advice(weights, net)}")
@@ -115,4 +121,4 @@ def _advice(weights: StateDict, net: nn.Module) -> str:
     built = ssiu_options(net.state_dict()) or {}
     differing = [name for name, value in made_for.items() if built.get(name) != value]
     changes = ", ".join(f"{name}: {made_for[name]} (here {built.get(name)})" for name in differing)
-    return f". The file was made for {changes}" if changes else ""
+    return f". The weights were trained with {changes}" if changes else ""

@@ -1,36 +1,44 @@
-"""The option file itself: there, readable YAML, with the sections that BasicSR needs."""
+"""Reading an option file: valid YAML, the sections BasicSR needs, and every ``type`` registered."""
 
 import os
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ssiu_arch.checks.options import shown
-from ssiu_arch.patches.option_parsing import split_arguments
+from ssiu_arch.patches.training.option_files import split_arguments
+from ssiu_arch.plugins import loaded_plugins
 from ssiu_arch.utils.errors import UserError
 
-NEEDED = {
-    True: ("name", "model_type", "datasets", "network_g", "train"),
-    False: ("name", "model_type", "datasets", "network_g"),
-}
 SECTIONS = ("datasets", "network_g", "train", "path", "logger", "val", "dist_params")
+BROUGHT_BY = {  # well-known networks that BasicSR lacks, in lower case, and the repository of each
+    "atd": "LabShuHangGU/Adaptive-Token-Dictionary",
+    "craft": "AVC2-UESTC/CRAFT-SR",
+    "dat": "zhengchen1999/DAT",
+    "hat": "XPixelGroup/HAT",
+    "safmn": "sunny2109/SAFMN",
+    "shufflemixer": "sunny2109/ShuffleMixer",
+    "srformer": "HVision-NKU/SRFormer",
+}
 
 
 def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
-    """The options of a file, after ``--force_yml`` and the repairs, as BasicSR is going to see them.
+    """The options of a file as BasicSR will read them, after ``--force_yml`` and the patches.
 
     Args:
         path: the option file.
-        is_train: training files need more sections than test files.
+        is_train: a training needs more sections than a test.
         overrides: entries of ``--force_yml``.
 
     Raises:
-        UserError: there is no such file, it is no YAML, or a section is missing or no mapping.
+        UserError: the file is missing or no valid YAML, or a section is missing or no mapping.
     """
     opt = load(path)
     for change in split_arguments(["--force_yml", *overrides] if overrides else [])[1]:
-        _check_mappings(path, opt)  # which the next change may rely upon
+        _check_mappings(path, opt)  # the next change relies on it
         change(opt)
     _check_mappings(path, opt)
     _check_sections(path, opt, is_train)
@@ -38,10 +46,10 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
 
 
 def load(path: str) -> dict[str, Any]:
-    """The options of a file as they stand there.
+    """The options of a file, unchanged.
 
     Raises:
-        UserError: there is no such file, or it is no YAML.
+        UserError: the file is missing or no valid YAML.
     """
     from basicsr.utils.options import ordered_yaml
 
@@ -52,39 +60,75 @@ def load(path: str) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"-opt {path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text file (byte {error.start} is not UTF-8)") from error
-    except (ValueError, TypeError, RecursionError) as error:  # a date that is none, a list as a key, [[[[...
-        raise UserError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
-    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from error
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:  # also impossible dates, and [[[[...
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
         reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UserError(f"{where}: no valid YAML: {reason}") from error
+        raise UserError(f"{where}: invalid YAML: {reason}") from error
     if not isinstance(opt, dict):
-        raise UserError(f"{path}: is no option file, its YAML holds {'nothing' if opt is None else type(opt).__name__}")
+        held = "is empty" if opt is None else f"holds a {type(opt).__name__}, not options"
+        raise UserError(f"{path}: is not an option file: it {held}")
     return opt
 
 
 def _check_mappings(path: str, opt: dict[str, Any]) -> None:
     for section in SECTIONS:
         if opt.get(section) is not None and not isinstance(opt[section], dict):
-            raise UserError(f"{path}: {section} ({shown(opt[section])}) must hold options of its own")
+            raise UserError(f"{path}: {section} ({shown(opt[section])}) must be a mapping of options")
 
 
 def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
-    missing = [section for section in NEEDED[is_train] if opt.get(section) is None]
+    needed = ("name", "model_type", "datasets", "network_g", *(("train",) if is_train else ()))
+    missing = [section for section in needed if opt.get(section) is None]
     if missing:
         kind = "training" if is_train else "test"
-        hint = "; it looks like a test file" if missing == ["train"] else ""
+        hint = "; this looks like a test file" if missing == ["train"] else ""
         raise UserError(f"{path}: a {kind} needs {', '.join(missing)}{hint}")
-    for name, dataset in opt["datasets"].items():
+    known, names = (("val",), "train, val, val_1, ...") if is_train else (("val", "test"), "test, test_1, test_2, ...")
+    for phase, dataset in opt["datasets"].items():
         if not isinstance(dataset, dict):
-            raise UserError(f"{path}: datasets.{name} ({shown(dataset)}) must hold options of its own")
-    phases = [str(name) for name in opt["datasets"]]
-    if is_train and "train" not in phases:
-        raise UserError(f"{path}: datasets has no train ({', '.join(phases)})")
-    for phase in phases:
-        kind, known = phase.split("_")[0], ("val",) if is_train else ("val", "test")
-        if kind not in known and not (is_train and phase == "train"):
-            names = "train, val, val_1, val_2, ..." if is_train else "test, test_1, test_2, ..."
-            raise UserError(f"{path}: datasets.{phase}: BasicSR knows data sets by the names {names}")
+            raise UserError(f"{path}: datasets.{phase} ({shown(dataset)}) must be a mapping of options")
+        if str(phase).split("_")[0] not in known and not (is_train and phase == "train"):
+            raise UserError(f"{path}: datasets.{phase}: BasicSR expects one of the names {names}")
+    if is_train and "train" not in opt["datasets"]:
+        raise UserError(f"{path}: a training needs datasets.train; there is {', '.join(opt['datasets'])}")
+
+
+def check_types(opt: dict[str, Any]) -> None:
+    """Raise ``UserError`` for the first ``type`` that is not registered, with the registered ones."""
+    from basicsr.utils import registry
+
+    for where, name, kind in named_types(opt):
+        known = getattr(registry, f"{kind.upper()}_REGISTRY")
+        if name is None:
+            raise UserError(f"{where} is missing")
+        if not isinstance(name, str) or (name not in known and f"{name}_basicsr" not in known):
+            raise UserError(f"{where}: {_unregistered(str(name), kind, sorted(map(str, known.keys())))}")
+
+
+def named_types(opt: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Every type in an option file: its place, its name, and the registry it belongs to."""
+    yield "model_type", opt.get("model_type"), "model"
+    for section, options in opt.items():
+        if section.startswith("network_") and isinstance(options, dict):
+            yield f"{section}.type", options.get("type"), "arch"
+    for phase, options in opt["datasets"].items():
+        yield f"datasets.{phase}.type", options.get("type"), "dataset"
+    for section, options in (opt.get("train") or {}).items():
+        if section.endswith("_opt") and isinstance(options, dict) and "type" in options:
+            yield f"train.{section}.type", options["type"], "loss"
+    for metric, options in ((opt.get("val") or {}).get("metrics") or {}).items():
+        yield f"val.metrics.{metric}.type", (options or {}).get("type"), "metric"
+
+
+def _unregistered(name: str, kind: str, known: list[str]) -> str:
+    lower = {entry.lower(): entry for entry in known}
+    close = [lower[match] for match in get_close_matches(name.lower(), lower, n=2)]
+    meant = f"; did you mean {' or '.join(close)}?" if close else "."
+    source = BROUGHT_BY.get(name.lower().removesuffix("model"), f"the package that defines this {kind}")
+    return (
+        f"no {kind} {name!r} is registered{meant} Registered: {', '.join(known)}. Plugins: "
+        f"{', '.join(loaded_plugins()) or 'none'}. To use {name}, install {source} with an entry point in the group "
+        "basicsr.plugins"
+    )

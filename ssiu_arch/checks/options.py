@@ -1,4 +1,4 @@
-"""The options that BasicSR, its ``PairedImageDataset`` and the models read: their names, and which values they take."""
+"""The known options of BasicSR, ``PairedImageDataset`` and the models: their names and allowed values."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,18 +8,19 @@ from pathlib import PurePath
 from typing import Any
 
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.precisions import PRECISIONS, TRAINING_PRECISIONS
 
 Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What an option may be.
+    """The allowed values of an option.
 
     Attributes:
-        what: in words.
-        fits: whether a value is one.
-        null: whether an empty value (``~``) means the same as none at all.
+        what: a description for messages.
+        fits: whether a value is allowed.
+        null: whether an empty value (``~``) means the same as a missing option.
     """
 
     what: str
@@ -36,7 +37,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether ``value`` can name a file too."""
+    """Whether ``value`` is text that can name a file."""
     return isinstance(value, str) and value.isprintable() and max(map(len, value.encode().split(b"/"))) < 256
 
 
@@ -60,17 +61,17 @@ def _one_of(*values: str) -> Kind:
 
 ANYTHING = Kind("anything", lambda value: True)
 TEXT = Kind("text", _is_text)
-NAME = Kind("text that can name a folder, without '..'", _is_folder_name, null=False)
-TEMPLATE = Kind("text with {} in the place of the image's name", _is_template, null=False)
+NAME = Kind("a folder name, without / and ..", _is_folder_name, null=False)
+TEMPLATE = Kind("text with {} for the image's name", _is_template, null=False)
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 NUMBER = Kind("a number", _is_number, null=False)
 FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1, null=False)
 POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 TIMES = Kind("a number above 0", POSITIVE.fits, null=False)
-FREQUENCY = Kind("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1, null=False)
+FREQUENCY = Kind("a whole number, at least 1", lambda value: _is_whole(value) and value >= 1, null=False)
 COUNT = Kind(FREQUENCY.what, lambda value: isinstance(value, int) and FREQUENCY.fits(value))
-WORKERS = Kind("a whole number from 0 on", lambda value: isinstance(value, int) and _is_whole(value) and value >= 0)
+WORKERS = Kind("a whole number, at least 0", lambda value: isinstance(value, int) and _is_whole(value) and value >= 0)
 BORDER = Kind(WORKERS.what, WORKERS.fits, null=False)
 SEED = Kind("a whole number from 0 to 2^32 - 1", lambda value: WORKERS.fits(value) and value < 2**32)
 GPUS = Kind("a whole number, or auto", lambda value: value == "auto" or WORKERS.fits(value))
@@ -78,7 +79,7 @@ COLOUR = Kind(
     "three numbers", lambda value: isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
 )
 COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
-MAPPING = Kind("options of its own", lambda value: isinstance(value, dict))
+MAPPING = Kind("a mapping of options", lambda value: isinstance(value, dict))
 NAMES = Kind("a list of names", lambda value: isinstance(value, list))
 
 ROOT = {
@@ -100,15 +101,15 @@ VAL = {
     "suffix": SUFFIX,
     "pbar": FLAG,
     "metrics": MAPPING,
-    "bicubic": ANYTHING,  # checks/scores.py
+    "bicubic": FLAG,
 }
 SSIU_VAL = {
     **VAL,
     "fast": FLAG,
-    "precision": _one_of("fp32", "tf32", "bf16", "fp16"),
+    "precision": _one_of(*PRECISIONS),
     "compile": COMPILE,
     "cuda_graphs": FLAG,
-    "tile": Kind("a whole number from 32 on", lambda value: COUNT.fits(value) and value >= 32),
+    "tile": Kind("a whole number, at least 32", lambda value: COUNT.fits(value) and value >= 32),
     "tile_overlap": WORKERS,
 }
 METRIC = {
@@ -118,10 +119,10 @@ METRIC = {
     "input_order": _one_of("HWC", "CHW"),
     "convert_to": TEXT,
     "test_y_channel": FLAG,
-    "float_output": ANYTHING,
+    "float_output": FLAG,
 }
 METRICS = ("calculate_psnr", "calculate_ssim", "calculate_psnr_pt", "calculate_ssim_pt", "calculate_niqe")
-DATASET = {  # read by the loader, whatever the data set
+PAIRED = {
     "name": NAME,
     "type": TEXT,
     "phase": TEXT,
@@ -136,9 +137,6 @@ DATASET = {  # read by the loader, whatever the data set
     "num_prefetch_queue": Kind(COUNT.what, COUNT.fits, null=False),
     "pin_memory": FLAG,
     "persistent_workers": FLAG,
-}
-PAIRED = {
-    **DATASET,
     "meta_info_file": TEXT,
     "filename_tmpl": TEMPLATE,
     "gt_size": COUNT,
@@ -163,18 +161,18 @@ SSIU_TRAIN = {
     "micro_batch_size": COUNT,
     "grad_clip": POSITIVE,
     "skip_non_finite": FLAG,
-    "precision": _one_of("fp32", "tf32", "bf16"),
+    "precision": _one_of(*TRAINING_PRECISIONS),
     "compile": COMPILE,
     "channels_last": FLAG,
     "checkpointing": FLAG,
 }
 LOSS = {"type": TEXT, "loss_weight": NUMBER, "fft_weight": NUMBER, "reduction": _one_of("mean", "sum"), "eps": NUMBER}
-MODELS = {"SRModel": (TRAIN, VAL), "SSIUModel": (SSIU_TRAIN, SSIU_VAL)}  # models whose options are all known
+MODELS = {"SRModel": (TRAIN, VAL), "SSIUModel": (SSIU_TRAIN, SSIU_VAL)}  # all options of these are known
 
 
 def problems(opt: Options) -> list[str]:
-    """Every option that has a value of the wrong kind, or a name that is no text, in a line each."""
-    found = [f"{where}: option names must be text, this one is {key!r}: put it in quotes" for where, key in _odd(opt)]
+    """One line for each option with a wrong value, or with a name that is not text."""
+    found = [f"{where}: the option name {key!r} is not text: put it in quotes" for where, key in _odd(opt)]
     if found:
         return found
     sections = [("", opt, ROOT | _networks(opt, MAPPING))]
@@ -183,7 +181,7 @@ def problems(opt: Options) -> list[str]:
         for key, value in section.items():
             kind = kinds.get(key, ANYTHING)
             if value is None and not kind.null:
-                found.append(f"{where}{key} is empty: give {kind.what}, or leave it out")
+                found.append(f"{where}{key} is empty: write {kind.what}, or remove it")
             elif value is not None and not kind.fits(value):
                 found.append(f"{where}{key} ({shown(value)}) must be {kind.what}")
         if not where and not found:
@@ -198,9 +196,9 @@ def check(opt: Options) -> None:
 
 
 def unknown(opt: Options) -> list[str]:
-    """Every option that nothing reads, in a line each. ``opt`` has passed ``check``.
+    """One line for each unknown option, with the name it resembles. ``opt`` must have passed ``check``.
 
-    A model, data set or loss that this package does not know may read more: its options are left alone.
+    Options of models, data sets and losses of other packages are not checked.
     """
     lines = []
     known_model = opt["model_type"] in MODELS
@@ -213,17 +211,17 @@ def unknown(opt: Options) -> list[str]:
         if where.startswith("val.metrics.") and where != "val.metrics." and section.get("type") not in METRICS:
             continue
         if belongs == "train" and where != "train.":
-            continue  # of losses, ``training.check`` reads the signatures
+            continue  # ``training.check`` compares the options of losses with their signatures
         for key in section:
             if key not in kinds:
                 close = get_close_matches(key, kinds, n=1)
                 meant = f"; did you mean {close[0]}?" if close else ""
-                lines.append(f"{where}{key} is an option that nothing reads{meant}")
+                lines.append(f"{where}{key} is an unknown option, nothing reads it{meant}")
     return lines
 
 
 def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind]]]:
-    """Where the options of each section stand, the section, and the kinds of its options."""
+    """Yield each section: its prefix, its options and their kinds."""
     names = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
     path = {start + name: kind for name in names for start, kind in PATH_OF_NETWORK.items()}
     yield "path.", opt.get("path") or {}, PATH | path
@@ -253,7 +251,7 @@ def _networks(opt: Options, kind: Kind) -> dict[str, Kind]:
 
 
 def _odd(node: Any, where: str = "the option file") -> Iterator[tuple[str, Any]]:
-    """Keys that are no text, and where: YAML takes ``yes:`` and ``4:`` for other things."""
+    """Yield each key that is not text, with its section: YAML reads ``yes:`` as true and ``4:`` as a number."""
     for key, value in node.items() if isinstance(node, dict) else ():
         if not isinstance(key, str):
             yield where, key
@@ -261,6 +259,6 @@ def _odd(node: Any, where: str = "the option file") -> Iterator[tuple[str, Any]]
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it."""
+    """``value`` for a message, at most 60 characters."""
     text = repr(dict(value) if isinstance(value, dict) else value)
     return text if len(text) < 60 else f"{text[:56]} ..."

@@ -1,4 +1,4 @@
-"""A sample of a data set's pairs, decoded: are they images, of the right scale, and do they show the same?"""
+"""A sample of the pairs of a data set, decoded: valid images, the right scale, the same content."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,35 +8,34 @@ import cv2
 import numpy as np
 
 from ssiu_arch.checks import datasets
-from ssiu_arch.checks.finding import Finding, refused
-from ssiu_arch.data.images import decode_image
+from ssiu_arch.checks.finding import Finding
 from ssiu_arch.utils import lmdb_health
 from ssiu_arch.utils.errors import UserError
 
 PAIRS = 16
-PART = 384  # pixels of GT that are compared, at most
-SAME = 0.5  # correlation of LQ with GT made small, below which they show different things
-NEAR = 20.0  # dB between them, below which LQ is more than a smaller GT
+PART = 384  # GT pixels per side that are compared
+SAME = 0.5  # a lower correlation of LQ and downscaled GT means different content
+NEAR = 20.0  # dB; a lower PSNR of LQ and downscaled GT means more than downscaling
 SSIM_WINDOW = 11
 
 
 def check(where: str, options: dict[str, Any], scale: int, borders: dict[str, int]) -> Iterator[Finding]:
-    """Decode a sample of the pairs of a ``PairedImageDataset`` that has passed ``datasets.check_one``.
+    """Decode and compare a sample of pairs of a ``PairedImageDataset`` that has passed ``datasets.check_one``.
 
     Args:
-        where: the data set in the option file, ``datasets.val``.
+        where: the data set in the option file, for example ``datasets.val``.
         options: its options.
         scale: the super-resolution factor.
-        borders: the ``crop_border`` of every metric by its type; empty for a training set.
+        borders: ``crop_border`` by type of metric; empty for a training set.
     """
     is_train = where == "datasets.train"
-    dataset = datasets.paired_dataset(where, options, scale)
+    dataset = datasets.build(where, options, scale)
     chosen = [dataset.paths[n * len(dataset.paths) // PAIRS] for n in range(PAIRS)]
     chosen = list({pair["gt_path"]: pair for pair in chosen}.values())
     try:
         read = _reader(where, dataset, chosen)
     except UserError as error:
-        yield refused(where, error)
+        yield Finding("error", where, str(error))
         return
     failed, notes = 0, set()
     for pair in chosen:
@@ -51,13 +50,13 @@ def check(where: str, options: dict[str, Any], scale: int, borders: dict[str, in
         except UserError as error:
             failed += 1
             if failed <= 3:
-                yield refused(where, error)
+                yield Finding("error", where, str(error))
     if failed > 3:
-        yield Finding("error", where, f"{failed - 3} more of the {len(chosen)} pairs looked at are bad")
+        yield Finding("error", where, f"{failed - 3} more of the {len(chosen)} sampled pairs have errors")
     for note in sorted(notes):
         yield Finding("warning", where, note)
     if not failed:
-        yield Finding("ok", where, f"{len(dataset.paths)} pairs, {len(chosen)} of them decoded and compared")
+        yield Finding("ok", where, f"{len(dataset.paths)} pairs, a sample of {len(chosen)} decoded and compared")
 
 
 def _reader(where: str, dataset: Any, chosen: list[dict[str, str]]) -> Any:
@@ -73,23 +72,19 @@ def _reader(where: str, dataset: Any, chosen: list[dict[str, str]]) -> Any:
 
 
 def _image(where: str, name: str, data: bytes) -> tuple[Any, Any]:
-    """An image as it is in its file, and as BasicSR will have it, 8 bit BGR."""
-    raw = datasets.decode(where, name, data)
-    try:
-        decode_image(bytes(data), name)  # checksums, which OpenCV lets pass
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+    """An image without conversion, and as BasicSR decodes it: 8-bit BGR."""
+    raw = datasets.decode(where, name, bytes(data))
     return raw, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def _changes(raw: Any) -> Iterator[str]:
-    """What BasicSR's decoding silently does to an image."""
+    """Yield what BasicSR's decoding silently changes in an image."""
     if raw.dtype != np.uint8:
-        yield f"there are images of {raw.dtype.itemsize * 8} bit, which BasicSR cuts to 8"
+        yield f"some images have {raw.dtype.itemsize * 8} bit, BasicSR reduces them to 8"
     if raw.ndim == 2:
-        yield "there are grey images, which BasicSR takes for three equal channels"
+        yield "some images are greyscale, BasicSR repeats their channel three times"
     elif raw.shape[2] == 4:
-        yield "there are images with an alpha channel, which BasicSR drops"
+        yield "some images have an alpha channel, BasicSR drops it"
 
 
 def _check_window(where: str, name: str, lq: datasets.Size, scale: int, borders: dict[str, int]) -> None:
@@ -97,7 +92,7 @@ def _check_window(where: str, name: str, lq: datasets.Size, scale: int, borders:
         inside, least = min(lq) * scale - 2 * border, SSIM_WINDOW if "ssim" in metric else 1
         if inside < least:
             raise UserError(
-                f"{where}: {name}: {inside} pixels are left inside crop_border ({border}), {metric} needs {least}"
+                f"{where}: {name}: crop_border ({border}) leaves {inside} pixels, {metric} needs {least}: lower it"
             )
 
 
@@ -108,10 +103,12 @@ def _compare(where: str, name: str, gt: Any, lq: Any, scale: int) -> Iterator[st
     small = cv2.resize(gt, lq.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float64)
     deviations = (lq - lq.mean()).ravel(), (small - small.mean()).ravel()
     norms = [float(np.linalg.norm(deviation)) for deviation in deviations]
-    if min(norms) > 2 * np.sqrt(lq.size):  # a flat image correlates with nothing
+    if min(norms) > 2 * np.sqrt(lq.size):  # correlation means nothing for a flat image
         correlation = float(deviations[0] @ deviations[1]) / (norms[0] * norms[1])
         if correlation < SAME:
-            raise UserError(f"{where}: {name}: LQ does not show what GT shows (correlation {correlation:.2f})")
+            raise UserError(
+                f"{where}: {name}: LQ and GT show different content (correlation {correlation:.2f}): check the pairing"
+            )
     mse = float(np.mean((lq - small) ** 2))
     if mse > 255**2 / 10 ** (NEAR / 10):
-        yield "LQ differs from GT made small by more than 20 dB allow: shifted, or degraded on purpose"
+        yield "LQ is below 20 dB PSNR to downscaled GT: it is shifted, or degraded on purpose"

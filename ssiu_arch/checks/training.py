@@ -1,4 +1,4 @@
-"""Options of a training that contradict each other and would show only when it runs, or after hours."""
+"""Options that contradict each other, which a run would notice only after its start, or after hours."""
 
 import inspect
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ from ssiu_arch.utils.errors import UserError
 
 
 def check(opt: dict[str, Any]) -> None:
-    """Raise ``UserError`` where scale, schedule, losses, metrics or loggers cannot work together."""
+    """Raise ``UserError`` for the first contradiction in scale, schedule, losses, metrics or loggers."""
     for _, one in PARTS:
         one(opt)
 
@@ -22,13 +22,11 @@ def check(opt: dict[str, Any]) -> None:
 def _check_scale(opt: dict[str, Any]) -> None:
     scale = opt.get("scale")
     if scale is None:
-        raise UserError("scale is missing: write the super-resolution factor, scale: 4")
+        raise UserError("scale is missing: add the super-resolution factor, for example scale: 4")
     for word in ("upscale", "scale"):
         value = opt["network_g"].get(word, scale)
         if value != scale:
-            raise UserError(
-                f"network_g.{word} ({value}) and scale ({scale}) contradict each other: make them one number"
-            )
+            raise UserError(f"network_g.{word} ({value}) and scale ({scale}) differ: set both to the same number")
     for phase, dataset in opt["datasets"].items():
         gt_size = dataset.get("gt_size")
         if gt_size is not None and gt_size % scale:
@@ -49,7 +47,7 @@ def _check_schedule(opt: dict[str, Any]) -> None:
     model = MODEL_REGISTRY.get(opt["model_type"])
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer: torch.optim.Optimizer = torch.optim.SGD([parameter], 0.1)
-    if model.get_optimizer in (BaseModel.get_optimizer, SSIUModel.get_optimizer):  # else it may know other names
+    if model.get_optimizer in (BaseModel.get_optimizer, SSIUModel.get_optimizer):  # another model may know other names
         known = {name: getattr(torch.optim, name) for name in optimizers.NAMES}
         optimizer = _make("train.optim_g", train["optim_g"], known, [parameter])
     if model.setup_schedulers is BaseModel.setup_schedulers:
@@ -66,11 +64,13 @@ def _check_periods(train: dict[str, Any]) -> None:
     if min(periods, default=0) <= 0:
         raise UserError(f"train.scheduler.periods ({periods}) must be numbers of iterations, each above 0")
     if sum(periods) < total:
-        raise UserError(f"train.scheduler.periods add up to {sum(periods)}, fewer than train.total_iter ({total})")
+        raise UserError(
+            f"train.scheduler.periods add up to {sum(periods)}, less than train.total_iter ({total}): raise them"
+        )
 
 
 def _make(where: str, options: dict[str, Any], known: dict[str, Any], leading: Any) -> Any:
-    """What the options describe, made as BasicSR will make it, for a parameter of no use."""
+    """Build the optimiser or scheduler of the options, as BasicSR will, for a dummy parameter."""
     name = options.get("type")
     if name is None:
         raise UserError(f"{where}.type is missing")
@@ -82,11 +82,8 @@ def _make(where: str, options: dict[str, Any], known: dict[str, Any], leading: A
         return known[name](leading, **arguments)
     except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError, LookupError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{where}: {name} cannot be made of {_listed(arguments)}: {reason}") from error
-
-
-def _listed(arguments: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())[:200]
+        listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())[:200]
+        raise UserError(f"{where}: {name} rejects {listed}: {reason}") from error
 
 
 def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: Any) -> None:
@@ -94,11 +91,11 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: A
     try:
         inspect.signature(made).bind(*leading, **arguments)
     except TypeError as error:
-        raise UserError(f"{where}: {options['type']} takes other arguments: {error}") from error
+        raise UserError(f"{where}: {options['type']} has other arguments: {error}") from error
 
 
 def _check_channels(opt: dict[str, Any]) -> None:
-    """``PairedImageDataset`` gives RGB, or Y where ``color`` asks for it; networks take ``num_in_ch`` channels."""
+    """``PairedImageDataset`` yields RGB, or Y with ``color: y``; this must be ``num_in_ch`` of the network."""
     from basicsr.utils.registry import ARCH_REGISTRY
 
     taken = inspect.signature(ARCH_REGISTRY.get(opt["network_g"]["type"])).parameters.get("num_in_ch")
@@ -108,13 +105,11 @@ def _check_channels(opt: dict[str, Any]) -> None:
     for phase, dataset in opt["datasets"].items():
         given = 1 if dataset.get("color") == "y" else 3
         if dataset["type"] == "PairedImageDataset" and isinstance(channels, int) and channels != given:
-            raise UserError(
-                f"datasets.{phase} gives {given} channels, network_g.num_in_ch is {channels}: make them one"
-            )
+            raise UserError(f"datasets.{phase} has {given} channels, but network_g.num_in_ch is {channels}")
 
 
 def _check_micro_batch(opt: dict[str, Any]) -> None:
-    """A batch in parts adds up to the whole for losses that are means."""
+    """Gradients of micro-batches add up to those of the batch only if losses are means."""
     if (opt.get("train") or {}).get("micro_batch_size"):
         for section, options in opt["train"].items():
             if section.endswith("_opt") and isinstance(options, dict) and options.get("reduction") == "sum":
@@ -134,47 +129,47 @@ def _check_losses(opt: dict[str, Any]) -> None:
             elif known_model:
                 raise UserError(f"train.{section}.type is missing")
     if known_model and not (train.get("pixel_opt") or train.get("perceptual_opt")):
-        raise UserError("train.pixel_opt is missing: there is no loss to train on")
+        raise UserError("train.pixel_opt is missing: add a loss")
 
 
 def _check_validation(opt: dict[str, Any]) -> None:
-    """What the first validation would stumble over."""
+    """Options that would stop the first validation."""
     from basicsr.utils.registry import METRIC_REGISTRY
 
     val = opt.get("val") or {}
     if opt.get("train") and opt.get("val") is not None and "val_freq" not in val:
-        raise UserError("val.val_freq is missing: the number of iterations from one validation to the next")
+        raise UserError("val.val_freq is missing: set the number of iterations between validations")
+    tile, overlap = val.get("tile"), val.get("tile_overlap")
+    if tile and overlap and overlap > tile // 2:
+        raise UserError(f"val.tile_overlap ({overlap}) must be at most half of val.tile ({tile})")
     for name, options in (val.get("metrics") or {}).items():
         arguments = {key: value for key, value in options.items() if key not in ("type", "better", "float_output")}
         try:
             inspect.signature(METRIC_REGISTRY.get(options["type"])).bind(img=None, img2=None, **arguments)
         except TypeError as error:
-            raise UserError(f"val.metrics.{name}: {options['type']} takes other arguments: {error}") from error
+            raise UserError(f"val.metrics.{name}: {options['type']} has other arguments: {error}") from error
 
 
 def _check_logger(opt: dict[str, Any]) -> None:
     logger = opt["logger"] if opt.get("train") else {}
     if logger.get("use_tb_logger") and find_spec("tensorboard") is None:
-        raise UserError("logger.use_tb_logger: tensorboard is not installed: pip install tensorboard, or write false")
+        raise UserError(
+            "logger.use_tb_logger: tensorboard is not installed: pip install tensorboard, or set it to false"
+        )
     wandb = logger.get("wandb") or {}
     if wandb.get("project") is not None:
         if not logger.get("use_tb_logger"):
-            raise UserError("logger.wandb needs use_tb_logger: true, whose records it sends")
+            raise UserError("logger.wandb needs logger.use_tb_logger: true")
         if find_spec("wandb") is None:
-            raise UserError("logger.wandb: wandb is not installed: pip install wandb, or leave the section out")
+            raise UserError("logger.wandb: wandb is not installed: pip install wandb, or remove the section")
 
 
-def is_ssiu_model(opt: dict[str, Any]) -> bool:
-    """Whether the model of the options is ``SSIUModel``, or one derived from it, and reads what it reads."""
+def check_acceleration(opt: dict[str, Any], net: nn.Module) -> None:
+    """Raise ``UserError`` if ``net`` does not support the options of ``SSIUModel`` for speed and memory."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
     model = MODEL_REGISTRY.get(opt["model_type"])
-    return isinstance(model, type) and issubclass(model, SSIUModel)
-
-
-def check_ways(opt: dict[str, Any], net: nn.Module) -> None:
-    """Raise ``UserError`` where ``net`` cannot be trained or validated in the ways ``SSIUModel`` has to be faster."""
-    if is_ssiu_model(opt):
+    if isinstance(model, type) and issubclass(model, SSIUModel):
         acceleration.check(net, opt.get("train") or {})
         acceleration.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
 

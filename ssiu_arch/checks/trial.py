@@ -1,196 +1,181 @@
-"""One training iteration for trial, and the metrics once: what would otherwise show after the data sets are loaded."""
+"""A trial of the run: one training iteration and one validation step of the real model, on real data."""
 
+import logging
 import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
+from ssiu_arch.checks import datasets
 from ssiu_arch.checks.finding import Finding
-from ssiu_arch.checks.outputs import BYTES, size
-from ssiu_arch.checks.peak import PeakBytes
-from ssiu_arch.checks.training import is_ssiu_model
-from ssiu_arch.models import acceleration
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import size_text
+from ssiu_arch.utils.memory import is_out_of_memory
 
-SECONDS = 10.0  # to be spent on the trial where there is no GPU
-CPU_PATCH = 64  # LR pixels a side, beyond which the CPU tries a part of the patch
-MOST_PARAMETERS = 10**8  # a larger network is not tried on the CPU
+CPU_SIDE = 64  # LR pixels: on a CPU, larger patches and images are cropped to this side
+CPU_IMAGES = 2  # images of a batch that are tried on a CPU
+CPU_PARAMETERS = 10**8  # a larger network is not tried on a CPU
+SMALLER = {
+    "iteration": "lower batch_size_per_gpu, or with SSIUModel set train.checkpointing or train.micro_batch_size",
+    "validation": "set val.tile: 256 (SSIUModel), or validate on smaller images",
+}
 
 
-@dataclass(frozen=True)
 class Trial:
-    """What one iteration took.
+    """The model of a run, built by BasicSR for one process, and its first steps.
 
-    Attributes:
-        seconds: for the whole batch of a process.
-        memory: bytes at the peak.
-        tried: images of the batch that were really tried.
-        whole: whether that was the batch, at the real patch size.
+    A GPU runs the whole batch and whole images. A CPU runs two images of at most 64x64 LR pixels, without ``compile``,
+    and the time is extrapolated. Perceptual losses are left out: they would download the weights of VGG.
+
+    Args:
+        opt: the options; they are not changed.
+        is_train: whether the run is a training or a test.
     """
 
-    seconds: float
-    memory: float
-    tried: int
-    whole: bool
+    def __init__(self, opt: dict[str, Any], is_train: bool) -> None:
+        self.on_gpu = torch.cuda.is_available() and opt["num_gpu"] != 0
+        self.is_train = is_train
+        self.opt = _completed(opt, is_train, self.on_gpu)
+        self.model: Any = None
 
+    def findings(self, net: nn.Module) -> Iterator[Finding]:
+        """Run the steps; ``net`` is the network of the options. Nothing is written."""
+        parameters = sum(parameter.numel() for parameter in net.parameters())
+        if not self.on_gpu and parameters > CPU_PARAMETERS:
+            yield Finding("warning", "iteration", f"not tried: {parameters:,} parameters are too many for a CPU")
+            return
+        built = _tried("model", self.build)
+        yield built
+        if built.level == "error":
+            return
+        if self.is_train:
+            yield _tried("iteration", self.iterate)
+        for phase in self.opt["datasets"]:
+            if phase != "train" and self.opt.get("val"):
+                yield _tried("validation", self.validate, phase)
 
-def metrics(opt: dict[str, Any]) -> Iterator[Finding]:
-    """Run every metric of ``val`` once, on a pair of small images."""
-    from basicsr.metrics import calculate_metric
+    def build(self) -> str:
+        """Build the model, with its losses, optimiser, scheduler and weights."""
+        from basicsr.models import build_model
 
-    for name, options in ((opt.get("val") or {}).get("metrics") or {}).items():
-        side = 2 * (options.get("crop_border") or 0) + 96  # NIQE's blocks
-        noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
-        try:
-            value = calculate_metric({"img": noise[0], "img2": noise[1]}, options)
-        except Exception as error:  # anybody's metric, anything
-            reason = " ".join(str(error).split())
-            yield Finding("error", f"val.metrics.{name}", f"{options['type']}: {type(error).__name__}: {reason}")
+        self.model = build_model(self.opt)
+        return f"{self.opt['model_type']} on the {'GPU' if self.on_gpu else 'CPU'}"
+
+    def iterate(self) -> str:
+        """Run one training iteration; returns its time and, on a GPU, its peak memory."""
+        train, options = self.opt["train"], self.opt["datasets"]["train"]
+        dataset = datasets.build("datasets.train", options, self.opt["scale"])
+        batch = options["batch_size_per_gpu"]
+        images = batch if self.on_gpu else min(batch, CPU_IMAGES)
+        # Only the first image is read: of an LMDB, only sampled keys are known to be readable without a crash.
+        data, area = self._cropped(default_collate([dataset[0] for _ in range(images)]))
+        hook = self.model.net_g.register_forward_hook(self._check_size)
+        for _ in range(2 if self.on_gpu else 1):  # a GPU chooses kernels in the first iteration
+            started = time.perf_counter()
+            self.model.update_learning_rate(1, warmup_iter=train.get("warmup_iter", -1))
+            self.model.feed_data(data)
+            self.model.optimize_parameters(1)
+            dict(self.model.get_current_log())  # waits for the GPU
+            seconds = time.perf_counter() - started
+        hook.remove()
+        seconds *= area * batch / images
+        if self.on_gpu:
+            how = f" and {size_text(torch.cuda.max_memory_allocated())} of GPU memory"
+        elif area * batch == images:
+            how = ""
         else:
-            yield Finding("ok", f"val.metrics.{name}", f"{options['type']} gives {value:.4g} for noise")
+            how = f", extrapolated from {images} images of {data['lq'].shape[-1]} LR pixels a side"
+        total = int(train["total_iter"])
+        return f"a batch of {batch} takes {seconds:.3g} s{how}; {total:,} iterations take {_duration(seconds * total)}"
+
+    def validate(self, phase: str) -> str:
+        """Validate on the first image of ``datasets.<phase>``, with the options and metrics of ``val``."""
+        options = self.opt["datasets"][phase]
+        dataset = datasets.build(f"datasets.{phase}", options, self.opt["scale"])
+        loader = _Loader([self._cropped(default_collate([dataset[0]]))[0]])
+        loader.dataset = dataset
+        started = time.perf_counter()
+        self.model.validation(loader, 0, None, save_img=False)
+        seconds = time.perf_counter() - started
+        scores = {} if not self.opt["val"].get("metrics") else getattr(self.model, "metric_results", {})
+        for name, value in scores.items():
+            if math.isnan(value):
+                raise UserError(f"val.metrics.{name} is nan for the first image of datasets.{phase}")
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        return f"one image of {options['name']} takes {seconds:.3g} s{': ' if listed else ''}{listed}"
+
+    def _check_size(self, net: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        gt = getattr(self.model, "gt", None)
+        if isinstance(output, Tensor) and isinstance(gt, Tensor) and output.shape[1:] != gt.shape[1:]:
+            made = f"{tuple(output.shape)} from {tuple(inputs[0].shape)}"
+            raise UserError(f"network_g returns {made}, but GT is {tuple(gt.shape)}: check its scale and channels")
+
+    def _cropped(self, data: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """The batch with images of at most 64x64 LR pixels on a CPU, and how many times as large it was."""
+        lq = data.get("lq")
+        if self.on_gpu or not isinstance(lq, Tensor) or max(lq.shape[2:]) <= CPU_SIDE:
+            return data, 1.0
+        sides = {"lq": CPU_SIDE, "gt": CPU_SIDE * self.opt["scale"]}
+        cropped = {key: data[key][..., :side, :side] for key, side in sides.items() if key in data}
+        return {**data, **cropped}, lq[0, 0].numel() / cropped["lq"][0, 0].numel()
 
 
-def iteration(opt: dict[str, Any], net: nn.Module) -> Iterator[Finding]:
-    """Run ``net`` forward and backward once, with the losses of the option file, and say what that takes."""
-    parameters = sum(parameter.numel() for parameter in net.parameters())
-    device = torch.device("cuda" if torch.cuda.is_available() and opt["num_gpu"] != 0 else "cpu")
-    if device.type == "cpu" and parameters > MOST_PARAMETERS:
-        yield Finding("warning", "iteration", f"{parameters:,} parameters are too many to try on a CPU")
-        return
+class _Loader(list):
+    """A validation loader; BasicSR asks it for its data set."""
+
+    dataset: Any
+
+
+def _tried(what: str, step: Callable[..., str], *arguments: Any) -> Finding:
+    """The finding of a step, which may fail in any way: networks, losses, metrics and data sets are anybody's."""
     try:
-        trial = run(opt, net.to(device), device)
-    except torch.OutOfMemoryError:
-        said = f"a batch of {part(opt)} does not fit into the GPU's memory: lower batch_size_per_gpu"
-        yield Finding("error", "iteration", f"{said}, or set train.checkpointing or train.micro_batch_size (SSIUModel)")
+        with _silent():
+            return Finding("ok", what, step(*arguments))
     except UserError as error:
-        yield Finding("error", "iteration", str(error))
-    else:
-        batch = opt["datasets"]["train"]["batch_size_per_gpu"]
-        how = "" if trial.whole else f", extrapolated from {trial.tried} of its images"
-        how += ", without compile" if opt["train"].get("compile") and device.type == "cpu" else ""
-        total = trial.seconds * float(opt["train"]["total_iter"])
-        yield Finding(
-            "ok",
-            "iteration",
-            f"a batch of {batch} on the {device.type} takes {trial.seconds:.3g} s and about {size(trial.memory)}{how}; "
-            f"all {int(opt['train']['total_iter']):,} iterations, {_duration(total)}",
-        )
-
-
-def part(opt: dict[str, Any]) -> int:
-    """Images that go through the network at once."""
-    return min(opt["train"].get("micro_batch_size") or math.inf, opt["datasets"]["train"]["batch_size_per_gpu"])
-
-
-def run(opt: dict[str, Any], net: nn.Module, device: torch.device) -> Trial:
-    """Try as much of an iteration as is quickly done, by the options of the model for speed and memory.
-
-    Raises:
-        UserError: the network's result has another size than GT, or network or loss fail.
-        torch.OutOfMemoryError: the GPU is too small.
-    """
-    train, scale, faster_ways = opt["datasets"]["train"], opt["scale"], ways(opt, device)
-    side, at_once = train["gt_size"] // scale, part(opt)
-    losses = list(_losses(opt["train"], device))
-    parameters = list(net.parameters())
-    acceleration.set_precision(faster_ways.get("precision"))
-    net = acceleration.prepare(net, faster_ways)
-
-    def once(images: int, side: int) -> float:
-        return _once(net, losses, (images, 3, side, side), scale, device, faster_ways)
-
-    if device.type == "cuda":
-        once(at_once, side)  # kernels are chosen
-        torch.cuda.reset_peak_memory_stats()
-        seconds = once(at_once, side)
-        memory = float(torch.cuda.max_memory_allocated()) + _states(opt, net)
-        return Trial(seconds * train["batch_size_per_gpu"] / at_once, memory, at_once, True)
-
-    tried_side = min(side, CPU_PATCH)
-    area = (side / tried_side) ** 2
-    for parameter in parameters:
-        parameter.grad = torch.zeros_like(parameter)
-    with PeakBytes([*parameters, *(parameter.grad for parameter in parameters if parameter.grad is not None)]) as alive:
-        once(1, tried_side)
-    seconds = once(1, tried_side)
-    images = max(1, min(at_once, int(SECONDS / (3 * seconds))))
-    if images > 1:
-        seconds = once(images, tried_side)
-    memory = alive.peak * area * at_once + _states(opt, net) + _size_of(net)
-    batch = train["batch_size_per_gpu"]
-    return Trial(seconds / images * area * batch, memory, images, area == 1 and images == batch)
-
-
-def ways(opt: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The options by which ``SSIUModel`` is faster; on the CPU without ``compile``, which takes a minute there."""
-    if not is_ssiu_model(opt):
-        return {}
-    train = dict(opt["train"])
-    if device.type == "cpu":
-        train.pop("compile", None)
-    return train
-
-
-def _once(
-    net: nn.Module, losses: list[Any], shape: tuple[int, ...], scale: int, device: torch.device, train: dict[str, Any]
-) -> float:
-    """Seconds of forward and backward for LQ of such a shape."""
-    layout = acceleration.memory_format(train)
-    lq = torch.rand(shape, device=device).to(memory_format=layout)
-    gt = torch.rand((*shape[:2], shape[2] * scale, shape[3] * scale), device=device).to(memory_format=layout)
-    net.train().zero_grad(set_to_none=False)
-    started = time.perf_counter()
-    with _saying_what_fails("network_g"), acceleration.autocast(device, train.get("precision")):
-        output = net(lq)
-    if isinstance(output, Tensor):
-        if output.shape != gt.shape:
-            raise UserError(f"network_g makes {tuple(output.shape)} of {tuple(lq.shape)}, GT is {tuple(gt.shape)}")
-        output = output.float()
-    with _saying_what_fails("the losses"):
-        total = sum((loss(output, gt) for loss in losses), torch.zeros((), device=device))
-        (total if losses else output.square().mean()).backward()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+        return Finding("error", what, str(error))
+    except Exception as error:
+        if is_out_of_memory(error):
+            return Finding("error", what, f"out of memory: {SMALLER.get(what, 'use a smaller network')}")
+        return Finding("error", what, f"fails with {type(error).__name__}: {error}")
 
 
 @contextmanager
-def _saying_what_fails(what: str) -> Iterator[None]:
+def _silent() -> Iterator[None]:
+    """Suppress the log of the model, for example the print-out of its network."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
-    except (torch.OutOfMemoryError, UserError):
-        raise
-    except Exception as error:  # anybody's network, anything
-        reason = " ".join(str(error).split())
-        raise UserError(f"{what}: an iteration fails: {type(error).__name__}: {reason}") from error
+    finally:
+        logging.disable(before)
 
 
-def _losses(train: dict[str, Any], device: torch.device) -> Iterator[Any]:
-    """The pixel losses. A perceptual one would fetch the weights of VGG."""
-    from basicsr.utils.registry import LOSS_REGISTRY
-
-    for section in ("pixel_opt", "fft_opt"):
-        options = deepcopy(train.get(section) or {})
-        if options:
-            with _saying_what_fails(f"train.{section}"):
-                yield LOSS_REGISTRY.get(options.pop("type"))(**options).to(device)
-
-
-def _size_of(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters()) * 2 * BYTES  # and gradients
-
-
-def _states(opt: dict[str, Any], net: nn.Module) -> int:
-    """Bytes of the optimiser's moments and of the moving average."""
-    copies = 2 + (1 if opt["train"].get("ema_decay") else 0)
-    return sum(parameter.numel() for parameter in net.parameters()) * copies * BYTES
+def _completed(opt: dict[str, Any], is_train: bool, on_gpu: bool) -> dict[str, Any]:
+    """A copy of the options as BasicSR's ``parse_options`` completes them for one process."""
+    opt = deepcopy(opt)
+    opt.update(is_train=is_train, dist=False, rank=0, world_size=1, num_gpu=int(on_gpu))
+    folder = Path("experiments" if is_train else "results", opt["name"])
+    path = opt["path"] = dict(opt.get("path") or {})
+    for key, value in path.items():
+        path[key] = os.path.expanduser(value) if isinstance(value, str) else value
+    path |= {key: str(folder / key) for key in ("models", "training_states", "visualization")}
+    path |= dict.fromkeys(("experiments_root", "results_root", "log"), str(folder))
+    train, val = opt.get("train") or {}, opt.get("val") or {}
+    val["pbar"] = False
+    if train.pop("perceptual_opt", None):
+        train["pixel_opt"] = train.get("pixel_opt") or {"type": "L1Loss"}
+    if not on_gpu:
+        for section in (train, val):
+            section.pop("compile", None)
+    return opt
 
 
 def _duration(seconds: float) -> str:

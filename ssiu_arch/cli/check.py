@@ -1,4 +1,4 @@
-"""``basicsr check``: a dry run, which finds in seconds what would otherwise fail in hours."""
+"""``basicsr check``: a dry run that finds within seconds what would fail after hours."""
 
 import argparse
 
@@ -9,29 +9,33 @@ EXAMPLE = "example: basicsr check -opt options/demo/train_SSIU_x4.yml"
 
 
 def run(arguments: list[str]) -> None:
-    """Print a line for every check of an option file and what it names.
+    """Print one line for each check of an option file, its data, its weights and a first iteration.
 
     Raises:
-        UserError: there were errors; the message counts them.
+        UserError: a check found an error; the message counts them.
     """
     args = _parser().parse_args(arguments)
     load_plugins()
 
-    from ssiu_arch.checks.thorough import findings
+    from ssiu_arch.checks.dry_run import findings
 
     levels = []
     for finding in findings(args.opt, False if args.test else None, args.force_yml or [], args.strict):
         print(finding, flush=True)
         levels.append(finding.level)
     if "error" in levels:
-        raise UserError(f"{args.opt}: {levels.count('error')} of {len(levels)} checks found an error")
+        raise UserError(
+            f"{args.opt}: {levels.count('error')} of {len(levels)} checks failed, see the lines marked error"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
-    what = "Check an option file, the data and weights it names, and one iteration, without writing anything."
+    what = "Check an option file, its data and weights, one training iteration and one validation step. Writes nothing."
     parser = argparse.ArgumentParser(prog="basicsr check", description=what, epilog=EXAMPLE)
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML) of a training or a test")
-    parser.add_argument("--strict", action="store_true", help="options that nothing reads are errors, not warnings")
-    parser.add_argument("--test", action="store_true", help="check it as a test though it has a train section")
-    parser.add_argument("--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace the file's")
+    parser.add_argument("--strict", action="store_true", help="treat unknown options as errors, not warnings")
+    parser.add_argument("--test", action="store_true", help="check a test even if the file has a train section")
+    parser.add_argument(
+        "--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace those of the file"
+    )
     return parser

@@ -15,8 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ssiu_arch.inference.precision import set_tf32
 from ssiu_arch.utils.errors import UserError
-
-PRECISIONS = ("fp32", "tf32", "bf16")
+from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 
 
 def set_precision(precision: str | None) -> None:
@@ -29,8 +28,8 @@ def set_precision(precision: str | None) -> None:
     Raises:
         ValueError: unknown ``precision``.
     """
-    if precision not in (None, *PRECISIONS):
-        raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
+    if precision not in (None, *TRAINING_PRECISIONS):
+        raise ValueError(f"precision ({precision!r}) must be one of {', '.join(TRAINING_PRECISIONS)}")
     if precision in ("fp32", "tf32"):
         set_tf32(precision == "tf32")
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
-from ssiu_arch.archs.ssiu_arch import SSIU, SSReM
-from ssiu_arch.checks import outputs, trial
+from ssiu_arch.archs.ssiu_arch import SSIU
+from ssiu_arch.checks import dry_run, option_file
+from ssiu_arch.checks.trial import Trial
 from ssiu_arch.cli import main as command
 
-CPU = torch.device("cpu")
 TRAIN, TEST = "options/demo/train_SSIU_x4.yml", "options/demo/test_SSIU_x4.yml"
 
 
@@ -44,10 +45,13 @@ def test_the_demo_is_in_order(check):
     assert {level for level, _ in findings} == {"ok"}
     text = "\n".join(said for _, said in findings)
     for part in (
-        "datasets.train: 160 pairs, 16 of them decoded and compared",
-        "datasets.val: 1 pairs, 1 of them",
-        "val.metrics.ssim: calculate_ssim gives",
-        "iteration: a batch of 2 on the c",
+        "datasets.train: 160 pairs, a sample of 16 ",
+        "datasets.val: 1 pairs, a sample of 1 ",
+        "model: SSIUModel on the ",
+        "iteration: a batch of 2 takes ",
+        "validation: one image of ",
+        ": psnr ",
+        ", ssim 0.",
         "disk: 3 checkpoints with their states take",
         "experiments/demo_SSIU_x4 can be written",
     ):
@@ -61,12 +65,14 @@ def test_a_test_file_is_known_by_its_sections(check, workplace):
     assert code == 0
     assert ["ok", f"option file: {TEST}, a test"] in findings
     assert not [said for _, said in findings if said.startswith(("iteration", "disk"))]
+    assert [said for level, said in findings if level == "ok" and said.startswith("validation: one image of ")]
 
 
 def test_a_training_file_checked_as_a_test_lacks_test_sets(check):
     code, findings = check(options=["--test"])
     assert (code, len(findings)) == (2, 1)
-    assert "datasets.train: BasicSR knows data sets by the names test" in findings[0][1]
+    assert "datasets.train: " in findings[0][1]
+    assert "test, test_1" in findings[0][1]
 
 
 def test_all_that_is_wrong_is_said_at_once(check):
@@ -91,7 +97,7 @@ def test_all_that_is_wrong_is_said_at_once(check):
     assert len(of(findings, "error")) == 4
     for part in (
         "gt_size (50) must be divisible",
-        "periods add up to 1",
+        "periods add up to 1,",
         "none.pth: no such file",
         "no folder nowhere",
     ):
@@ -103,28 +109,27 @@ def test_ways_to_be_faster_that_the_network_does_not_have(check):
     code, findings = check(network, "train:checkpointing=true", "train:precision=bf16")
     assert code == 2
     (line,) = of(findings, "error")
-    assert line.startswith("speed: train.checkpointing (true): MSRResNet has no list of modules named stages")
+    assert line.startswith("speed: train.checkpointing (true): MSRResNet ")
+    assert "leave it out" in line
 
 
 def test_every_value_of_a_wrong_kind_is_named(check):
     changes = ["scale=four", "manual_seed=-1", "num_gpu=many", "model_type=[a]"]
     code, findings = check(*changes)
     assert code == 2
-    assert of(findings, "error") == [
-        "option file: model_type (['a']) must be text",
-        "option file: scale ('four') must be a whole number from 1 on",
-        "option file: num_gpu ('many') must be a whole number, or auto",
-        "option file: manual_seed (-1) must be a whole number from 0 to 2^32 - 1",
-    ]
+    found = [line.split(" must be ")[0] for line in of(findings, "error")]
+    values = ("model_type (['a'])", "scale ('four')", "num_gpu ('many')", "manual_seed (-1)")
+    assert found == [f"option file: {value}" for value in values]
 
 
 def test_unknown_names_warn_and_fail_when_strict(check):
     change = "datasets:train:use_hflips=true"
-    line = "option file: datasets.train.use_hflips is an option that nothing reads; did you mean use_hflip?"
-    code, findings = check(change)
-    assert (code, of(findings, "warning")) == (0, [line])
-    code, findings = check(change, options=["--strict"])
-    assert (code, of(findings, "error")) == (2, [line])
+    for options, expected, level in (((), 0, "warning"), (["--strict"], 2, "error")):
+        code, findings = check(change, options=options)
+        (line,) = of(findings, level)
+        assert code == expected
+        assert "datasets.train.use_hflips" in line
+        assert "did you mean use_hflip?" in line
 
 
 def test_train_warns_of_an_unknown_name_in_one_line(workplace, monkeypatch, capsys):
@@ -137,9 +142,7 @@ def test_train_warns_of_an_unknown_name_in_one_line(workplace, monkeypatch, caps
             command.main(["train", "-opt", TRAIN, "--force_yml", change])
         said = capsys.readouterr().err
         assert said.count("\n") == lines, said
-        assert (
-            "basicsr train: train.total_iters is an option that nothing reads; did you mean total_iter?" in said
-        ) == (lines == 1)
+        assert (said.startswith("basicsr train: train.total_iters ") and "total_iter?" in said) == (lines == 1)
 
 
 def test_the_shipped_files_have_no_unknown_names(root):
@@ -167,14 +170,15 @@ class TestImages:
     def test_pairs_that_show_different_things(self, check, val):
         code, findings = check(*val(lambda image: np.ascontiguousarray(image[::-1, ::-1])))
         assert code == 2
-        assert "datasets.val: coffee.png: LQ does not show what GT shows (correlation" in of(findings, "error")[0]
+        assert "datasets.val: coffee.png: " in of(findings, "error")[0]
+        assert "correlation 0." in of(findings, "error")[0]
 
     @pytest.mark.parametrize(
         ("edit", "note"),
         [
-            (lambda image: image.astype(np.uint16) * 257, "there are images of 16 bit, which BasicSR cuts to 8"),
-            (lambda image: np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]), "alpha channel"),
-            (lambda image: image[..., 1], "grey images, which BasicSR takes for three equal channels"),
+            (lambda image: image.astype(np.uint16) * 257, "16 bit"),
+            (lambda image: np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]), "alpha"),
+            (lambda image: image[..., 1], "greyscale"),
         ],
     )
     def test_what_is_silently_changed(self, check, val, edit, note):
@@ -186,7 +190,7 @@ class TestImages:
         val(lambda image: image[:32, :32])
         code, findings = check(*val(lambda image: image[:8, :8], "LR_bicubic"), "val:metrics:ssim:crop_border=12")
         assert code == 2
-        assert "8 pixels are left inside crop_border (12), calculate_ssim needs 11" in of(findings, "error")[0]
+        assert "crop_border (12) leaves 8 pixels, calculate_ssim needs 11" in of(findings, "error")[0]
 
     def test_an_image_with_a_wrong_checksum(self, check, val, workplace):
         changes = val(lambda image: image)
@@ -209,7 +213,7 @@ class TestLmdb:
     def test_truncated_is_seen_from_the_file_size(self, check, copy, workplace, capsys):
         with open(copy / "data.mdb", "r+b") as file:
             file.truncate(100_000)
-        line = "datasets.train.dataroot_gt: copy.lmdb/data.mdb: is truncated, 100000 of"
+        line = "datasets.train.dataroot_gt: copy.lmdb/data.mdb: is truncated"
         assert line in of(check(self.CHANGE)[1], "error")[0]
         assert command.main(["train", "-opt", TRAIN, "--force_yml", self.CHANGE]) == 2  # in the cheap part too
         assert line in capsys.readouterr().err
@@ -221,7 +225,7 @@ class TestLmdb:
                 file.write(f"none_s001.png {size} 1\n")
         code, findings = check(self.CHANGE, "datasets:train:dataroot_lq=lq.lmdb")
         assert code == 2
-        assert "1 keys of meta_info.txt are not in data.mdb (none_s001)" in of(findings, "error")[0]
+        assert "(none_s001)" in of(findings, "error")[0]
 
     def test_a_tree_that_leads_nowhere(self, check, copy, workplace):
         """The numbers of the pages that branch pages name lie outside of the file."""
@@ -241,113 +245,146 @@ class TestLmdb:
         assert "copy.lmdb" in of(findings, "error")[0]
 
 
+class Enlarged(torch.nn.Conv2d):
+    """A network whose result is as large as its input times ``times``."""
+
+    def __init__(self, times=1):
+        super().__init__(3, 3, 3, padding=1)
+        self.times = times
+
+    def forward(self, image):
+        return super().forward(image).repeat_interleave(self.times, 2).repeat_interleave(self.times, 3)
+
+
+class Failing(Enlarged):
+    def forward(self, image):
+        raise LookupError("no weights for this")
+
+
+class OtherAttention(SSIU):
+    """An SSIU with one attention of another class, which trains, but has no optimised form."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.stages[0].attention = torch.nn.Conv2d(16, 16, 1)
+
+
+def failing_metric(img, img2, **options):
+    raise LookupError("no such model")
+
+
+def nan_metric(img, img2, **options):
+    return float("nan")
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """The networks and metrics above are registered."""
+    for registry, entries in (
+        (ARCH_REGISTRY, (Enlarged, Failing, OtherAttention)),
+        (METRIC_REGISTRY, (failing_metric, nan_metric)),
+    ):
+        for entry in entries:
+            monkeypatch.setitem(registry._obj_map, entry.__name__, entry)
+
+
+@pytest.mark.usefixtures("registered")
 class TestTrial:
-    def options(self, **train):
-        opt = {"model_type": "SSIUModel", "scale": 2, "num_gpu": 0}
-        opt["train"] = {"total_iter": 1000, "pixel_opt": {"type": "L1Loss"}, **train}
-        opt["datasets"] = {"train": {"batch_size_per_gpu": 4, "gt_size": 32}}
-        return opt
+    """A training iteration and a validation step of the real model."""
 
-    def test_a_network_that_makes_another_size(self):
-        (finding,) = trial.iteration(self.options(), torch.nn.Conv2d(3, 3, 3, padding=1))
-        assert finding.level == "error"
-        assert "network_g makes (1, 3, 16, 16) of (1, 3, 16, 16), GT is (1, 3, 32, 32)" in finding.said
+    @pytest.mark.parametrize(
+        ("change", "parts"),
+        [
+            ("network_g={type: Enlarged}", "iteration: |network_g|(2, 3, 12, 12)|GT is (2, 3, 48, 48)"),
+            ("network_g={type: Failing}", "iteration: |LookupError: no weights for this"),
+            ("val:metrics:psnr={type: failing_metric}", "validation: |LookupError: no such model"),
+            ("val:metrics:psnr={type: nan_metric}", "validation: |val.metrics.psnr is nan"),
+        ],
+    )
+    def test_what_fails_is_found(self, check, change, parts):
+        code, findings = check(change)
+        assert code == 2
+        line = of(findings, "error")[0]
+        for part in parts.split("|"):
+            assert part in line
 
-    def test_a_network_that_fails(self):
-        (finding,) = trial.iteration(self.options(), torch.nn.Linear(7, 3))
-        assert finding.level == "error"
-        assert "network_g: an iteration fails: RuntimeError" in finding.said
+    def test_an_attention_of_another_class_is_found_in_the_validation_step(self, check):
+        network = "network_g={type: OtherAttention, upscale: 4, num_feat: 16, num_block: 3}"
+        code, findings = check(network)
+        assert code == 2
+        (line,) = of(findings, "error")
+        assert line.startswith("validation: ")
+        assert "set val.fast: false" in line
+        assert [said for said in of(findings, "ok") if said.startswith("iteration: ")]
+        code, findings = check(network, "val:fast=false")
+        assert code == 0
 
-    def test_memory_grows_with_the_batch_and_the_micro_batch_bounds_it(self):
-        net = SSIU(2, num_feat=16, num_block=3)
-        opt, more = self.options(), self.options()
-        more["datasets"]["train"]["batch_size_per_gpu"] = 40
-        few, many = (trial.run(options, net, CPU) for options in (opt, more))
-        micro = trial.run({**more, "train": {**more["train"], "micro_batch_size": 4}}, net, CPU)
-        assert many.memory > 5 * few.memory
-        assert micro.memory == pytest.approx(few.memory, rel=0.3)
-        assert few.whole
+    def test_other_networks_and_models_pass(self, check):
+        code, findings = check("model_type=SRModel", "train:fft_opt=none", "network_g={type: Enlarged, times: 4}")
+        assert code == 0
+        assert "model: SRModel on the CPU" in of(findings, "ok")
 
-    def test_it_runs_as_the_training_will(self, monkeypatch):
-        seen = []
-        net = SSIU(2, num_feat=16, num_block=3)
-        net.stages[0].sparsity.w1.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
-        plain = trial.run(self.options(), net, CPU)
-        assert set(seen) == {torch.float32}
-        seen.clear()
-        monkeypatch.setattr(torch, "compile", lambda net, **options: pytest.fail("compiled, a minute long"))
-        options = self.options(precision="bf16", channels_last=True, checkpointing=True, compile=True)
-        found = trial.run(options, net, CPU)
-        assert set(seen) == {torch.bfloat16}
-        assert net.head.weight.is_contiguous(memory_format=torch.channels_last)
-        assert found.memory < plain.memory / 2
-        (finding,) = trial.iteration(options, SSIU(2, num_feat=16, num_block=3))
-        assert "without compile" in finding.said
+    @pytest.fixture
+    def trial(self, workplace, monkeypatch, small):
+        """The trial of the small training with changed options."""
+        monkeypatch.chdir(workplace)
+        return lambda *changes: Trial(option_file.read(TRAIN, True, [*small, *changes]), True)
 
-    def test_another_model_has_no_such_options(self):
-        net = SSIU(2, num_feat=16, num_block=3)
-        trial.run({**self.options(channels_last=True, checkpointing=True), "model_type": "SRModel"}, net, CPU)
-        assert type(net.stages[0]) is SSReM
-        assert not net.head.weight.is_contiguous(memory_format=torch.channels_last)
+    def test_it_runs_as_the_training_will(self, trial, monkeypatch):
+        monkeypatch.setattr(torch, "compile", lambda *args, **options: pytest.fail("compiled, a minute long"))
+        ways = ("precision=bf16", "channels_last=true", "checkpointing=true", "compile=true", "ema_decay=0.5")
+        one, seen = trial(*(f"train:{way}" for way in ways)), []
+        one.build()
+        before = one.model.net_g_ema.head.weight.clone()
+        assert one.model.net_g.head.weight.is_contiguous(memory_format=torch.channels_last)
+        one.model.net_g.stages[0].sparsity.w1.register_forward_hook(
+            lambda module, args, output: seen.append(output.dtype)
+        )
+        one.iterate()
+        assert seen == [torch.bfloat16] * 2  # and once more for the backward pass
+        assert not torch.equal(one.model.net_g_ema.head.weight, before)
 
-    def test_a_full_disk_is_seen_before(self, monkeypatch, tmp_path):
-        opt = {"name": "x", "logger": {"save_checkpoint_freq": 10}, **self.options()}
-        net = torch.nn.Linear(99, 100)
-        monkeypatch.setattr(outputs.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
-        assert [finding.level for finding in outputs.check(opt, net, tmp_path)] == ["ok", "error"]
-        monkeypatch.setattr(outputs.os, "access", lambda path, mode: False)
-        assert [finding.level for finding in outputs.check(opt, net, tmp_path)] == ["error", "error"]
-        assert outputs.checkpoint_bytes(opt, net) == 3 * 4 * 10_000
+    def test_a_cpu_tries_two_small_images(self, trial):
+        one = trial("datasets:train:batch_size_per_gpu=8", "datasets:train:gt_size=144")
+        one.build()
+        said = one.iterate()
+        assert one.model.lq.shape == (2, 3, 36, 36)
+        assert "a batch of 8 takes" in said
+        assert "extrapolated from 2 images" in said
+        data, area = one._cropped({"lq": torch.rand(1, 3, 96, 128), "gt": torch.rand(1, 3, 384, 512)})
+        assert data["lq"].shape == (1, 3, 64, 64)
+        assert data["gt"].shape == (1, 3, 256, 256)
+        assert area == 3
 
+    def test_perceptual_losses_are_left_out(self, trial):
+        opt = trial(
+            "train:perceptual_opt={type: PerceptualLoss, layer_weights: {conv5_4: 1}}", "train:pixel_opt=none"
+        ).opt
+        assert "perceptual_opt" not in opt["train"]
+        assert opt["train"]["pixel_opt"]
 
-BAD = [
-    ("train:ema_decay=2", "train.ema_decay (2) must be a number from 0 to 1"),
-    ("train:warmup_iter=~", "train.warmup_iter is empty: give a number, or leave it out"),
-    ("train:optim_g:lr=fast", "train.optim_g: AdamW cannot be made of lr='fast'"),
-    ("train:scheduler:restart_weights=[]", "train.scheduler: CosineAnnealingRestartLR cannot be made"),
-    ("train:scheduler={type: CosineAnnealingRestartLR, periods: [400, 0], restart_weights: [1, 1]}", "each above 0"),
-    ("train:pixel_opt=~", "train.pixel_opt is missing: there is no loss"),
-    ("train:pixel_opt={loss_weight: 1}", "train.pixel_opt.type is missing"),
-    ("val:val_freq=0", "val.val_freq (0) must be a whole number from 1 on"),
-    ("val={}", "val.val_freq is missing"),
-    ("val:metrics:psnr={type: calculate_psnr}", "missing a required argument: 'crop_border'"),
-    ("val:suffix=a/b", "val.suffix ('a/b') must be text without a slash"),
-    ("datasets:train:persistent_workers=true", None),
-    ("datasets:val:persistent_workers=true", "BasicSR validates and tests without workers"),
-    ("datasets:train:batch_size_per_gpu=~", "datasets.train.batch_size_per_gpu is missing"),
-    ("datasets:train:use_rot=~", "datasets.train.use_rot is missing"),
-    ("datasets:train:prefetch_mode=gpu", "datasets.train.prefetch_mode ('gpu') must be cpu or cuda"),
-    ("datasets:train:dataset_enlarge_ratio=0.01", "160 images are fewer than a batch of 4"),
-    ("datasets:train:dataset_enlarge_ratio=1e12", "samples an epoch: lower it"),
-    ("datasets:val:io_backend={type: disk, readahead: true}", "readahead: type disk has no other options"),
-    ("datasets:val:io_backend={type: tape}", "io_backend.type ('tape') must be disk, lmdb or memcached"),
-    ("datasets:val:name=photographs of scikit-image", "are one, 'photographs of scikit-image'"),
-    ("datasets:other={name: a}", "datasets.other: BasicSR knows data sets by the names train, val"),
-    ("network_g:num_feat=40000", "SSIU cannot be built: over 1,"),
-    ("logger:wandb={project: p}", "logger.wandb needs use_tb_logger: true"),
-    ("dist_params=gloo", "dist_params ('gloo') must hold options of its own"),
-]
+    def test_too_large_for_a_cpu(self, trial):
+        net = torch.nn.Linear(1, 1)
+        net.weight.numel = lambda: 10**9
+        (finding,) = trial().findings(net)
+        assert finding.level == "warning"
 
 
-@pytest.mark.parametrize(("change", "message"), BAD, ids=[change for change, _ in BAD])
-def test_the_cheap_part_refuses(workplace, monkeypatch, change, message):
-    from ssiu_arch.checks import check_run
-    from ssiu_arch.utils.errors import UserError
-
-    monkeypatch.chdir(workplace)
-    if message is None:
-        check_run(TRAIN, True, [change])
-        return
-    with pytest.raises(UserError) as raised:
-        check_run(TRAIN, True, [change])
-    assert message in str(raised.value)
+def test_a_full_disk_and_a_folder_without_permission(monkeypatch, tmp_path):
+    opt = {"name": "x", "logger": {"save_checkpoint_freq": 10}, "train": {"total_iter": 1000}}
+    net = torch.nn.Linear(99, 100)
+    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
+    assert [finding.level for finding in dry_run.outputs(opt, net, tmp_path)] == ["ok", "error"]
+    monkeypatch.setattr(dry_run.os, "access", lambda path, mode: False)
+    assert [finding.level for finding in dry_run.outputs(opt, net, tmp_path)] == ["error", "error"]
+    assert dry_run.checkpoint_bytes(opt, net) == 3 * 4 * 10_000
 
 
 def test_an_empty_validation_set(workplace, monkeypatch, check):
     (workplace / "empty").mkdir()
     code, findings = check("datasets:val:dataroot_gt=empty", "datasets:val:dataroot_lq=empty")
     assert code == 2
-    assert of(findings, "error") == ["datasets.val: empty holds no images"]
+    assert [line.split(" holds")[0] for line in of(findings, "error")] == ["datasets.val: empty"]
 
 
 def test_keys_that_are_no_text(workplace, monkeypatch, check):
@@ -356,4 +393,4 @@ def test_keys_that_are_no_text(workplace, monkeypatch, check):
     (workplace / "odd.yml").write_text(yaml.safe_dump(opt))
     code, findings = check(file="odd.yml")
     assert code == 2
-    assert "option names must be text, this one is 4" in findings[0][1]
+    assert "option name 4 " in findings[0][1]
