@@ -1,7 +1,5 @@
-"""SSIU for other runtimes: ONNX, checked against torch. ``ssiu export`` is its command.
+"""SSIU as ONNX, checked against torch. ``ssiu export`` is the command.
 
 ``exportable`` is the network in a form that torch's exporter takes for any size; ``to_onnx`` writes it, ``runtime``
-runs what was written, ``parity`` and ``latency`` compare that with torch. ``for_ncnn`` is a form for another converter.
+runs the file, ``parity`` and ``latency`` compare it with torch.
 """
-
-import basicsr  # noqa: F401  (first: its import registers what the package has, in an order that works)
