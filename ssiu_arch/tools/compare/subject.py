@@ -1,6 +1,6 @@
-"""One image, what networks made of it, how good that is, and where it differs."""
+"""One image with the results of several networks: reading, scores, ranking, and where the results differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,17 +8,15 @@ import numpy as np
 
 from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.images import Image, read_image
-from ssiu_arch.data.resize import mod_crop
-from ssiu_arch.data.sub_images import make_lr
-from ssiu_arch.patches.training.small_ssim import WINDOW
+from ssiu_arch.data.resize import imresize, mod_crop
 from ssiu_arch.tools.compare.matching import Files
 from ssiu_arch.utils.errors import UserError
 
-BICUBIC = "Bicubic"
+WINDOW = 11  # side of the window of BasicSR's SSIM, in pixels
 
 
 class Box(NamedTuple):
-    """A crop: its top left pixel in HR and its size, in pixels of HR."""
+    """A crop: x and y of its top left pixel, width and height, in HR pixels."""
 
     x: int
     y: int
@@ -34,7 +32,7 @@ class Box(NamedTuple):
 
 
 class Score(NamedTuple):
-    """PSNR in dB, infinite for equal images, and SSIM."""
+    """PSNR in dB (infinite for equal images) and SSIM."""
 
     psnr: float
     ssim: float
@@ -45,35 +43,29 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Subject:
-    """One image: HR, and what was made from its LR; all of one size, BGR, uint8, as BasicSR's metrics take them.
+    """HR and the results made from its LR: all of one size, (H, W, 3), BGR, uint8.
 
     Attributes:
         name: of the image.
-        hr: (H, W, 3), cropped to multiples of the scale.
-        results: (H, W, 3) by name, bicubic interpolation first.
+        hr: cropped to multiples of the scale.
+        results: by name, bicubic interpolation first.
     """
 
     name: str
     hr: Image
     results: dict[str, Image]
 
-    def check_inside(self, crop: Box) -> None:
-        """Raise ``UserError`` where a crop is empty, or not inside of HR."""
-        height, width = self.hr.shape[:2]
-        if not crop.width * crop.height:
-            raise UserError(f"--crop {crop}: is empty; write X Y WIDTH HEIGHT")
-        if crop.x + crop.width > width or crop.y + crop.height > height:
-            raise UserError(
-                f"--crop {crop}: lies outside of {self.name}, which is {width}x{height}, cropped to multiples of the "
-                "scale; write X Y WIDTH HEIGHT"
-            )
 
+def read(files: Files, scale: int, crops: Sequence[Box] = ()) -> Subject:
+    """Read the images of ``files`` and enlarge LR by MATLAB's bicubic interpolation.
 
-def read(files: Files, scale: int) -> Subject:
-    """The images of ``files``, HR cropped to multiples of ``scale``; and MATLAB's bicubic interpolation of LR.
+    Args:
+        files: of one image.
+        scale: of the results; HR is cropped to multiples of it at the right and bottom.
+        crops: that must lie inside HR.
 
     Raises:
-        UserError: a file is no image, has another size than HR asks for, or HR is too small to be scored.
+        UserError: a file is no image, has the wrong size, HR is too small for SSIM, or a crop is empty or outside.
     """
     whole = read_image(files.hr)
     hr = mod_crop(whole, scale)
@@ -81,71 +73,74 @@ def read(files: Files, scale: int) -> Subject:
     least = 2 * scale + WINDOW
     size = f"{whole.shape[1]}x{whole.shape[0]}"
     if min(height, width) < least:
-        raise UserError(f"HR {files.hr}: is {size}; PSNR and SSIM at x{scale} need {least} pixels a side")
-    asks = f"HR {files.hr} ({size}) at x{scale} asks for"
-    lr = make_lr(hr, scale) if files.lr is None else read_image(files.lr)
-    _check_size(f"--lr {files.lr}", lr, width // scale, height // scale, asks)
-    results = {BICUBIC: enlarge(lr, scale)}
+        raise UserError(f"HR {files.hr}: is {size}; SSIM at x{scale} needs at least {least}x{least} pixels")
+    for crop in crops:
+        if not (crop.width and crop.height and crop.x + crop.width <= width and crop.y + crop.height <= height):
+            raise UserError(
+                f"--crop {crop}: empty or outside {files.name}, which is {width}x{height}; give X Y WIDTH HEIGHT"
+            )
+    expected = f"but HR {files.hr} ({size}) at x{scale} requires"
+    lr = imresize(hr, 1 / scale) if files.lr is None else read_image(files.lr)
+    _check_size(f"--lr {files.lr}", lr, width // scale, height // scale, expected)
+    results = {"Bicubic": enlarge(lr, scale)}
     for name, path in files.results.items():
         results[name] = read_image(path)
-        _check_size(f"{name}={path}", results[name], width, height, asks)
+        _check_size(f"{name}={path}", results[name], width, height, expected)
     return Subject(files.name, hr, results)
 
 
 def scores(subject: Subject, scale: int, crop: Box | None = None) -> dict[str, Score]:
-    """BasicSR's PSNR and SSIM of each result on Y of YCbCr, a border of ``scale`` pixels of the image left out.
-
-    Grey images count as R = G = B, as everywhere (``scores.grey``).
+    """PSNR and SSIM of each result by BasicSR's functions, on Y of YCbCr, without the image's border.
 
     Args:
         subject: the image.
-        scale: of the results.
-        crop: only what lies inside of it, and inside of the border; None: the whole image.
+        scale: of the results, and width of the border in pixels.
+        crop: score only the part of it that lies inside the border; None: the whole image.
 
     Raises:
-        UserError: too little of the crop is left for SSIM.
+        UserError: the crop leaves too few pixels for SSIM.
     """
     from basicsr.metrics import calculate_psnr, calculate_ssim
 
     height, width = subject.hr.shape[:2]
     x, y, w, h = crop or Box(0, 0, width, height)
     left, top = max(x, scale), max(y, scale)
-    counted = Box(left, top, min(x + w, width - scale) - left, min(y + h, height - scale) - top)
-    if min(counted.width, counted.height) < WINDOW:
+    inner = Box(left, top, min(x + w, width - scale) - left, min(y + h, height - scale) - top)
+    if min(inner.width, inner.height) < WINDOW:
         raise UserError(
-            f"--crop {crop}: SSIM needs {WINDOW}x{WINDOW} pixels inside the border of {scale} of {subject.name}: "
-            "choose a larger crop, or --score image"
+            f"--crop {crop}: SSIM needs {WINDOW}x{WINDOW} pixels inside the border ({scale}) of {subject.name}: "
+            "give a larger crop, or --score image"
         )
-    hr, metrics = counted.of(subject.hr), (calculate_psnr, calculate_ssim)
+    hr, metrics = inner.of(subject.hr), (calculate_psnr, calculate_ssim)
     return {
-        name: Score(*(float(metric(counted.of(image), hr, 0, test_y_channel=True)) for metric in metrics))
+        name: Score(*(float(metric(inner.of(image), hr, 0, test_y_channel=True)) for metric in metrics))
         for name, image in subject.results.items()
     }
 
 
 def marks(found: Mapping[str, Score]) -> dict[str, str]:
-    """``best`` for the highest PSNR, ``second`` for the next, else nothing, by name.
+    """``best`` for the highest PSNR, ``second`` for the next, else ``""``, by name.
 
-    PSNR counts as printed, with two digits: what a reader cannot tell apart shares a mark. One result alone is no best,
-    and of two none is a second.
+    Ranking uses PSNR rounded to two digits, as printed; ties share a mark. A single result gets no mark, and of two
+    results only the better one does.
     """
     printed = {name: round(score.psnr, 2) for name, score in found.items()}
     ranking = sorted(set(printed.values()), reverse=True)
-    mark = {psnr: "second" for psnr in ranking[1:2] if len(found) > 2} | {ranking[0]: "best" if len(found) > 1 else ""}
+    mark = {ranking[0]: "best"} if len(found) > 1 else {}
+    mark |= {psnr: "second" for psnr in ranking[1:2] if len(found) > 2}
     return {name: mark.get(psnr, "") for name, psnr in printed.items()}
 
 
 def most_different(subject: Subject, scale: int, side: int) -> Box:
-    """The square in which the results, bicubic interpolation among them, differ most from one another.
+    """The square with the largest variance over the results, summed over pixels and channels.
 
-    That is where the variance over the results, summed over pixels and channels, is largest; of equal squares the
-    topmost counts, then the leftmost. Bicubic interpolation alone is compared with HR. Squares lie inside the border
-    that scores leave out.
+    Ties go to the topmost, then the leftmost square. Bicubic interpolation counts as a result; alone, it is compared
+    with HR. Squares lie inside the border that scores leave out.
 
     Args:
         subject: the image.
-        scale: of the results.
-        side: of the square; as much of it as the image has room for.
+        scale: of the results, and width of the border in pixels.
+        side: of the square in pixels; reduced if the image is smaller.
     """
     images = list(subject.results.values())
     if len(images) == 1:
@@ -154,14 +149,15 @@ def most_different(subject: Subject, scale: int, side: int) -> Box:
     for image in images:
         inner = image[scale:-scale, scale:-scale].astype(np.int64)
         total, squares = total + inner, squares + inner**2
-    spread = (len(images) * squares - total**2).sum(axis=2)  # whole numbers: ties are ties on every machine
+    spread = (len(images) * squares - total**2).sum(axis=2)  # integers, so that ties are exact on every machine
     side = min(side, *spread.shape)
-    sums = np.pad(spread, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    sums = np.pad(spread, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)  # integral image
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     y, x = np.unravel_index(inside.argmax(), inside.shape)
     return Box(int(x) + scale, int(y) + scale, side, side)
 
 
-def _check_size(what: str, image: Image, width: int, height: int, asks: str) -> None:
+def _check_size(what: str, image: Image, width: int, height: int, expected: str) -> None:
     if image.shape[:2] != (height, width):
-        raise UserError(f"{what}: is {image.shape[1]}x{image.shape[0]}, but {asks} {width}x{height}; see --scale")
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        raise UserError(f"{what}: is {size}, {expected} {width}x{height}; check the file and --scale")

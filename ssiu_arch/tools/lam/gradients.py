@@ -1,38 +1,84 @@
-"""Gradients integrated along a path."""
+"""The three parts of LAM: the edge detector D, the blur path gamma, and gradients integrated along the path."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
+from tqdm import tqdm
 
-from ssiu_arch.tools.lam.path import Path
 
-Objective = Callable[[Tensor], Tensor]  # (B, C, h, w) to (B,), every image for itself
+class Patch(NamedTuple):
+    """A square of the result: x and y of its top left pixel, and its side, in pixels of the result."""
+
+    x: int
+    y: int
+    side: int
+
+
+def detail(result: Tensor, patch: Patch) -> Tensor:
+    """LAM's detector D: the sum of gradient magnitudes in a patch.
+
+    The gradient at a pixel is its difference from the one below and the one to the right; these may lie just outside
+    the patch. The last row and column of the result have none. The derivative of a zero magnitude is 0.
+
+    Args:
+        result: ``(B, C, H, W)``.
+        patch: inside it.
+
+    Returns:
+        ``(B,)``: sums over channels and pixels.
+    """
+    x, y, side = patch
+    seen = result[:, :, y : y + side + 1, x : x + side + 1]
+    down = seen[:, :, 1:, :-1] - seen[:, :, :-1, :-1]
+    right = seen[:, :, :-1, 1:] - seen[:, :, :-1, :-1]
+    magnitude = torch.linalg.vector_norm(torch.stack([down, right]), dim=0)  # its derivative at 0 is 0, not NaN
+    return magnitude.sum(dim=(1, 2, 3))
+
+
+def blurred(image: Tensor, sigma: float, kernel: int) -> Tensor:
+    """``image`` after a Gaussian blur; the image itself if ``sigma`` is 0.
+
+    Args:
+        image: ``(C, h, w)``, its sides longer than half of ``kernel``; mirrored at its borders.
+        sigma: standard deviation of the Gaussian in pixels.
+        kernel: width in pixels, odd, to which the Gaussian is cut and normalised.
+    """
+    if sigma == 0:
+        return image
+    reach = kernel // 2
+    offsets = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    rows = conv2d(pad(image[:, None], (0, 0, reach, reach), "reflect"), weights[None, None, :, None])
+    return conv2d(pad(rows, (reach, reach, 0, 0), "reflect"), weights[None, None, None, :])[:, 0]
 
 
 def integrated_gradients(
-    objective: Objective,
-    path: Path,
+    objective: Callable[[Tensor], Tensor],
+    path: Callable[[float], Tensor],
     *,
     steps: int,
-    at_a_time: int = 1,
-    before_each: Callable[[], object] = lambda: None,
+    batch: int = 1,
+    label: str | None = None,
 ) -> Tensor:
-    """What each value of an image contributes to an objective, along a path that ends at the image.
+    """Integrate the gradients of an objective along a path that ends at an image.
 
-    With D the objective and gamma the path, the contribution of value i is the integral over alpha from 0 to 1 of
-    ``dD(gamma)/dgamma_i * dgamma_i/dalpha``, here by the midpoint rule in ``n`` steps::
+    With D the objective and gamma the path, value i contributes the integral over alpha from 0 to 1 of
+    ``dD(gamma)/dgamma_i * dgamma_i/dalpha``, computed by the midpoint rule in ``n`` steps::
 
         sum_k  dD/dgamma_i (gamma((k - 1/2)/n))  *  (gamma_i(k/n) - gamma_i((k - 1)/n)),    k = 1 .. n
 
-    The contributions add up to ``D(gamma(1)) - D(gamma(0))``, but for the error of the rule.
+    The contributions add up to ``D(gamma(1)) - D(gamma(0))``, up to the error of the rule.
 
     Args:
-        objective: D.
-        path: gamma; its type decides that of the sum.
+        objective: D, ``(B, C, h, w)`` to ``(B,)``, each image on its own.
+        path: gamma, alpha in [0, 1] to ``(C, h, w)``; its type is that of the sum.
         steps: n.
-        at_a_time: steps that go through the objective as one batch.
-        before_each: called before each batch.
+        batch: steps per forward pass; the result does not depend on it.
+        label: of the progress bar, which is shown on terminals only.
 
     Returns:
         ``(C, h, w)``.
@@ -42,9 +88,8 @@ def integrated_gradients(
     """
     start = path(0.0)
     total = torch.zeros_like(start)
-    for first in range(0, steps, at_a_time):
-        before_each()
-        numbers = range(first, min(first + at_a_time, steps))
+    for first in tqdm(range(0, steps, batch), label, leave=False, disable=None):
+        numbers = range(first, min(first + batch, steps))
         points = torch.stack([path((k + 0.5) / steps) for k in numbers]).requires_grad_()
         value = objective(points).sum()
         if not value.requires_grad:

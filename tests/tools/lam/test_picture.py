@@ -1,49 +1,93 @@
-"""What is drawn."""
+"""What is drawn, and its colour scale."""
+
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from ssiu_arch.tools.lam.lam import Attribution
-from ssiu_arch.tools.lam.objective import Patch
-from ssiu_arch.tools.lam.picture import FRAME, HOT, draw, heat, lit
+from ssiu_arch.tools.lam.attribution import Attribution
+from ssiu_arch.tools.lam.gradients import Patch
+from ssiu_arch.tools.lam.picture import BAR, GAP, LINE, draw
 from ssiu_arch.tools.lam.target import Target
 
 LR = np.random.default_rng(0).integers(0, 256, (16, 12, 3), np.uint8)
 HR = np.random.default_rng(1).integers(0, 256, (32, 24, 3), np.uint8)
+MAP = np.zeros((3, 16, 12))
+MAP[0, 3, 4], MAP[1, 5, 6] = 8, -2
+ACROSS, DOWN = 8 * 24, 8 * 32  # 16 LR pixels to at least 256, in whole enlargements of the result: 8 times
+RED, FRAME = (178, 10, 28), (0, 80, 200)
 
 
-def test_heat_is_red_by_the_root_of_the_share():
-    values = np.zeros((16, 12))
-    values[3, 4], values[5, 6] = 8, 2
-    picture = heat(LR, values).astype(int)
-    np.testing.assert_array_equal(picture[3, 4], HOT)
-    cold = 255 * 0.75 + 0.25 * LR.mean(axis=2)
-    assert np.abs(picture[5, 6] - (cold[5, 6] + HOT) / 2).max() <= 0.5
-    assert np.abs(picture[0, 0] - cold[0, 0]).max() <= 0.5
+@pytest.fixture(scope="module", params=[None, HR], ids=["LR", "HR"])
+def drawn(request):
+    """The page, and its panels by column and row, for two networks."""
+    target = Target(LR, request.param, 2, (0, 0, 12, 16), Patch(14, 16, 5))
+    png = draw(target, [Attribution(name, MAP, 0, 1) for name in ("a", "b_$x^2$")])
+    assert draw(target, [Attribution(name, MAP, 0, 1) for name in ("a", "b_$x^2$")]) == png
+    page = np.array(Image.open(io.BytesIO(png)).convert("RGB"))
+
+    def panel(column, row):
+        left, top = GAP + column * (ACROSS + GAP), GAP + row * (DOWN + 2 * LINE + GAP)
+        return page[top : top + DOWN, left : left + ACROSS].astype(int)
+
+    return page, panel, request.param
 
 
-def test_the_area_has_the_image_s_colours_and_the_rest_none():
-    mask = np.zeros((16, 12), bool)
-    mask[2:4, 5] = True
-    picture = lit(LR, mask)
-    np.testing.assert_array_equal(picture[mask], LR[mask])
-    assert (np.ptp(picture[~mask], axis=1) == 0).all()
-    assert picture[~mask].min() >= 0.75 * 255 - 1
+def squares(panel, side):
+    """The pixels of an image in ``panel``, each of which must be one square of ``side`` pixels; frames are left out."""
+    cells = panel.reshape(DOWN // side, side, ACROSS // side, side, 3).swapaxes(1, 2)
+    whole = np.ptp(cells, axis=(2, 3)).max(axis=2) == 0
+    return cells[:, :, 0, 0], whole
 
 
-@pytest.mark.parametrize("hr", [None, HR], ids=["LR", "HR"])
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_column_for_the_image_and_one_for_each_network(count, hr):
-    target = Target(LR, hr, 2, (0, 0, 12, 16), Patch(4, 6, 5), Patch(4, 6, 5))
-    attribution = np.zeros((3, 16, 12))
-    attribution[0, 4, 3] = 1
-    page = draw(target, [Attribution(f"net {number}", attribution, 0, 1) for number in range(count)])
-    # 16 LR pixels to at least 256 in whole enlargements of the result: x8; margins and gaps of 10
-    width = 8 * 24
-    left, right = page[10 : 10 + 256, 10 : 10 + width], page[10 : 10 + 256, 20 + width : 20 + 2 * width]
-    np.testing.assert_array_equal(left[4, 4], (LR if hr is None else hr)[0, 0])
-    for panel in (left, right):
-        rows, columns = np.nonzero((panel == FRAME).all(axis=2))
-        inside = (columns.min() + 2, rows.min() + 2, columns.max() - 2, rows.max() - 2)  # of a frame of two pixels
-        assert inside == (32, 48, 32 + 40 - 1, 48 + 40 - 1)
-    assert page.shape[1] == 2 * 10 + (count + 1) * width + count * 10
+def test_every_pixel_of_the_image_is_a_square_outside_the_frame(drawn):
+    _, panel, hr = drawn
+    image = LR.repeat(2, 0).repeat(2, 1) if hr is None else hr
+    pixels, whole = squares(panel(0, 0), 8)
+    np.testing.assert_array_equal(pixels[whole], image[whole])
+    assert whole[16:21, 14:19].all()  # the patch, which the frame does not cover
+    assert whole.sum() == whole.size - (7 * 7 - 5 * 5)
+
+
+def test_the_frame_is_around_the_patch_of_every_panel(drawn):
+    _, panel, _ = drawn
+    for column, row in ((0, 0), (1, 0), (2, 0), (1, 1), (2, 1)):
+        rows, columns = np.nonzero((panel(column, row) == FRAME).all(axis=2))
+        assert (columns.min(), columns.max()) == (8 * 14 - 3, 8 * 19 + 2)
+        assert (rows.min(), rows.max()) == (8 * 16 - 3, 8 * 21 + 2)
+
+
+def test_a_map_is_red_by_the_root_of_the_share(drawn):
+    _, panel, _ = drawn
+    grey = 191 + LR.mean(axis=2).astype(np.uint8) // 4
+    pixels, _ = squares(panel(1, 0), 16)
+    np.testing.assert_allclose(pixels[3, 4], RED, atol=1)
+    np.testing.assert_allclose(pixels[5, 6], (grey[5, 6] + np.array(RED)) / 2, atol=2)
+    np.testing.assert_array_equal(pixels[0], grey[0, :, None].repeat(3, 1))
+
+
+def test_the_area_has_the_image_s_colours_and_the_rest_none(drawn):
+    _, panel, _ = drawn
+    pixels, _ = squares(panel(2, 1), 16)
+    np.testing.assert_array_equal(pixels[3, 4], LR[3, 4])
+    np.testing.assert_array_equal(pixels[5, 6], LR[5, 6])
+    assert (np.ptp(pixels[:3], axis=2) == 0).all()
+
+
+def test_the_patch_is_shown_alone(drawn):
+    _, panel, hr = drawn
+    zoom = ACROSS // 5
+    left = (ACROSS - 5 * zoom) // 2
+    image = LR.repeat(2, 0).repeat(2, 1) if hr is None else hr
+    expected = image[16:21, 14:19].repeat(zoom, 0).repeat(zoom, 1)
+    np.testing.assert_array_equal(panel(0, 1)[: 5 * zoom, left : left + 5 * zoom], expected)
+
+
+def test_the_colour_scale_goes_from_white_to_red_by_the_root(drawn):
+    page, _, _ = drawn
+    left = GAP + 3 * (ACROSS + GAP) + BAR // 2
+    scale = page[GAP : GAP + DOWN, left].astype(int)
+    np.testing.assert_allclose(scale[3], RED, atol=6)
+    np.testing.assert_allclose(scale[-4], (255, 255, 255), atol=6)
+    np.testing.assert_allclose(scale[DOWN // 2], (255 + np.array(RED)) / 2, atol=4)  # 25 % of the largest

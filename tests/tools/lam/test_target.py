@@ -39,7 +39,7 @@ def test_without_a_place_the_patch_is_in_the_middle_of_the_result():
 
 def test_a_patch_across_lr_pixels_fits_a_crop_of_as_many():
     assert target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 5, "kernel": 3, "patch": 8}).crop == (3, 4, 5, 5)
-    with pytest.raises(UserError, match="--crop 4: a patch of 8 pixels of the result lies on 5 LR pixels"):
+    with pytest.raises(UserError, match=r"--crop 4: smaller than the patch, .* 5 LR pixels"):
         target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 4, "kernel": 3, "patch": 8})
 
 
@@ -52,14 +52,11 @@ def test_lr_is_made_of_the_whole_of_hr():
 
 
 BAD = {
-    "beyond the right": (
-        {"at": (101, 0)},
-        "--at 101 0: a patch of 6x6 there is not inside the result, which is 106x80",
-    ),
-    "beyond the bottom": ({"at": (0, 75)}, "--at 0 75: a patch of 6x6 there is not inside the result"),
-    "a large patch": ({"patch": 81}, "--patch 81: does not fit the result, which is 106x80"),
-    "a small image": ({"kernel": 81}, "16x16 LR pixels are too few for a blur of --kernel 81: take a larger"),
-    "a tiny HR image": ({"is_hr": True, "scale": 54}, "the image .53x40. is smaller than one LR pixel at x54"),
+    "beyond the right": ({"at": (101, 0)}, "--at 101 0: .* 6x6 .* 106x80"),
+    "beyond the bottom": ({"at": (0, 75)}, "--at 0 75: "),
+    "a large patch": ({"patch": 81}, "--patch 81: .* 106x80"),
+    "a small image": ({"kernel": 81}, "--kernel 81: .* 16x16 LR pixels: give a larger"),
+    "a tiny HR image": ({"is_hr": True, "scale": 54}, "the image .53x40. is smaller .* x54"),
 }
 
 
