@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ssiu_arch.inference.blocks import Parts
 from ssiu_arch.inference.precision import tf32
-from ssiu_arch.inference.rows import Rows
-from ssiu_arch.inference.strips import Maps, StageByStrips, between_rows, strips
+from ssiu_arch.inference.strips import Maps, Rows, StageByStrips, between_rows, strips
 
 
 class Bands:

@@ -1,10 +1,20 @@
-"""One stage, strip by strip: what stays in the cache is not written out, and no map has to be there whole.
+"""One stage, strip by strip: what stays in the cache is not written out, and no map has to exist as a whole.
 
-The steps of a stage reach beyond their rows: mix by one, attend to the next windows, spread by one, refine by two. Each
-is done as far as the rows it reads are known, so that a stage can follow the one before it at some distance.
+The steps of a stage read beyond the rows they compute. Each goes as far as the rows it reads are known, so a stage can
+follow the one before it at some distance. Rows known of each map while a strip advances from top to bottom::
+
+    alpha, f_y    ##################################          input of the stage
+    d, beta       #################################           mix: 3x3, reads 1 row beyond
+    active        ################                            half as high (ESAM); whole windows of 8 rows only
+    attended      ################                            attend: reads 1 row of the next windows
+    wide          ###############                             spread: 3x3, reads 1 row beyond; columns doubled
+    out           ############################                refine: rows doubled, two 3x3, reads 2 rows beyond
+
+Rows that no later step reads are released, so each map keeps some dozens of rows, whatever the image's height.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,21 +23,102 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssiu_arch.inference.blocks import Stage
-from ssiu_arch.inference.rows import Rows, reflect_columns
+
+
+class Rows:
+    """The rows of a feature map that have been computed and not yet released: a window that moves down the map.
+
+    ::
+
+        row of the map    -1   0   1  ...            live    ...    end    ...    height
+                          border                     |  still read  |  next()     border
+        storage                first row stored: first ...................... more room when needed
+
+    Stored is ``(1, rows, width, C)``, with ``border`` 1 plus one mirrored pixel on every side: a convolution with
+    reflect padding then reads a plain slice. Row numbers are those of the map; the border rows are -1 and ``height``.
+
+    Args:
+        height, width: of the map, without its border.
+        like: a tensor with the C, dtype and device of the rows.
+        border: 0 or 1.
+        room: rows to allocate at first; more follow when needed.
+    """
+
+    def __init__(self, height: int, width: int, like: Tensor, *, border: int, room: int) -> None:
+        self.height, self.width, self.border = height, width, border
+        self.first = -border  # row that comes first in the storage
+        self.end = 0  # row after the last one computed
+        self.live = -border  # first row that is still read
+        self.storage = like.new_empty((1, min(room, height) + 2 * border, width + 2 * border, like.shape[-1]))
+
+    def restart(self) -> "Rows":
+        """Another map of this size in the same storage, which is overwritten."""
+        rows = copy(self)
+        rows.first = rows.live = -self.border
+        rows.end = 0
+        return rows
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Rows ``start`` to ``stop``, which may reach into the border: a view, ``(1, R, width + 2 border, C)``."""
+        return self.storage[:, rows.start - self.first : rows.stop - self.first]
+
+    def next(self, count: int) -> Tensor:
+        """The storage of the next ``count`` rows: write them, then call ``add``."""
+        self._make_room(self.end + count + self.border)
+        return self[self.end : self.end + count]
+
+    def add(self, count: int) -> None:
+        """Count the next ``count`` rows as computed, and fill their border."""
+        lo, hi = self.end, self.end + count
+        self.end = hi
+        if self.border:
+            reflect_columns(self[lo:hi])
+            if lo <= 1 < hi:
+                self[-1:0].copy_(self[1:2])
+            if hi == self.height:
+                self[hi : hi + 1].copy_(self[hi - 2 : hi - 1])
+
+    def append(self, rows: Tensor) -> None:
+        """Add ``rows``, ``(1, R, width + 2 border, C)``, whose border columns are ignored."""
+        self.next(rows.shape[1]).copy_(rows)
+        self.add(rows.shape[1])
+
+    def release(self, before: int) -> None:
+        """Declare that rows above ``before`` are not read again."""
+        self.live = max(before, self.live)
+
+    def _make_room(self, stop: int) -> None:
+        """Let the storage reach to row ``stop``: move the rows in use to its start, enlarging it if needed."""
+        if stop - self.first <= self.storage.shape[1]:
+            return
+        used = self[self.live : self.end]
+        if stop - self.live > self.storage.shape[1]:
+            size = max(stop - self.live, self.storage.shape[1] * 3 // 2)
+            self.storage = used.new_empty((1, size, *used.shape[2:]))
+        elif self.live - self.first < used.shape[1]:  # source and destination overlap
+            used = used.clone()
+        self.storage[:, : used.shape[1]].copy_(used)
+        self.first = self.live
+
+
+def reflect_columns(rows: Tensor) -> None:
+    """Fill the border columns of ``rows``, ``(1, R, W + 2, C)``, by reflection, in place."""
+    rows[:, :, 0].copy_(rows[:, :, 2])
+    rows[:, :, -1].copy_(rows[:, :, -3])
 
 
 class Maps(NamedTuple):
-    """What a stage keeps between its steps; h and w are H and W, or half of them where the attention is ESAM."""
+    """The maps between the steps of a stage; h and w are H and W, or with ESAM half of them."""
 
-    difference: Rows  # d, (H, W)
+    difference: Rows  # d = u - beta, (H, W)
     beta: Rows  # (H, W)
-    active: Rows  # the attention's input, (h, w), no border
+    active: Rows  # input of the attention, (h, w), no border
     attended: Rows  # SAM(active), (h, w)
-    wide: Rows  # e, but for its rows, (h, W); not with SAM
+    wide: Rows  # e before its rows are doubled, (h, W); not with SAM
 
     @classmethod
     def of(cls, f_y: Rows, pooling: int, room: int) -> "Maps":
-        """Maps for stages over a map like ``f_y``, with room for ``room`` rows at first."""
+        """Maps for the stages over a map like ``f_y``, with ``room`` rows at first."""
         height, width, like = f_y.height, f_y.width, f_y.storage
         size, room_there = (height // pooling, width // pooling), room // pooling + 1
         return cls(
@@ -39,21 +130,24 @@ class Maps(NamedTuple):
         )
 
     def restart(self) -> "Maps":
-        """The same storage, for the next stage."""
+        """Maps for the next stage, in the same storage."""
         return Maps(*(rows.restart() for rows in self))
 
 
 class StageByStrips:
     """Computes ``out``, alpha after a stage, from ``alpha`` and ``f_y``, at most ``strip`` rows at a time.
 
-    ::
+    The stage in four steps, with symbols of ``SSReM``::
 
-        mix      a = LN(alpha), z = MSGM1(a), beta = MSGM2(a); u = a + z + f_y, d = u - beta, active = maxpool2(u)
-        attend   SAM(active)
-        spread   DW(SAM(active)), its columns doubled
-        refine   e: the rows doubled, too; alpha~ = MSGM3(d + e) + beta; out = MSGM4(alpha~) + alpha~
+        mix      a = LN(alpha), z = MSGM1(a), beta = MSGM2(a), u = a + z + f_y
+                 d = u - beta, active = maxpool2(u)
+        attend   attended = SAM(active)
+        spread   wide = DW(attended), columns doubled
+        refine   e = wide, rows doubled
+                 alpha~ = MSGM3(d + e) + beta, out = MSGM4(alpha~) + alpha~
 
-    With SAM in the place of ESAM, ``active`` is u, and e is SAM(u).
+    ESAM's upsampling is bilinear and separable; it is done for columns where a row is at hand, and for rows by a
+    small matrix (``up2_rows``). With SAM instead of ESAM, ``active`` is u, and e is ``attended``.
     """
 
     def __init__(self, stage: Stage, alpha: Rows, f_y: Rows, out: Rows, maps: Maps, strip: int) -> None:
@@ -61,7 +155,7 @@ class StageByStrips:
         self.pooling = stage.pooling
 
     def advance(self, rows: int) -> None:
-        """Go on by ``rows`` rows of ``alpha`` at most, and do whatever that allows; multiples of 2."""
+        """Mix at most ``rows`` more rows of ``alpha``, an even number, and do every step that these allow."""
         difference, beta, active, attended, wide = self.maps
         window = self.stage.attention.window
 
@@ -92,7 +186,7 @@ class StageByStrips:
 
     @property
     def reads_from(self) -> int:
-        """The first row of ``alpha`` that this stage is still to read."""
+        """The first row of ``alpha`` that this stage has yet to read."""
         return self.maps.difference.end - 1
 
     def _mix(self, lo: int, hi: int) -> None:
@@ -127,20 +221,20 @@ class StageByStrips:
         start, stop = max(lo - 1, 0), min(hi + 1, self.out.height)  # rows of alpha~
         refined = self.stage.centralise.along_rows(self._v(start - 1, stop + 1), plus=self.maps.beta[start:stop])
         reflect_columns(refined)
-        if start == lo:  # the border above the map
+        if start == lo:  # the border row above the map
             refined = torch.cat([refined[:, 1:2], refined], dim=1)
         if stop == hi:
             refined = torch.cat([refined, refined[:, -2:-1]], dim=1)
         self.out.append(self.stage.ffn.along_rows(refined, plus=refined[:, 1:-1]))
 
     def _v(self, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop`` of d + e, which may reach into the border."""
+        """Rows ``start`` to ``stop`` of d + e, border rows included."""
         difference, _, _, attended, wide = self.maps
         d = difference[start:stop]
         if self.pooling == 1:
             return d + attended[start:stop]
         v = torch.empty_like(d)
-        for lo, hi in strips(start, stop, 8):  # the matrix is mostly zeros, the more the larger it is
+        for lo, hi in strips(start, stop, 8):  # short: the larger the matrix, the more of it is zero
             matrix, rows = up2_rows(lo, hi, difference.height, d.dtype, d.device)
             part = slice(lo - start, hi - start)
             torch.addmm(d[0, part].flatten(1), matrix, wide[rows][0].flatten(1), out=v[0, part].flatten(1))
@@ -148,16 +242,17 @@ class StageByStrips:
 
 
 def strips(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
-    """Cut rows ``start`` to ``stop`` into strips of at most ``height``: first and end row of each."""
+    """Strips of at most ``height`` rows from ``start`` to ``stop``: first row and end of each."""
     for lo in range(start, stop, height):
         yield lo, min(lo + height, stop)
 
 
-@lru_cache(maxsize=4096)  # every stage asks for the same
+@lru_cache(maxsize=4096)  # every stage needs the same
 def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, slice]:
-    """Rows ``lo`` to ``hi`` of a map made twice as high, to ``height``, as ``between_rows``: align_corners=True.
+    """Rows ``lo`` to ``hi`` of a map doubled to ``height`` rows, bilinear with ``align_corners=True``.
 
-    They may reach into the border. Rounded as ``F.interpolate`` rounds, in float32.
+    Returns what ``between_rows`` returns. The rows may include the border. Positions are rounded in float32, as
+    ``F.interpolate`` rounds them.
     """
     y = torch.arange(lo, hi, device="cpu").abs()
     y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
@@ -167,13 +262,16 @@ def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.de
 
 
 def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
-    """Linear interpolation between the rows of a map of ``height`` rows, as a matrix product with some of them.
+    """Linear interpolation between rows as a matrix: ``result = matrix @ map[rows]``.
+
+    Each line of the matrix has two entries, which add up to 1: the weights of the rows above and below a position.
 
     Args:
-        source: where the wanted rows lie among those of the map, in float32.
+        source: positions of the wanted rows among those of the map, float32.
+        height: rows of the map.
 
     Returns:
-        The matrix ``(len(source), n)`` in float32, and which n rows it is for.
+        The matrix ``(len(source), n)`` in float32, and the n rows of the map it is for.
     """
     upper = source.floor().long().clamp(0, height - 2)
     part = (source - upper).clamp(0, 1)
@@ -185,5 +283,5 @@ def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
 
 
 def _known(rows: Rows, but: int) -> int:
-    """How many rows a step can do that reads ``but`` rows beyond its own: all of them once ``rows`` is whole."""
+    """The end of what a step can compute that reads ``but`` rows beyond its own; all rows once ``rows`` is whole."""
     return rows.height if rows.end == rows.height else max(rows.end - but, 0)

@@ -14,8 +14,7 @@ from ssiu_arch.inference import fuse
 from ssiu_arch.inference import fused as module
 from ssiu_arch.inference.bands import Bands
 from ssiu_arch.inference.blocks import Attention
-from ssiu_arch.inference.rows import Rows
-from ssiu_arch.inference.strips import up2_rows
+from ssiu_arch.inference.strips import Rows, up2_rows
 
 TINY = {"num_feat": 16, "num_block": 3}
 VARIANTS = {

@@ -1,6 +1,6 @@
 import torch
 
-from ssiu_arch.inference.rows import Rows
+from ssiu_arch.inference.strips import Rows
 
 
 def rows_of(full, room, border=1):
