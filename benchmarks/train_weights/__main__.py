@@ -56,10 +56,16 @@ def run(given: argparse.Namespace) -> str:
     return ship.write_pairs(options, given.photos) if given.verb == "pairs" else ship.ship(options, given)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Run the command line; return the exit code."""
     given = parser().parse_args()
     try:
         print(run(given))
     except UserError as error:
         print(f"train_weights {given.verb}: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,11 +28,11 @@ def options(root, place):
     folders = {"dataroot_gt": "SunHays80/HR", "dataroot_lq": "SunHays80/LR", "io_backend": {"type": "disk"}}
     opt["datasets"]["val"].update(folders)
     loader = {"num_worker_per_gpu": 0, "persistent_workers": False, "prefetch_mode": None, "pin_memory": False}
-    opt["datasets"]["train"].update(**folders, **loader, gt_size=32, batch_size_per_gpu=2)
+    opt["datasets"]["train"].update(**folders, **loader, gt_size=32, batch_size_per_gpu=2, dataset_enlarge_ratio=20)
     opt["network_g"].update(num_feat=8, num_block=3)
     opt["train"].update(compile=False, precision="fp32", ema_decay=0.5)
-    opt["val"]["val_freq"] = opt["logger"]["save_checkpoint_freq"] = 20
-    opt["logger"]["print_freq"] = 10
+    opt["val"]["val_freq"] = opt["logger"]["save_checkpoint_freq"] = 5
+    opt["logger"]["print_freq"] = 5
     (place / "toy.yml").write_text(yaml.safe_dump(opt))
     return opt
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.train_weights import process
-from benchmarks.train_weights.__main__ import parser, run
+from benchmarks.train_weights.__main__ import main, parser, run
 from benchmarks.train_weights.log import read_logs
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import file_hash, read_json, sha256, write_json
@@ -162,10 +162,11 @@ def test_an_option_file_that_cannot_be_used(place, text, words):
         verb("status")
 
 
-def test_an_error_is_one_line_and_exit_code_2(python, place):
-    result = python("-m", "benchmarks.train_weights", "status", "-opt", "none.yml", cwd=place)
-    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
-    assert "none.yml" in result.stderr
+def test_an_error_is_one_line_and_exit_code_2(place, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train_weights", "status", "-opt", "none.yml"])
+    assert main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none.yml" in line
 
 
 def test_broken_off_it_is_one_training_and_its_weights_are_shipped(options, folder, root, monkeypatch, ended):
@@ -183,7 +184,7 @@ def test_broken_off_it_is_one_training_and_its_weights_are_shipped(options, fold
 
     verb("start")
     assert "Resuming training from" in said()
-    wait(lambda: (rows := read_logs(Path("experiments/toy"))) and rows[-1].iteration >= reached + 20)
+    wait(lambda: (rows := read_logs(Path("experiments/toy"))) and rows[-1].iteration >= reached + 5)
     verb("pause")
     assert " of 64,000" in verb("status")
     assert "dB at " in verb("status")
@@ -191,6 +192,6 @@ def test_broken_off_it_is_one_training_and_its_weights_are_shipped(options, fold
     assert "not shipped" not in verb("ship", "--folder", folder, "--photos", "photos", "--note", "of a test")
     assert (folder / "SSIU_x4.pth").read_bytes() != before
     (facts,) = read_json(folder / "SSIU_x4.json")["runs"]
-    assert facts["iterations"] >= 20
+    assert facts["iterations"] >= 5
     assert facts["start"].startswith("SSIU_x4.pth, sha256 ")
     assert facts["command"] == "python -m benchmarks.train_weights start -opt toy.yml"
