@@ -38,11 +38,10 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10",  # 3.13: basicsr 1.4.2 does not build there; README, "Python 3.13", has the way round
+    python_requires=">=3.10",
     packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
-    package_data={"ssiu_arch": ["py.typed", "weights/shipped/SSIU_x*"]},
-    install_requires=[
-        "basicsr>=1.4.2",
+    package_data={"ssiu_arch": ["py.typed", "weights/shipped/SSIU_x*", "cli/install_shim/sitecustomize.py"]},
+    install_requires=[  # not basicsr, which pip cannot build on every Python: ``basicsr install`` does
         "torch>=2.4",
         "torchvision",
         "einops>=0.7",
@@ -67,6 +66,8 @@ setup(
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
         "Topic :: Scientific/Engineering :: Image Processing",
     ],
 )

@@ -18,12 +18,25 @@ _HOME_OF = {
     "L1FFTLoss": "ssiu_arch.losses.fft_loss",
     "fft_l1": "ssiu_arch.losses.fft_loss",
     "SSIUModel": "ssiu_arch.models.ssiu_model",
+    "apply_training_patches": "ssiu_arch.registration",
     "fuse": "ssiu_arch.inference",
     "load": "ssiu_arch.weights",
     "tiled": "ssiu_arch.inference",
     "upscale": "ssiu_arch.inference",
 }
-__all__ = ["SSIU", "FFTL1Loss", "L1FFTLoss", "SSIUModel", "__version__", "fft_l1", "fuse", "load", "tiled", "upscale"]
+__all__ = [
+    "SSIU",
+    "FFTL1Loss",
+    "L1FFTLoss",
+    "SSIUModel",
+    "__version__",
+    "apply_training_patches",
+    "fft_l1",
+    "fuse",
+    "load",
+    "tiled",
+    "upscale",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Packages that bring networks, losses, models, data sets or metrics to BasicSR announce themselves by an entry point.
+"""Packages that bring networks, losses, models, data sets or metrics to BasicSR declare an entry point.
 
 In the package's metadata, group ``basicsr.plugins``, any name, the value a module whose import registers them::
 
@@ -9,16 +9,26 @@ In the package's metadata, group ``basicsr.plugins``, any name, the value a modu
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
+from ssiu_arch.utils.errors import UserError
+
 GROUP = "basicsr.plugins"
 
 _loaded: dict[str, str] = {}  # entry point -> package and version
-_failed: dict[str, str] = {}  # entry point -> package, version and why
+_failed: dict[str, str] = {}  # entry point -> package, version and reason
 
 
 def load_plugins() -> None:
-    """Import every installed plugin. One that fails is named on stderr; the others still serve."""
-    import basicsr  # noqa: F401  (first, so that a plugin meets it repaired)
+    """Import BasicSR, then every installed plugin. One that fails is named on stderr; the others are used.
 
+    Raises:
+        UserError: BasicSR is not installed.
+    """
+    try:
+        import basicsr  # noqa: F401  (first: plugins need it patched)
+    except ModuleNotFoundError as error:
+        if error.name != "basicsr":
+            raise
+        raise UserError("BasicSR is not installed: run `basicsr install`") from error
     for entry in entry_points(group=GROUP):
         if entry.value in _loaded:
             continue
@@ -32,7 +42,7 @@ def load_plugins() -> None:
 
 
 def loaded_plugins() -> list[str]:
-    """Package and version of every plugin in force."""
+    """Package and version of every loaded plugin."""
     return sorted(_loaded.values())
 
 

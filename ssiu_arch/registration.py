@@ -1,8 +1,7 @@
-"""What ``import ssiu_arch`` does to BasicSR: the repairs, then the registrations.
+"""What ``import ssiu_arch`` does to BasicSR: the compatibility patches, then the registrations.
 
-Nothing here imports BasicSR. A finder at the head of ``sys.meta_path`` notices when somebody else
-does and completes the job in the same breath; every process that imports ``ssiu_arch`` is served
-alike, the spawned workers of a distributed run included.
+Nothing here imports BasicSR. A finder at the head of ``sys.meta_path`` notices the import of BasicSR and completes the
+job right after it. This also serves processes that are spawned, such as the workers of a distributed run.
 """
 
 import sys
@@ -12,14 +11,16 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
-from ssiu_arch import patches as repairs
+from ssiu_arch import patches
 
 HOST = "basicsr"
 
+_rooms = ["compat"]  # of the patches to apply
+
 
 def attach() -> None:
-    """Repair BasicSR and register SSIU in it, now or as soon as it is imported. Safe to call again."""
-    repairs.before_import()
+    """Patch BasicSR and register SSIU in it, now or as soon as it is imported. Safe to call again."""
+    patches.before_import()
     host = sys.modules.get(HOST)
     if host is not None and not getattr(host.__spec__, "_initializing", False):
         complete()
@@ -27,9 +28,21 @@ def attach() -> None:
         sys.meta_path.insert(0, _HostFinder())
 
 
+def apply_training_patches() -> None:
+    """Apply the patches that change how BasicSR trains or reads options: ``docs/patches.md`` lists them.
+
+    They bring exact resume, atomic checkpoints and clear errors to a ``train.py`` of your own; the ``basicsr`` command
+    has them by itself. Call it before or after ``import basicsr``, before the training starts. Safe to call again.
+    """
+    if "training" not in _rooms:
+        _rooms.append("training")
+    attach()
+
+
 def complete() -> None:
-    """Apply the repairs that need BasicSR's modules, then register network, losses, metrics and model."""
-    repairs.after_import()
+    """Apply the patches that need BasicSR's modules, then register network, losses, metrics and model."""
+    for room in _rooms:
+        patches.apply(room)
     from basicsr.utils import registry
 
     from ssiu_arch.archs import ssiu_arch  # noqa: F401
@@ -43,7 +56,7 @@ def complete() -> None:
 
 
 class _HostFinder(MetaPathFinder):
-    """Finds BasicSR where everybody else would, with a loader that calls ``complete`` after it."""
+    """Finds BasicSR where the other finders do, with a loader that calls ``complete`` after it."""
 
     looking = False
 
@@ -52,7 +65,7 @@ class _HostFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != HOST or self.looking:
             return None
-        self.looking = True  # find_spec below must not meet this finder again
+        self.looking = True  # find_spec below must not ask this finder again
         try:
             spec = find_spec(fullname)
         finally:
@@ -63,7 +76,7 @@ class _HostFinder(MetaPathFinder):
 
 
 class _ThenComplete(Loader):
-    """Loads a module as ``inner`` does, then completes the plugin's job."""
+    """Loads a module as ``inner`` does, then calls ``complete``."""
 
     def __init__(self, inner: Loader) -> None:
         self.inner = inner

@@ -1,66 +1,69 @@
-"""``basicsr doctor``: what is installed here, and what is known not to go together."""
+"""``basicsr doctor``: what is installed here, and known conflicts."""
 
 import argparse
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from ssiu_arch import patches, plugins
 from ssiu_arch.cli import which_basicsr
+from ssiu_arch.patches.patch import NEEDED
 from ssiu_arch.utils.errors import UserError
 
 # Names on the package index; opencv-python has namesakes that bring the same module.
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "opencv-python", "lmdb", "einops", "basicsr", "ssiu-arch")
 OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 
-Line = tuple[str, str, str]  # ok, warning or broken; what; said
+Line = tuple[str, str, str]  # ok, warning or broken; subject; finding
 
 
 def run(arguments: list[str]) -> None:
-    """Print a line for everything looked at.
+    """Print one line per finding.
 
     Raises:
-        UserError: something is broken; the message counts what.
+        UserError: something is broken; the message says how much.
     """
-    example = "example: basicsr doctor"
-    what = "Versions, which basicsr is used, plugins, registries, GPU, repairs, known conflicts."
-    argparse.ArgumentParser(prog="basicsr doctor", description=what, epilog=example).parse_args(arguments)
+    what = "Print versions, the basicsr in use, plugins, registries, GPU, known conflicts, and the state of each patch."
+    argparse.ArgumentParser("basicsr doctor", description=what, epilog="example: basicsr doctor").parse_args(arguments)
     broken = 0
-    for level, name, said in lines():
-        print(f"{level:8}{name}: {said}", flush=True)
+    for level, subject, finding in lines():
+        print(f"{level:8}{subject}: {finding}", flush=True)
         broken += level == "broken"
     if broken:
         raise UserError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken here")
 
 
 def lines() -> Iterator[Line]:
-    """Everything that is looked at, from what does not need BasicSR to what does."""
-    yield from _versions()
+    """Every finding; those that need BasicSR come last."""
+    yield "ok", "Python", f"{platform.python_version()}, {sys.executable}"
+    for package in PACKAGES:
+        found = next(filter(None, map(version_of, OPENCV if package == "opencv-python" else (package,))), None)
+        remedy = "basicsr install" if package == "basicsr" else f"pip install {package}"
+        yield ("ok", package, found) if found else ("broken", package, f"is missing: {remedy}")
     yield from conflicts()
-    several = which_basicsr.warning()
-    yield ("warning" if several else "ok"), "which basicsr", several or str(which_basicsr.imported())
+    folder, several = which_basicsr.imported(), which_basicsr.warning()
+    if folder is None:
+        return
+    yield ("warning" if several else "ok"), "which basicsr", several or str(folder)
     try:
         import basicsr  # noqa: F401
     except Exception as error:  # whatever a damaged installation raises
         reason = " ".join(str(error).split())
-        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; pip install --force-reinstall basicsr"
+        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; pip uninstall basicsr, basicsr install"
         return
-    yield from _plugins()
+    plugins.load_plugins()
+    yield "ok", "plugins", ", ".join(plugins.loaded_plugins()) or "none"
+    yield from (("broken", "plugin", failure) for failure in plugins.failures())
     yield from _registries()
     yield "ok", "GPU", _gpu()
-    yield from repairs_in_force()
-
-
-def _versions() -> Iterator[Line]:
-    yield "ok", "Python", f"{platform.python_version()}, {sys.executable}"
-    for package in PACKAGES:
-        found = next(filter(None, map(version_of, OPENCV if package == "opencv-python" else (package,))), None)
-        yield ("ok", package, found) if found else ("broken", package, f"is missing: pip install {package}")
+    yield from patch_states()
 
 
 def version_of(package: str) -> str | None:
-    """The installed version of a package; None where it is not installed."""
+    """The installed version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -68,60 +71,35 @@ def version_of(package: str) -> str | None:
 
 
 def conflicts() -> Iterator[Line]:
-    """What is known not to go together, where it is there."""
-    if sys.version_info >= (3, 13):
-        yield (
-            "warning",
-            "Python 3.13",
-            "basicsr 1.4.2 installs only from a wheel built with 3.12 or older: see the README",
-        )
+    """Installed packages that are known not to work together."""
     has_tensorboard = any(version_of(name) for name in ("tensorboard", "tb-nightly"))
     if has_tensorboard and find_spec("pkg_resources") is None:
-        yield (
-            "warning",
-            "tensorboard",
-            "logs are written, but its command needs pkg_resources: pip install 'setuptools<82', or newer tensorboard",
-        )
-    for package, least, why in (
-        ("scipy", (2,), "scipy.ndimage.filters is gone, which basicsr imports: stood in for by a repair"),
-        ("wandb", (0, 31), "wandb.util.generate_id is gone, which basicsr calls: stood in for by a repair"),
+        remedy = "pip install 'setuptools<82', or a newer tensorboard"
+        yield "warning", "tensorboard", f"logs are written, but its command needs pkg_resources: {remedy}"
+    for package, least, missing in (
+        ("scipy", (2,), "scipy.ndimage.filters"),
+        ("wandb", (0, 31), "wandb.util.generate_id"),
     ):
         found = version_of(package)
         if found and numbers(found) >= least:
-            yield "ok", f"{package} {found}", why
+            yield "ok", f"{package} {found}", f"has no {missing}, which basicsr uses: a patch provides it"
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, to compare by: 2.15.0+cu128 is (2, 15, 0)."""
-    found = []
-    for part in version.split("+")[0].split("."):
-        if not part.isdigit():
-            break
-        found.append(int(part))
-    return tuple(found)
-
-
-def _plugins() -> Iterator[Line]:
-    from ssiu_arch.plugins import failures, load_plugins, loaded_plugins
-
-    load_plugins()
-    yield "ok", "plugins", ", ".join(loaded_plugins()) or "none"
-    for failure in failures():
-        yield "broken", "plugin", failure
+    """The leading numbers of a version, for comparison: 2.15.0+cu128 is (2, 15, 0), 2.0rc1 is (2,)."""
+    whole = re.match(r"(\d+(?![^.+])\.?)*", version)
+    return tuple(int(part) for part in whole[0].split(".") if part) if whole else ()
 
 
 def _registries() -> Iterator[Line]:
     from basicsr.utils import registry
 
     kinds = {"ARCH": "archs", "DATASET": "data sets", "LOSS": "losses", "METRIC": "metrics", "MODEL": "models"}
-    counts = [f"{len(getattr(registry, f'{kind}_REGISTRY').keys())} {word}" for kind, word in kinds.items()]
-    missing = [
-        name for kind, name in (("ARCH", "SSIU"), ("MODEL", "SSIUModel"))
-        if name not in getattr(registry, f"{kind}_REGISTRY")
-    ]  # fmt: skip
-    yield "ok", "registered", ", ".join(counts)
+    held = {kind: getattr(registry, f"{kind}_REGISTRY") for kind in kinds}
+    yield "ok", "registered", ", ".join(f"{len(held[kind].keys())} {word}" for kind, word in kinds.items())
+    missing = [name for kind, name in (("ARCH", "SSIU"), ("MODEL", "SSIUModel")) if name not in held[kind]]
     if missing:
-        yield "broken", "registered", f"{', '.join(missing)} missing: another package has taken the registries' place"
+        yield "broken", "registered", f"{', '.join(missing)} missing: another package has replaced the registries"
 
 
 def _gpu() -> str:
@@ -134,12 +112,11 @@ def _gpu() -> str:
     return f"{', '.join(names)}; CUDA {torch.version.cuda}"
 
 
-def repairs_in_force() -> Iterator[Line]:
-    """Every repair: in force, or not needed with this BasicSR."""
-    from ssiu_arch import patches as repairs
-
-    for name, repair in repairs.named():
-        if repair.is_needed():
-            yield "broken", f"repair {name}", f"is not in force: {repair.defect}"
+def patch_states() -> Iterator[Line]:
+    """The state of every patch."""
+    for patch in (patch for room in patches.ROOMS for patch in patches.of_room(room)):
+        state = patch.state()
+        if state == NEEDED:
+            yield "broken", f"patch {patch.name}", f"{state}: {patch.defect}"
         else:
-            yield "ok", f"repair {name}", "in force" if repair in repairs.applied else "not needed here"
+            yield "ok", f"patch {patch.name}", state

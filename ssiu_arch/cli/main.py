@@ -1,10 +1,7 @@
-"""The two commands: ``basicsr VERB ...`` for trainings and tests, which BasicSR ships none for, and ``ssiu VERB ...``.
+"""The two commands: ``basicsr VERB ...`` trains and tests, ``ssiu VERB ...`` uses and studies a trained network.
 
-``basicsr`` serves BasicSR's own networks and everybody else's; ``ssiu`` does what is done with a network beside that. A
-verb is the module of its name in this package.
-
-This module is imported by the console scripts, and again by every worker that a distributed run spawns; importing
-``ssiu_arch`` here puts the repairs in force in all of them. BasicSR itself is imported when a verb needs it.
+BasicSR itself ships no command; ``basicsr`` here serves all of its networks. A verb is the module of its name in this
+package, imported when it is used. BasicSR is imported when a verb needs it.
 """
 
 import os
@@ -14,69 +11,65 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TextIO
 
+from ssiu_arch.cli import which_basicsr
+from ssiu_arch.registration import apply_training_patches
 from ssiu_arch.utils.errors import UserError, in_one_line
+from ssiu_arch.utils.version import __version__
 
 
 @dataclass(frozen=True)
 class Command:
-    """A console script.
-
-    Attributes:
-        name: what is typed.
-        verbs: each with what it does.
-        arguments: what follows the verb.
-        notes: lines that end the help.
-    """
+    """A console script: its name, its verbs with what each does, and the lines that end its help."""
 
     name: str
     verbs: dict[str, str]
-    arguments: str
     notes: str
 
     def usage(self) -> str:
-        """The help."""
+        """The help text."""
         width = max(map(len, self.verbs)) + 2
         verbs = "\n".join(f"  {name:{width}}{what}" for name, what in self.verbs.items())
-        head = f"usage: {self.name} VERB {self.arguments}\n\n{verbs}\n\n{self.name} VERB --help"
-        return f"{head}   the options of a verb\n{self.notes}\n"
+        options = f"{self.name} VERB --help   options of a verb\n{self.name} --version     version"
+        return f"usage: {self.name} VERB [options]\n\n{verbs}\n\n{options}\n\n{self.notes}\n"
 
 
-VERBS = {
-    "train": "train a network from an option file",
-    "test": "test a network from an option file",
-    "check": "find what would fail, in seconds, without writing anything",
-    "doctor": "versions, plugins, repairs and known conflicts of this installation",
-}
 BASICSR = Command(
     "basicsr",
-    VERBS,
-    "-opt FILE [options]",
-    "Outputs go below the current folder: experiments/NAME and tb_logger/NAME, results/NAME.\n"
+    {
+        "install": "install BasicSR 1.4.2 if it is missing",
+        "check": "check an option file, its data and weights in seconds; writes nothing",
+        "train": "train a network from an option file",
+        "test": "test a network from an option file",
+        "doctor": "print versions, plugins, patches and known conflicts of this installation",
+    },
+    "Results go to the current folder: experiments/NAME and tb_logger/NAME (train), results/NAME (test).\n"
     "Example: basicsr train -opt options/demo/train_SSIU_x4.yml",
 )
 SSIU = Command(
     "ssiu",
     {
-        "upscale": "enlarge image files and folders of them",
-        "convert": "translate weights between formats; --info says what a file holds",
-        "export": "write a network as ONNX, checked against torch",
-        "compare": "crops of results side by side in one picture, with their scores",
-        "lam": "local attribution maps: which pixels of an image a result depends on",
-        "profile": "what networks cost: parameters, multiply-adds, latency, memory",
+        "upscale": "enlarge image files and folders",
+        "convert": "convert weights between formats; --info describes a file",
+        "export": "write a network as ONNX and compare it with torch",
+        "compare": "put crops of several results with their scores into one picture",
+        "lam": "draw local attribution maps: which input pixels a result depends on",
+        "profile": "measure parameters, multiply-adds, latency and memory of networks",
     },
-    "[options]",
-    "Training and testing are verbs of the command basicsr.\nExample: ssiu upscale photos -o enlarged --weights x4.pth",
+    "To train and test, use the command basicsr.\nExample: ssiu upscale photos -o enlarged",
 )
 
 
 def dispatch(command: Command, arguments: list[str]) -> int:
     """Run one verb.
 
-    Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 nobody reads on.
+    Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 stdout was closed.
     """
     verb, *rest = arguments or ["--help"]
     if verb in ("-h", "--help"):
         print(command.usage(), end="")
+        return 0
+    if verb == "--version":
+        print(f"ssiu_arch {__version__}{f', {which_basicsr.version()}' if command is BASICSR else ''}")
         return 0
     if verb not in command.verbs:
         print(f"{command.name}: no verb {verb!r}: use {', '.join(command.verbs)}", file=sys.stderr)
@@ -93,12 +86,12 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         if _has_no_reader(sys.stdout):
-            return 141  # as the shell has it for SIGPIPE
-        raise  # it was another pipe
+            return 141  # as a shell reports SIGPIPE
+        raise  # another pipe broke
 
 
 def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe that nobody reads from any more; then what is left for it goes nowhere."""
+    """Whether a stream is a pipe whose reader has closed it; what remains in its buffer is then dropped."""
     try:
         stream.flush()
     except BrokenPipeError:
@@ -106,14 +99,15 @@ def _has_no_reader(stream: TextIO) -> bool:
     else:
         poll = select.poll()
         poll.register(stream.fileno(), 0)
-        broken = bool(poll.poll(0))  # nothing else has been asked for
+        broken = bool(poll.poll(0))  # errors alone are reported
     if broken:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return broken
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``basicsr``; see ``dispatch``."""
+    """``basicsr``, which changes how BasicSR trains (``ssiu_arch.patches``); see ``dispatch``."""
+    apply_training_patches()
     return dispatch(BASICSR, sys.argv[1:] if arguments is None else arguments)
 
 

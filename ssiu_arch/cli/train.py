@@ -1,34 +1,55 @@
-"""``basicsr train``."""
+"""``basicsr train``: stops with a state saved on Ctrl-C and on SIGTERM, by which a cluster ends a job."""
 
 import multiprocessing
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from ssiu_arch.cli import pipeline
-from ssiu_arch.cli.interrupt import stopping_after_an_iteration
-from ssiu_arch.patches.training.guarded_iterations import Stopped
+from ssiu_arch.patches.training.guarded_iterations import Stopped, stop
 
 
 def run(arguments: list[str]) -> None:
-    """Train a network from an option file with BasicSR's ``train_pipeline``; see ``pipeline.run``."""
+    """Train a network from an option file; see ``pipeline.run``."""
     with stopping_after_an_iteration():
         try:
-            pipeline.run("train", "Train a network from an option file, with BasicSR's own train_pipeline.", arguments)
+            pipeline.run("train", arguments)
         except Stopped as stopped:
-            resume = " ".join(
-                ["basicsr train", *arguments, *([] if "--auto_resume" in arguments else ["--auto_resume"])]
-            )
-            print(
-                f"basicsr train: stopped at iteration {stopped}, its state is saved; go on with: {resume}",
-                file=sys.stderr,
-            )
+            resume = " ".join(["basicsr train", *arguments, *["--auto_resume"][: "--auto_resume" not in arguments]])
+            print(f"basicsr train: stopped at iteration {stopped}, state saved; resume with: {resume}", file=sys.stderr)
             raise KeyboardInterrupt from stopped
         finally:
             end_workers()
 
 
+@contextmanager
+def stopping_after_an_iteration() -> Iterator[None]:
+    """Within, the first signal sets ``guarded_iterations.stop``; the second interrupts at once.
+
+    Of several processes every one is interrupted at once: they would stop at different iterations. The newest state
+    counts then.
+    """
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise KeyboardInterrupt
+        stop.set()
+        print("\nStopping after this iteration with its state saved; signal again to stop at once", file=sys.stderr)
+
+    stop.clear()
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def end_workers() -> None:
-    """End the loaders' workers that are left: by themselves they outlive a run that failed by some seconds."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch raises an error for a worker that ends
+    """Kill the loaders' workers that are left: they would outlive a failed run by some seconds."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch raises an error when a worker ends
     for worker in multiprocessing.active_children():
         worker.kill()

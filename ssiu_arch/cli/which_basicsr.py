@@ -1,5 +1,6 @@
-"""Which ``basicsr`` is imported, where there are several: forks bring a folder of that name in their checkouts."""
+"""Which ``basicsr`` is used, if there are several: forks have a folder of that name in their checkouts."""
 
+import re
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, distribution
@@ -9,7 +10,7 @@ NAME = "basicsr"
 
 
 def imported() -> Path | None:
-    """The folder of the package that ``import basicsr`` means; None where there is none."""
+    """The folder that ``import basicsr`` uses; None if there is none."""
     loaded = sys.modules.get(NAME)
     spec = loaded.__spec__ if loaded else _find()
     if spec is None or not spec.submodule_search_locations:
@@ -18,7 +19,7 @@ def imported() -> Path | None:
 
 
 def _find() -> ModuleSpec | None:
-    """The spec that an import would find, without asking our own finder, which waits for the import itself."""
+    """The spec that an import would find, without our own finder, which waits for that import."""
     for finder in sys.meta_path:
         if not type(finder).__module__.startswith("ssiu_arch."):
             spec = finder.find_spec(NAME, None)
@@ -27,8 +28,18 @@ def _find() -> ModuleSpec | None:
     return None
 
 
+def version() -> str:
+    """``basicsr``, its version and folder, without importing it."""
+    folder = imported()
+    if folder is None:
+        return f"{NAME} is not installed: run `basicsr install`"
+    file = folder / "version.py"  # a checkout that was never built has none
+    found = re.search(r"^__version__ = '(.+)'", file.read_text("utf-8"), re.M) if file.is_file() else None
+    return f"{NAME} {found[1] if found else 'of unknown version'} ({folder})"
+
+
 def installed() -> Path | None:
-    """The folder that pip installed; None where it did not."""
+    """The folder that pip installed; None if it did not."""
     try:
         file = Path(str(distribution(NAME).locate_file(f"{NAME}/__init__.py")))
     except PackageNotFoundError:
@@ -48,7 +59,7 @@ def others() -> list[Path]:
 
 
 def warning() -> str | None:
-    """One line that says which of several is in use, and by which path; None where there is no doubt."""
+    """One line that says which of several is used; None if there is one."""
     rest = others()
     if not rest:
         return None
@@ -56,5 +67,5 @@ def warning() -> str | None:
     kind = "the one pip installed" if ours == installed() else "not the one pip installed"
     return (
         f"there are several packages {NAME}: in use is {ours} ({kind}), not {', '.join(map(str, rest))}; networks and "
-        "data sets of the others are unknown here"
+        "data sets of the others are not registered"
     )

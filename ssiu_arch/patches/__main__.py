@@ -1,23 +1,39 @@
-"""``python -m ssiu_arch.patches`` prints ``docs/repairs.md``."""
+"""``python -m ssiu_arch.patches`` prints ``docs/patches.md``."""
 
-from ssiu_arch import patches as repairs
+from ssiu_arch.patches import of_room
 
-HEAD = """# Repairs of BasicSR 1.4.2
+HEAD = """# Patches of BasicSR 1.4.2
 
-What BasicSR 1.4.2 needs on today's stack. Each is one file in `ssiu_arch/patches/`, with a test of the same name in
-`tests/repairs/`, and is inert where the defect is absent: in BasicSR's git repository, in a fork, with older packages.
-`basicsr doctor` says which are in force. This page is what `python -m ssiu_arch.patches` prints.
+BasicSR 1.4.2 does not import with current packages, and has defects that cost a long training. `ssiu_arch` replaces
+single functions of it at run time; BasicSR's files stay as they are.
 
-| repair | what a user meets without it | where | needed until |
-| --- | --- | --- | --- |
+- Each patch is one file in `ssiu_arch/patches/`, with a test of the same name in `tests/patches/`.
+- A patch reads the function that it would replace. It does nothing where BasicSR, a fork or an older release has no
+  such function, or has no such defect.
+- `basicsr doctor` prints the state of every patch on your machine.
+"""
+COMPAT = """
+## Compatibility: applied by `import ssiu_arch`
+"""
+TRAINING = """
+## Training: applied by the `basicsr` command
+
+In a `train.py` of your own, call `ssiu_arch.apply_training_patches()` once, before or after `import basicsr`.
+"""
+COLUMNS = """
+| patch | without it | where in BasicSR 1.4.2 |
+| --- | --- | --- |
 """
 
 
-def table() -> str:
-    """The page, a line for each repair in the order in which they are applied."""
-    rows = [f"| `{name}` | {repair.defect} | {repair.upstream} | {repair.until} |" for name, repair in repairs.named()]
-    return HEAD + "\n".join(rows) + "\n"
+def page() -> str:
+    """The page: a table for each group of patches, in the order in which they are applied."""
+    text = HEAD
+    for room, intro in (("compat", COMPAT), ("training", TRAINING)):
+        rows = [f"| `{patch.name}` | {patch.defect} | {patch.upstream} |" for patch in of_room(room)]
+        text += intro + COLUMNS + "\n".join(rows) + "\n"
+    return text
 
 
 if __name__ == "__main__":
-    print(table(), end="")
+    print(page(), end="")

@@ -1,13 +1,13 @@
 """``basicsr doctor``."""
 
-import sys
 from importlib.metadata import version
 
 import pytest
 
-from ssiu_arch import patches as repairs
+from ssiu_arch import patches
 from ssiu_arch.cli import doctor, which_basicsr
 from ssiu_arch.cli import main as command
+from ssiu_arch.patches.patch import original
 
 
 def test_this_installation(capsys):
@@ -17,8 +17,8 @@ def test_this_installation(capsys):
     text = "\n".join(lines)
     for part in (f"torch: {version('torch')}", "basicsr: 1.4.2", "archs, ", "which basicsr: ", "GPU: "):
         assert part in text
-    assert [line for line in lines if " repair functional_tensor: in force" in line]
-    assert sum(" repair " in line for line in lines) == len(repairs.named())
+    assert [line for line in lines if " patch functional_tensor: in force" in line]
+    assert sum(" patch " in line for line in lines) == sum(len(patches.of_room(room)) for room in patches.ROOMS)
 
 
 def test_a_broken_basicsr_is_one_line_and_exit_code_2(python, tmp_path, root):
@@ -39,27 +39,44 @@ def test_a_plugin_that_fails_is_broken(monkeypatch):
     assert ("broken", "plugin", "mine 1.0 failed to load: ImportError: no") in list(doctor.lines())
 
 
-def test_a_repair_that_is_not_in_force_is_broken(monkeypatch):
+def test_a_patch_that_is_not_in_force_is_broken(monkeypatch):
     from basicsr.models.base_model import BaseModel
 
-    monkeypatch.setattr(BaseModel, "get_bare_model", BaseModel.validation)
-    broken = [line for line in doctor.repairs_in_force() if line[0] == "broken"]
-    assert [name for _, name, _ in broken] == ["repair compiled_networks"]
+    monkeypatch.setattr(BaseModel, "get_bare_model", original(BaseModel.get_bare_model))
+    broken = [line for line in doctor.patch_states() if line[0] == "broken"]
+    assert [name for _, name, _ in broken] == ["patch compiled_networks"]
+
+
+def test_a_patch_without_its_function_is_not_applicable(monkeypatch):
+    from basicsr.metrics import psnr_ssim
+
+    monkeypatch.delattr(psnr_ssim, "_ssim_pth")
+    (line,) = [line for line in doctor.patch_states() if line[1] == "patch small_ssim"]
+    assert line == ("ok", "patch small_ssim", "not applicable to this basicsr")
+
+
+def test_without_basicsr_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(which_basicsr, "imported", lambda: None)
+    monkeypatch.setattr(doctor, "version_of", {"torch": "2.9"}.get)
+    (line,) = [line for line in doctor.lines() if line[1] == "basicsr"]
+    assert line[0] == "broken"
+    assert "basicsr install" in line[2]
+    assert "basicsr install" in which_basicsr.version()
 
 
 def test_known_conflicts(monkeypatch):
     versions = {"tensorboard": "2.20", "scipy": "2.0.1", "wandb": "0.31.0"}
     monkeypatch.setattr(doctor, "version_of", versions.get)
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    monkeypatch.setattr(sys, "version_info", (3, 13, 1))
     names = [name for _, name, _ in doctor.conflicts()]
-    assert names == ["Python 3.13", "tensorboard", "scipy 2.0.1", "wandb 0.31.0"]
+    assert names == ["tensorboard", "scipy 2.0.1", "wandb 0.31.0"]
     versions.update(scipy="1.17.1", wandb="0.30.2", tensorboard=None)
-    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     assert list(doctor.conflicts()) == []
 
 
-@pytest.mark.parametrize(("text", "expected"), [("2.15.0+cu128", (2, 15, 0)), ("2.0rc1", (2,)), ("1.17", (1, 17))])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2.15.0+cu128", (2, 15, 0)), ("2.0rc1", (2,)), ("1.17", (1, 17)), ("main", ())]
+)
 def test_numbers_of_a_version(text, expected):
     assert doctor.numbers(text) == expected
 

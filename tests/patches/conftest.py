@@ -1,9 +1,11 @@
-"""What the tests of the repairs share."""
+"""What the tests of the patches share."""
 
 import sys
 
 import pytest
-from basicsr.utils.options import parse_options
+from basicsr.utils import options
+
+import ssiu_arch
 
 OPTIONS = """
 name: parsed
@@ -17,6 +19,11 @@ logger: {print_freq: 10}
 """
 
 
+@pytest.fixture(autouse=True, scope="session")
+def training_patches():
+    ssiu_arch.apply_training_patches()
+
+
 @pytest.fixture
 def parse(tmp_path, monkeypatch):
     def run(*arguments, is_train=True, text=OPTIONS):
@@ -24,7 +31,7 @@ def parse(tmp_path, monkeypatch):
         file.write_text(text)
         monkeypatch.setattr(sys, "argv", ["basicsr", "-opt", str(file), *arguments])
         before = list(sys.argv)
-        opt, args = parse_options(str(tmp_path), is_train=is_train)
+        opt, args = options.parse_options(str(tmp_path), is_train=is_train)
         assert sys.argv == before
         assert args.opt == str(file)
         return opt

@@ -1,34 +1,166 @@
-"""The list of repairs as a whole."""
+"""All patches alike: needed by BasicSR 1.4.2, and inert where BasicSR does right or lacks what they would replace."""
 
+import importlib.util
+import subprocess
+import sys
+import types
 from pathlib import Path
 
+import basicsr
 import pytest
 
-from ssiu_arch import patches as repairs
+from ssiu_arch import patches
+from ssiu_arch.patches.__main__ import page
+from ssiu_arch.patches.patch import IN_FORCE, NEEDED, NOT_APPLICABLE, NOT_NEEDED, Patch, _resolve, original
 
-HELPERS = {"__init__", "__main__", "repair", "option_parsing"}
-ALL = repairs.BEFORE_IMPORT + repairs.AFTER_IMPORT
+FOLDER = Path(patches.__file__).parent
+ROOM = {patch: room for room in patches.ROOMS for patch in patches.of_room(room)}
+PATCHES = [patch for patch in ROOM if isinstance(patch, Patch)]
+
+# Functions of a BasicSR that does right, in the order of a patch's targets and reads.
+RIGHT = {
+    "local_rank": "def parse_options(): parser.add_argument('--local_rank', '--local-rank')",
+    "cpu_only": "def parse_options(): opt['num_gpu'] *= torch.cuda.is_available()",
+    "distributed": "def init(): backend = 'gloo'\ndef to_device(): DDP(net, broadcast_buffers=False)",
+    "lmdb_reopen": "def init(self): self._client = shared(path)",
+    "optimizers": "def get_optimizer(): return {'Adam': torch.optim.Adam, 'AdamW': torch.optim.AdamW}",
+    "ema_weights": "def load_network(): pass\ndef settings(): load_network(self.opt['path'].get('param_key_g'))",
+    "compiled_networks": "def unwrap(): return getattr(net, '_orig_mod', net)\ndef compare(): pass",
+    "prefetch_streams": "def fetch(): batch.record_stream(stream)\ndef preload(): pass",
+    "wandb_id": "def init(): wandb.init(project=project)",
+    "yaml_numbers": """
+def ordered_yaml():
+    import re, yaml
+    class Loader(yaml.SafeLoader): pass
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile("1e-3"), ["1"])
+    return Loader, None""",
+    "option_files": "def parse_options(): value, num_gpu = yaml.safe_load(value), opt.get('num_gpu', 'auto')",
+    "dist_params": "def pytorch(): pass\ndef slurm(): init_process_group(backend, timeout=timeout)",
+    "path_keys": "def make_exp_dirs(): [os.makedirs(opt['path'][key]) for key in KNOWN]",
+    "resume_state": "def load_resume_state(): return torch.load(path, map_location='cpu')",
+    "sample_order": "def create(): return EnlargedSampler(resume_state['iter']), total_iters / len(train_loader)",
+    "training_state": "def save(): torch.save(self.best_metric_results, path)\ndef resume(): pass\ndef rate(): pass",
+    "atomic_saves": "def save(): os.replace(temporary, path)",
+    "guarded_iterations": "def build_model(): pass\ndef train_pipeline(): assert math.isfinite(loss)",
+    "image_errors": "def get(): pass\ndef decode():\n    raise OSError(path)\ndef crop(): pass",
+    "cpu_prefetcher": """
+def run():
+    try: pass
+    except Exception: pass
+def get(): pass
+def init(self): self.loader = None
+def following(): pass""",
+    "small_ssim": "def arrays():\n    raise ValueError(size)\ndef tensors(): pass",
+    "eta": "def init(): pass\ndef call(): eta = average * (self.max_iters - current_iter)",
+}
 
 
-def test_every_file_of_the_folder_is_a_repair_in_force():
-    files = {path.stem for path in Path(repairs.__file__).parent.glob("*.py")} - HELPERS
-    assert {name for name in files if getattr(repairs, name).REPAIR in ALL} == files
+def places(patch):
+    return [_resolve(target) for target in (*patch.targets, *patch.reads)]
 
 
-@pytest.mark.parametrize("repair", ALL, ids=lambda repair: repair.upstream)
-def test_every_repair_says_what_where_and_until_when(repair):
-    assert repair.defect
-    assert repair.upstream.startswith("basicsr/")
-    assert repair.until
+@pytest.fixture
+def put(monkeypatch):
+    """Let functions stand where a patch looks."""
+
+    def put(patch, functions):
+        for (owner, name, _), function in zip(places(patch), functions, strict=True):
+            monkeypatch.setattr(owner, name, function)
+
+    return put
 
 
-@pytest.mark.parametrize("repair", ALL, ids=lambda repair: repair.upstream)
-def test_every_repair_is_in_force_once(repair):
-    import basicsr  # noqa: F401
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+class TestEachPatch:
+    def test_in_force(self, patch):
+        assert patch.state() == IN_FORCE
 
-    assert not repair.is_needed()
+    def test_applied_again_changes_nothing(self, patch):
+        before = places(patch)
+        patch.apply()
+        assert places(patch) == before
+
+    def test_needed_by_basicsr_1_4_2(self, patch, put):
+        put(patch, [original(function) for _, _, function in places(patch)])
+        assert patch.state() == NEEDED
+        patch.apply()
+        assert patch.state() == IN_FORCE
+
+    def test_inert_where_basicsr_does_right(self, patch, put, tmp_path):
+        (tmp_path / "right.py").write_text(RIGHT[patch.name])
+        spec = importlib.util.spec_from_file_location("right", tmp_path / "right.py")
+        right = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(right)
+        functions = [value for value in vars(right).values() if isinstance(value, types.FunctionType)]
+        put(patch, functions)
+        assert patch.state() == NOT_NEEDED
+        patch.apply()
+        assert [function for _, _, function in places(patch)] == functions
+
+    def test_inert_where_one_function_is_missing(self, patch, monkeypatch):
+        for owner, name, _ in places(patch):
+            with monkeypatch.context() as context:
+                context.delattr(owner, name)
+                before = dict(vars(owner))
+                assert patch.state() == NOT_APPLICABLE
+                patch.apply()
+                assert dict(vars(owner)) == before
+
+    @pytest.mark.parametrize("stand_in", [types.ModuleType("bare"), None], ids=["empty modules", "no modules"])
+    def test_inert_where_everything_is_missing(self, patch, stand_in, monkeypatch):
+        for target in (*patch.targets, *patch.reads):
+            monkeypatch.setitem(sys.modules, target.partition(":")[0], stand_in)
+        assert patch.state() == NOT_APPLICABLE
+        patch.apply()
+
+    def test_says_what_and_where(self, patch):
+        assert len(patch.defect) > 20
+        assert patch.upstream.startswith("basicsr/")
 
 
-def test_every_repair_has_a_test_file_of_its_name():
-    tested = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert {path.stem for path in Path(repairs.__file__).parent.glob("*.py")} - HELPERS <= tested
+def test_every_file_is_a_patch_with_a_test_of_its_name():
+    others = {"__init__", "removed_modules"}
+    files = {(file.parent.name, file.stem) for room in patches.ROOMS for file in (FOLDER / room).glob("*.py")}
+    assert {key for key in files if key[1] not in others} == {(ROOM[patch], patch.name) for patch in PATCHES}
+    tested = {(file.parent.name, file.stem.removeprefix("test_")) for file in Path(__file__).parent.glob("*/test_*.py")}
+    assert {(ROOM[patch], patch.name) for patch in PATCHES} <= tested
+
+
+def test_a_function_is_replaced_wherever_it_was_imported():
+    assert basicsr.train.parse_options is basicsr.test.parse_options is basicsr.utils.options.parse_options
+    assert original(basicsr.train.parse_options) is not basicsr.train.parse_options
+
+
+def test_a_function_named_where_it_was_imported_is_replaced_there_alone():
+    assert original(basicsr.train.build_model) is basicsr.models.build_model is basicsr.test.build_model
+
+
+def test_the_page_in_docs(root):
+    assert (root / "docs/patches.md").read_text() == page(), "run: python -m ssiu_arch.patches > docs/patches.md"
+
+
+STATES = """
+import sys
+{start}
+import basicsr
+{end}
+from ssiu_arch import patches
+for room in patches.ROOMS:
+    print(room, *sorted({{patch.state() for patch in patches.of_room(room)}} - {{"not needed here"}}), sep=", ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "training"),
+    [
+        ("import ssiu_arch", "", NEEDED),
+        ("import ssiu_arch; ssiu_arch.apply_training_patches()", "", IN_FORCE),
+        ("import ssiu_arch", "ssiu_arch.apply_training_patches()", IN_FORCE),
+        ("from ssiu_arch.cli.main import main; main(['--version'])", "", IN_FORCE),
+        ("from ssiu_arch.cli.main import ssiu; ssiu(['--version'])", "", NEEDED),
+    ],
+)
+def test_who_applies_what(start, end, training):
+    code = STATES.format(start=start, end=end)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-2:] == [f"compat, {IN_FORCE}", f"training, {training}"], done.stderr

@@ -3,12 +3,11 @@
 import sys
 from typing import Any
 
-from ssiu_arch.patches import option_parsing
-from ssiu_arch.patches.patch import Repair
+from ssiu_arch.patches.patch import Function, replaces, source
 
 
 def fit_to_cpu(opt: dict[str, Any]) -> None:
-    """Take back, in place, what only CUDA can do, where there is no CUDA; say so in one line."""
+    """Undo, in place, the options that need CUDA if there is no CUDA device; say so in one line."""
     import torch
 
     if torch.cuda.is_available():
@@ -27,15 +26,18 @@ def fit_to_cpu(opt: dict[str, Any]) -> None:
         print(f"No CUDA device here, running on the CPU: {', '.join(changed)}", file=sys.stderr)
 
 
-def _apply() -> None:
-    option_parsing.when_parsed.append(fit_to_cpu)
-    option_parsing.wrap()
-
-
-REPAIR = Repair(
-    defect="without a GPU `num_gpu: 1` ends in Found no NVIDIA driver, `prefetch_mode: cuda` in a CUDA error",
+@replaces(
+    "basicsr.utils.options:parse_options",
     upstream="basicsr/models/base_model.py:18 and 94, data/prefetch_dataloader.py:88",
-    until="BasicSR falls back to the CPU",
-    is_needed=lambda: fit_to_cpu not in option_parsing.when_parsed,
-    apply=_apply,
+    is_needed=lambda parse_options: "cuda.is_available" not in source(parse_options),
 )
+def patch(upstream: Function) -> list[Function]:
+    """Without a GPU `num_gpu: 1` ends in Found no NVIDIA driver, `prefetch_mode: cuda` in a CUDA error."""
+
+    def parse_options(root_path: str, is_train: bool = True) -> Any:
+        """BasicSR's ``parse_options``, its options fit for this machine."""
+        opt, args = upstream(root_path, is_train)
+        fit_to_cpu(opt)
+        return opt, args
+
+    return [parse_options]

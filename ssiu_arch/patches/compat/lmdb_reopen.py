@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours
+from ssiu_arch.patches.patch import Function, replaces, source
 
 _open_here: dict[str, tuple[int, Any]] = {}  # real path -> (process that opened it, environment)
 
@@ -11,8 +11,7 @@ _open_here: dict[str, tuple[int, Any]] = {}  # real path -> (process that opened
 def open_once(path: str, **options: Any) -> Any:
     """The process's environment of an LMDB folder, opened on the first call.
 
-    A forked worker inherits its parent's environments, which LMDB forbids it to use: it closes its copies of them and
-    opens its own.
+    LMDB forbids a forked worker to use its parent's environments. The worker closes its copies and opens its own.
     """
     import lmdb
 
@@ -26,39 +25,26 @@ def open_once(path: str, **options: Any) -> Any:
     return environment
 
 
-def _is_needed() -> bool:
+def _is_needed(init: Function) -> bool:
     import lmdb
-    from basicsr.utils.file_client import LmdbBackend
 
-    return int(lmdb.__version__.split(".")[0]) >= 2 and not is_ours(LmdbBackend.__init__)
+    return int(lmdb.__version__.split(".")[0]) >= 2 and "lmdb.open(" in source(init)
 
 
-def _apply() -> None:
-    from basicsr.utils.file_client import LmdbBackend
+@replaces(
+    "basicsr.utils.file_client:LmdbBackend.__init__",
+    upstream="basicsr/utils/file_client.py:112",
+    is_needed=_is_needed,
+)
+def patch(upstream: Function) -> list[Function]:
+    """Two data sets that share an LMDB end in The environment is already open in this process."""
 
-    def __init__(
-        self: Any,
-        db_paths: Any,
-        client_keys: Any = "default",
-        readonly: bool = True,
-        lock: bool = False,
-        readahead: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self: Any, db_paths: Any, client_keys: Any = "default", **options: Any) -> None:
         keys = [client_keys] if isinstance(client_keys, str) else client_keys
         self.db_paths = [str(path) for path in (db_paths if isinstance(db_paths, list) else [db_paths])]
         if len(keys) != len(self.db_paths):
             raise ValueError(f"{len(keys)} client_keys for {len(self.db_paths)} db_paths: give one each")
-        options = {"readonly": readonly, "lock": lock, "readahead": readahead, **kwargs}
+        options = {"readonly": True, "lock": False, "readahead": False, **options}
         self._client = {key: open_once(path, **options) for key, path in zip(keys, self.db_paths, strict=True)}
 
-    LmdbBackend.__init__ = __init__
-
-
-REPAIR = Repair(
-    defect="two data sets that share an LMDB end in The environment is already open in this process",
-    upstream="basicsr/utils/file_client.py:112",
-    until="BasicSR shares environments between its data sets",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [__init__]

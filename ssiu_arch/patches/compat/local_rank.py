@@ -1,35 +1,28 @@
-"""``python -m torch.distributed.launch`` says ``--local-rank=0``, with a hyphen, since torch 2."""
+"""``python -m torch.distributed.launch`` passes ``--local-rank=0``, with a hyphen, since torch 2."""
 
-import inspect
+import sys
+from typing import Any
 
-from ssiu_arch.patches import option_parsing
-from ssiu_arch.patches.option_parsing import Change
-from ssiu_arch.patches.patch import Repair
-
-
-def with_underscore(argv: list[str]) -> tuple[list[str], list[Change]]:
-    """A command line with the spelling that BasicSR's parser knows; no change of options."""
-    return [
-        word.replace("--local-rank", "--local_rank", 1) if word.startswith("--local-rank") else word for word in argv
-    ], []
+from ssiu_arch.patches.patch import Function, replaces, source
 
 
-def _is_needed() -> bool:
-    from basicsr.utils import options
-
-    known = "--local-rank" in inspect.getsource(options.parse_options)
-    return not known and with_underscore not in option_parsing.on_command_line
-
-
-def _apply() -> None:
-    option_parsing.on_command_line.append(with_underscore)
-    option_parsing.wrap()
-
-
-REPAIR = Repair(
-    defect="started by torch.distributed.launch, BasicSR ends in unrecognized arguments: --local-rank=0",
+@replaces(
+    "basicsr.utils.options:parse_options",
     upstream="basicsr/utils/options.py:91",
-    until="BasicSR takes either spelling",
-    is_needed=_is_needed,
-    apply=_apply,
+    is_needed=lambda parse_options: "--local-rank" not in source(parse_options),
 )
+def patch(upstream: Function) -> list[Function]:
+    """Started by torch.distributed.launch, BasicSR ends in unrecognized arguments: --local-rank=0."""
+
+    def parse_options(root_path: str, is_train: bool = True) -> Any:
+        """BasicSR's ``parse_options``; accepts ``--local-rank`` too."""
+        argv = sys.argv
+        sys.argv = [
+            word.replace("--local-rank", "--local_rank") if word[:12] == "--local-rank" else word for word in argv
+        ]
+        try:
+            return upstream(root_path, is_train)
+        finally:
+            sys.argv = argv
+
+    return [parse_options]

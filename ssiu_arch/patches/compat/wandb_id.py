@@ -1,46 +1,25 @@
-"""wandb 0.31 has no ``wandb.util.generate_id``, by which BasicSR names a run."""
+"""wandb 0.31 has no ``wandb.util.generate_id``, which BasicSR calls to name a run."""
 
 import secrets
-import string
 from importlib import import_module
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours, replace_everywhere
-
-CHARACTERS = string.ascii_lowercase + string.digits
+from ssiu_arch.patches.patch import Function, replaces, source
 
 
-def generate_id(length: int = 8) -> str:
-    """A name as wandb made them: small letters and digits."""
-    return "".join(secrets.choice(CHARACTERS) for _ in range(length))
-
-
-def _is_needed() -> bool:
-    from basicsr.utils import logger
-
-    return not is_ours(logger.init_wandb_logger)
-
-
-def _apply() -> None:
-    from basicsr.utils import logger
-
-    upstream = logger.init_wandb_logger
+@replaces(
+    "basicsr.utils.logger:init_wandb_logger",
+    upstream="basicsr/utils/logger.py:138",
+    is_needed=lambda init: "wandb.util.generate_id" in source(init),
+)
+def patch(upstream: Function) -> list[Function]:
+    """With `logger.wandb` and wandb 0.31 a run ends in wandb.util has no attribute 'generate_id'."""
 
     def init_wandb_logger(opt: dict[str, Any]) -> Any:
         """BasicSR's ``init_wandb_logger``; a wandb that still has the function keeps it."""
         wandb = import_module("wandb")
-
         if not hasattr(wandb.util, "generate_id"):
-            wandb.util.generate_id = generate_id
+            wandb.util.generate_id = lambda: secrets.token_hex(4)
         return upstream(opt)
 
-    replace_everywhere(upstream, init_wandb_logger)
-
-
-REPAIR = Repair(
-    defect="with `logger.wandb` and wandb 0.31 a run ends in wandb.util has no attribute 'generate_id'",
-    upstream="basicsr/utils/logger.py:138",
-    until="BasicSR leaves the name to wandb.init",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [init_wandb_logger]

@@ -1,19 +1,19 @@
-"""A run that is killed while it saves, or a full disk, leaves a truncated file in the place of a good one."""
+"""A kill or a full disk while a checkpoint is written leaves a truncated file under the name of a good one."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours
+from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.utils.errors import UserError
 
 
-def save_whole(held: Any, path: str | Path) -> None:
-    """``torch.save``, all or nothing: ``path`` is the new file, whole and on the disk, or what it was before.
+def save_atomically(held: Any, path: str | Path) -> None:
+    """``torch.save`` to a temporary file beside ``path``, then rename: ``path`` is the whole new file, or unchanged.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written to.
+        OSError: the disk is full, or the folder is not writable.
     """
     import torch
 
@@ -24,14 +24,14 @@ def save_whole(held: Any, path: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except RuntimeError as error:  # torch's words for a failed write
+    except RuntimeError as error:  # what torch raises for a failed write
         raise OSError(str(error).splitlines()[0]) from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def save_or_say(held: Any, path: str | Path, must: bool) -> None:
-    """Save; where that fails, log it and let the training go on to the next save, unless this one ``must`` succeed.
+def save_or_log(held: Any, path: str | Path, must: bool) -> None:
+    """Save atomically. A failure is logged and training continues, unless this save ``must`` succeed.
 
     Raises:
         UserError: the save must succeed, and failed.
@@ -39,29 +39,29 @@ def save_or_say(held: Any, path: str | Path, must: bool) -> None:
     from basicsr.utils import get_root_logger
 
     try:
-        save_whole(held, path)
+        save_atomically(held, path)
     except OSError as error:
-        said = f"cannot save {path}: {error.strerror or error}; the files saved before are whole"
+        said = f"cannot save {path}: {error.strerror or error}; earlier checkpoints are intact"
         if must:
             raise UserError(said) from error
-        get_root_logger().error(f"{said}. Training goes on and saves again at the next turn")
+        get_root_logger().error(f"{said}. Training continues and saves again at the next checkpoint")
 
 
-def _is_needed() -> bool:
-    from basicsr.models.base_model import BaseModel
+@replaces(
+    "basicsr.models.base_model:BaseModel.save_network",
+    upstream="basicsr/models/base_model.py:206",
+    is_needed=lambda save: not any(word in source(save) for word in ("os.replace", "os.rename")),
+)
+def patch(upstream: Function) -> list[Function]:
+    """A kill or a full disk while saving leaves a truncated checkpoint under the name of the last good one."""
 
-    return not is_ours(BaseModel.save_network)
-
-
-def _apply() -> None:
-    from basicsr.models.base_model import BaseModel
     from basicsr.utils.dist_util import master_only
     from torch import nn
 
     def save_network(
         self: Any, net: nn.Module | list, net_label: str, current_iter: int, param_key: str | Sequence[str] = "params"
     ) -> None:
-        """Save one or more networks under their keys in ``models/<net_label>_<current_iter>.pth``; -1 is ``latest``."""
+        """Save networks under their keys in ``models/<net_label>_<current_iter>.pth``; -1 is ``latest``."""
         nets = net if isinstance(net, list) else [net]
         keys = param_key if isinstance(param_key, list) else [param_key]
         held = {}
@@ -69,15 +69,6 @@ def _apply() -> None:
             weights = self.get_bare_model(part).state_dict()
             held[key] = {name.removeprefix("module."): value.cpu() for name, value in weights.items()}
         label = "latest" if current_iter == -1 else current_iter
-        save_or_say(held, Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", must=current_iter == -1)
+        save_or_log(held, Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", must=current_iter == -1)
 
-    BaseModel.save_network = master_only(save_network)
-
-
-REPAIR = Repair(
-    defect="a kill or a full disk while saving leaves a truncated checkpoint, under the name of the last good one",
-    upstream="basicsr/models/base_model.py:206",
-    until="BasicSR writes beside and renames",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [master_only(save_network)]

@@ -1,4 +1,4 @@
-"""Training goes on with a loss that is not finite, validates its end twice, saves a state before its best scores."""
+"""BasicSR trains on and saves after a loss of nan, validates the last iteration twice, saves before it validates."""
 
 import math
 import threading
@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours
+from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.utils.errors import UserError
 
-stop = threading.Event()  # set, the training ends after the iteration under way and its validation, its state saved
+stop = threading.Event()  # set it to end the training after the current iteration, with its state saved
 
 
 class Stopped(Exception):
@@ -17,25 +17,27 @@ class Stopped(Exception):
 
 
 def guard(model: Any) -> None:
-    """Change what ``model`` does around an iteration.
+    """Replace four methods of ``model`` so that every iteration is checked.
 
-    It stops at the first loss that is not finite; validates an iteration once; saves an iteration's state after its
-    validation, so that the state knows the best scores; and stops, its state saved, once ``stop`` is set. Losses that
-    are still on their way from the GPU (``AsyncLosses``) are looked at once they have arrived, an iteration or so later,
-    and all of them before anything is validated or saved.
+    - The first loss that is not finite stops the training. Losses may still be on their way from the GPU: they are
+      checked once they arrive, an iteration or so later, and all of them before anything is validated or saved.
+    - An iteration is validated once. BasicSR validates the last one twice.
+    - The state of an iteration is saved after its validation, so that it holds the new best scores. A resumed run
+      would otherwise skip that validation.
+    - ``stop`` ends the training before the next iteration, with a state saved.
     """
     begin, optimize, validate, save = (
         getattr(model, name) for name in ("update_learning_rate", "optimize_parameters", "validation", "save")
     )
-    validated: set[tuple[str, int]] = set()
-    done: set[bool] = set()  # whether there was an iteration
-    waiting: list[tuple[int, int]] = []  # epoch and iteration of a state to be saved
-    late: deque[tuple[int, Mapping[str, float]]] = deque()  # iterations whose losses nobody has looked at
+    validated: set[tuple[str, int]] = set()  # data set and iteration
+    trained: set[bool] = set()  # not empty once there was an iteration
+    waiting: list[tuple[int, int]] = []  # epoch and iteration of a state to save after the validation
+    unchecked: deque[tuple[int, Mapping[str, float]]] = deque()  # iterations and their losses
     sets = sum(phase.split("_")[0] == "val" for phase in model.opt["datasets"])
 
     def update_learning_rate(current_iter: int, **options: Any) -> None:
         if stop.is_set():
-            if not done:  # nothing to save that was not there before
+            if not trained:  # nothing new to save
                 raise KeyboardInterrupt
             check_and_save(0, current_iter - 1)
             raise Stopped(current_iter - 1)
@@ -43,16 +45,16 @@ def guard(model: Any) -> None:
 
     def optimize_parameters(current_iter: int) -> None:
         optimize(current_iter)
-        late.append((current_iter, model.log_dict))
-        check_late(wait=False)
-        done.add(True)
+        unchecked.append((current_iter, model.log_dict))
+        check_losses(wait=False)
+        trained.add(True)
 
-    def check_late(wait: bool) -> None:
-        while late and (wait or has_arrived(late[0][1])):
-            check_finite(model, *late.popleft())
+    def check_losses(wait: bool) -> None:
+        while unchecked and (wait or has_arrived(unchecked[0][1])):
+            check_finite(model, *unchecked.popleft())
 
     def check_and_save(epoch: int, current_iter: int) -> None:
-        check_late(wait=True)
+        check_losses(wait=True)
         save(epoch, current_iter)
 
     def save_after_validation(epoch: int, current_iter: int) -> None:
@@ -64,8 +66,8 @@ def guard(model: Any) -> None:
 
     def validation(dataloader: Any, current_iter: int, *args: Any, **options: Any) -> None:
         turn = (dataloader.dataset.opt["name"], current_iter)
-        last = len({name for name, done in validated if done == current_iter} | {turn[0]}) == sets
-        check_late(wait=True)
+        last = len({name for name, iteration in validated if iteration == current_iter} | {turn[0]}) == sets
+        check_losses(wait=True)
         try:
             if turn not in validated:
                 validated.add(turn)
@@ -79,32 +81,30 @@ def guard(model: Any) -> None:
 
 
 def has_arrived(losses: Mapping[str, float]) -> bool:
-    """Whether losses can be read without waiting for them; numbers always can."""
+    """Whether losses can be read without waiting for the GPU; plain numbers always can."""
     arrived = getattr(losses, "arrived", None)
     return arrived is None or arrived()
 
 
 def check_finite(model: Any, current_iter: int, losses: Mapping[str, float]) -> None:
-    """Raise ``UserError`` if a loss that ``model`` logged for this iteration is infinite or no number."""
+    """Raise ``UserError`` if a loss that ``model`` logged for this iteration is infinite or nan."""
     bad = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
     if bad:
         states = model.opt["path"].get("training_states")
         raise UserError(
-            f"iteration {current_iter}: {', '.join(bad)}; stopped, the states in {states} are from before. Lower "
-            "train.optim_g.lr, look for a damaged image, or with SSIUModel set train.skip_non_finite: true"
+            f"iteration {current_iter}: {', '.join(bad)}; training stopped, the states in {states} are older and "
+            "intact. Lower train.optim_g.lr, look for a damaged image, or set train.skip_non_finite: true (SSIUModel)"
         )
 
 
-def _is_needed() -> bool:
-    from basicsr import train
-
-    return not is_ours(train.build_model)
-
-
-def _apply() -> None:
-    from basicsr import train
-
-    upstream = train.build_model
+@replaces(
+    "basicsr.train:build_model",
+    upstream="basicsr/train.py:169, 187 and 210",
+    reads=("basicsr.train:train_pipeline",),
+    is_needed=lambda build_model, train_pipeline: "isfinite" not in source(train_pipeline),
+)
+def patch(upstream: Function) -> list[Function]:
+    """Training goes on after a loss of nan and saves it; the last validation runs twice; states lack their scores."""
 
     def build_model(opt: dict[str, Any]) -> Any:
         """BasicSR's ``build_model``, guarded."""
@@ -112,13 +112,4 @@ def _apply() -> None:
         guard(model)
         return model
 
-    train.build_model = build_model
-
-
-REPAIR = Repair(
-    defect="a loss of nan is trained on and saved; the last validation runs twice; states lack their own scores",
-    upstream="basicsr/train.py:169, 187 and 210",
-    until="BasicSR stops at the first loss that is not finite",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [build_model]

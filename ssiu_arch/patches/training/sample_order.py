@@ -1,10 +1,20 @@
-"""A resumed run trains on the samples after the start again, and workers repeat their random numbers every epoch.
+"""Which samples a training sees, and when: exact after a resume, and as many iterations as ``total_iter`` asks for.
 
-Here the order of samples is a function of the iteration alone, and a sample's augmentation one of its place in that
-order: whichever worker prepares it, and whether the run was interrupted before or not.
+In BasicSR a resumed run starts over with the first samples, workers repeat their random numbers every epoch, and the
+number of epochs counts samples although training drops incomplete batches. Here
+
+- the sampler yields only the samples from the resumed iteration to the last one;
+- the augmentation of a sample depends only on its position in the whole run's order of samples::
+
+      epoch      0         1         2
+      samples    7 2 5 1 | 3 0 4 6 | ...      BasicSR's shuffle, seeded by the epoch
+      position   0 1 2 3   4 5 6 7   8 ...    seeds the random numbers of the sample
+
+  so neither the number of workers nor an interruption changes what the network sees.
 """
 
 import functools
+import math
 import multiprocessing
 import random
 import signal
@@ -13,28 +23,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours, replace_everywhere
+from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.patches.training import resume_state
+from ssiu_arch.utils.errors import UserError
 
-GRACE = 30  # seconds
-
-
-class Place(int):
-    """The index of a sample that knows its place in the run's order of samples, also in another process."""
-
-    place: int
-
-    def __new__(cls, index: int, place: int) -> "Place":
-        self = super().__new__(cls, index)
-        self.place = place
-        return self
-
-    def __reduce__(self) -> tuple[type, tuple[int, int]]:
-        return Place, (int(self), self.place)
+GRACE = 30  # seconds that a worker outlives SIGTERM
 
 
 class SeededSamples:
-    """A data set whose samples have random numbers of their own; those of the process stay as they were."""
+    """A data set whose samples draw from random generators of their own; the process's generators stay untouched.
+
+    It is indexed by (index in the data set, position in the run's order of samples).
+    """
 
     def __init__(self, dataset: Any, seed: int) -> None:
         self.dataset = dataset
@@ -48,18 +48,27 @@ class SeededSamples:
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __getitem__(self, index: int) -> Any:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle in a spawned worker, which has imported BasicSR anew: patch how it reads images, too."""
+        from ssiu_arch import patches
+
+        self.__dict__.update(state)
+        patches.apply("training")
+
+    def __getitem__(self, place: tuple[int, int]) -> Any:
         if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
             leave_signals_to_the_parent()
-        with random_numbers_of(self.seed, getattr(index, "place", int(index))):
-            return self.dataset[int(index)]
+        index, position = place
+        with random_numbers_of(self.seed, position):
+            return self.dataset[index]
 
 
 @functools.cache  # once a process, not once a sample
 def leave_signals_to_the_parent() -> None:
-    """Outlive, in a loader's worker, the signals that reach a whole group of processes but are for the one that trains.
+    """Ignore, in a loader's worker, the signals by which the training process is asked to save a state and stop.
 
-    SIGTERM is also how a parent that ends gets rid of its workers, so that they go ``GRACE`` seconds after it.
+    Ctrl-C and clusters send them to the whole process group. A parent that ends also sends SIGTERM to its workers:
+    they follow ``GRACE`` seconds later.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):  # not on Windows
@@ -67,16 +76,16 @@ def leave_signals_to_the_parent() -> None:
 
 
 @contextmanager
-def random_numbers_of(seed: int, place: int) -> Iterator[None]:
-    """Give Python's, NumPy's and torch's generators the numbers of one place, and put them back afterwards."""
+def random_numbers_of(seed: int, position: int) -> Iterator[None]:
+    """Seed Python's, NumPy's and torch's CPU generators for one sample; restore them afterwards."""
     import numpy as np
     import torch
 
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    number = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+    number = int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
     random.seed(number)
     np.random.seed(number)
-    torch.default_generator.manual_seed(number)  # torch.manual_seed would set CUDA's generators too
+    torch.default_generator.manual_seed(number)  # torch.manual_seed would seed CUDA's generators too
     try:
         yield
     finally:
@@ -85,33 +94,38 @@ def random_numbers_of(seed: int, place: int) -> Iterator[None]:
         torch.set_rng_state(cpu)
 
 
-def _is_needed() -> bool:
-    from basicsr import train
+@replaces(
+    "basicsr.train:create_train_val_dataloader",
+    upstream="basicsr/train.py:45 and 158, data/data_sampler.py:29, data/__init__.py:72 and 97",
+    is_needed=lambda create: "num_iter_per_epoch = math.ceil(" in source(create) or "resume" not in source(create),
+)
+def patch(upstream: Function) -> list[Function]:
+    """A resumed run sees the first samples again; workers repeat their augmentations every epoch; a run ends before
+    total_iter if the last batch of an epoch is incomplete.
+    """
 
-    return not is_ours(train.create_train_val_dataloader)
-
-
-def _apply() -> None:
     from basicsr import train
     from basicsr.data.data_sampler import EnlargedSampler
 
-    upstream = train.create_train_val_dataloader
-
     class Sampler(EnlargedSampler):
-        """BasicSR's order of samples, from one iteration of the run to another."""
+        """BasicSR's order of samples, from iteration ``start`` to iteration ``total`` of the run."""
 
         batch, per_epoch, start, total = 1, 0, 0, 0  # samples; iterations
 
-        def __iter__(self) -> Iterator[int]:
-            before = self.epoch * self.per_epoch
+        def __iter__(self) -> Iterator[tuple[int, int]]:
+            before = self.epoch * self.per_epoch  # iterations of earlier epochs
             first = max(self.start - before, 0) * self.batch
             last = min(self.total - before, self.per_epoch) * self.batch
             for n, index in enumerate(super().__iter__()):
                 if first <= n < last:
-                    yield Place(index, (self.epoch * self.num_samples + n) * self.num_replicas + self.rank)
+                    yield index, (self.epoch * self.num_samples + n) * self.num_replicas + self.rank
 
     def create_train_val_dataloader(opt: dict[str, Any], logger: Any) -> tuple:
-        """BasicSR's loaders; the training's goes on at the iteration that is resumed and ends at ``total_iter``."""
+        """BasicSR's loaders; training starts at the resumed iteration and ends at ``total_iter``.
+
+        Raises:
+            UserError: the training set is smaller than a batch.
+        """
         build_dataset = train.build_dataset
 
         def seeded(options: dict[str, Any]) -> Any:
@@ -120,21 +134,18 @@ def _apply() -> None:
 
         train.EnlargedSampler, train.build_dataset = Sampler, seeded
         try:
-            loader, sampler, *rest = upstream(opt, logger)
+            loader, sampler, validation, _, total = upstream(opt, logger)
         finally:
             train.EnlargedSampler, train.build_dataset = EnlargedSampler, build_dataset
+        if len(loader) == 0:
+            batch = loader.batch_size * opt["world_size"]
+            raise UserError(
+                f"datasets.train: {len(loader.dataset)} images are fewer than a batch of {batch}: raise "
+                "dataset_enlarge_ratio or lower batch_size_per_gpu"
+            )
         sampler.batch, sampler.per_epoch = loader.batch_size, len(loader)
-        sampler.start, sampler.total = resume_state.resumed_iteration(), rest[-1]
-        resume_state.resume_in_epoch(sampler.start // max(sampler.per_epoch, 1))
-        return loader, sampler, *rest
+        sampler.start, sampler.total = resume_state.resumed_iteration(), total
+        resume_state.resume_in_epoch(sampler.start // sampler.per_epoch)
+        return loader, sampler, validation, math.ceil(total / len(loader)) - 1, total  # BasicSR runs one more epoch
 
-    replace_everywhere(upstream, create_train_val_dataloader)
-
-
-REPAIR = Repair(
-    defect="a resumed run sees the first samples again; workers augment every epoch with the same random numbers",
-    upstream="basicsr/data/data_sampler.py:29, train.py:158, data/__init__.py:97",
-    until="BasicSR's sampler knows the iteration",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [create_train_val_dataloader]

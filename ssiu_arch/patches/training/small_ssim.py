@@ -1,23 +1,21 @@
-"""SSIM of an image smaller than its window is nan, and the mean of a whole set with it."""
+"""SSIM of an image smaller than its window is nan, and so is the mean over its whole set."""
 
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours
+from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.utils.errors import UserError
 
-WINDOW = 11
+WINDOW = 11  # pixels
 
 
-def _is_needed() -> bool:
-    from basicsr.metrics import psnr_ssim
-
-    return not is_ours(psnr_ssim._ssim)
-
-
-def _apply() -> None:
-    from basicsr.metrics import psnr_ssim
-
-    arrays, tensors = psnr_ssim._ssim, psnr_ssim._ssim_pth
+@replaces(
+    "basicsr.metrics.psnr_ssim:_ssim",
+    "basicsr.metrics.psnr_ssim:_ssim_pth",
+    upstream="basicsr/metrics/psnr_ssim.py:165 and 205",
+    is_needed=lambda arrays, tensors: "raise" not in source(arrays),
+)
+def patch(arrays: Function, tensors: Function) -> list[Function]:
+    """SSIM of an image below 11x11 inside crop_border is nan, and so is the mean over its set."""
 
     def _ssim(img: Any, img2: Any) -> Any:
         """SSIM of one channel, (H, W), inside ``crop_border``."""
@@ -29,22 +27,13 @@ def _apply() -> None:
         check_size(img.shape[2:])
         return tensors(img, img2)
 
-    psnr_ssim._ssim, psnr_ssim._ssim_pth = _ssim, _ssim_pth
+    return [_ssim, _ssim_pth]
 
 
 def check_size(size: tuple[int, int]) -> None:
-    """Raise ``UserError`` where the window does not fit into an image of this height and width."""
+    """Raise ``UserError`` if an image of this height and width is smaller than the window."""
     if min(size) < WINDOW:
         raise UserError(
-            f"SSIM needs {WINDOW}x{WINDOW} pixels inside crop_border, here are {size[0]}x{size[1]}: leave the image "
-            "out of the set, or lower crop_border"
+            f"SSIM needs {WINDOW}x{WINDOW} pixels inside crop_border, the image has {size[0]}x{size[1]}: remove it "
+            "from the set, or lower crop_border"
         )
-
-
-REPAIR = Repair(
-    defect="SSIM of an image below 11x11 inside crop_border is nan, and so is the mean over its set",
-    upstream="basicsr/metrics/psnr_ssim.py:165 and 205",
-    until="BasicSR refuses such images",
-    is_needed=_is_needed,
-    apply=_apply,
-)

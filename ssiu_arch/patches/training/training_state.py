@@ -1,17 +1,17 @@
-"""A training state lacks the best scores and the random numbers, and overrules the schedule of the option file."""
+"""A training state lacks the best scores and the random state, and overrules the schedule of the option file."""
 
 import random
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.patches.patch import Repair, is_ours
-from ssiu_arch.patches.training.atomic_saves import save_or_say
+from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.training.atomic_saves import save_or_log
 
 SCHEDULE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
 
 
 def random_state() -> dict[str, Any]:
-    """The state of Python's, NumPy's and torch's generators, in types that ``torch.load`` takes by default."""
+    """The state of Python's, NumPy's and torch's generators, in types that ``torch.load`` accepts by default."""
     import numpy as np
     import torch
 
@@ -22,7 +22,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on with the random numbers of ``random_state``."""
+    """Restore what ``random_state`` returned. CUDA's generators are restored only on as many GPUs."""
     import numpy as np
     import torch
 
@@ -34,21 +34,21 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _is_needed() -> bool:
-    from basicsr.models.base_model import BaseModel
+@replaces(
+    "basicsr.models.base_model:BaseModel.save_training_state",
+    "basicsr.models.base_model:BaseModel.resume_training",
+    "basicsr.models.base_model:BaseModel.update_learning_rate",
+    upstream="basicsr/models/base_model.py:305 and 338",
+    is_needed=lambda save, resume, update_rate: "best_metric_results" not in source(save),
+)
+def patch(save: Function, resume: Function, update_rate: Function) -> list[Function]:
+    """A resumed run forgets its best scores and random state, and a longer `periods` of the option file."""
 
-    return not is_ours(BaseModel.resume_training)
-
-
-def _apply() -> None:
-    from basicsr.models.base_model import BaseModel
     from basicsr.utils import set_random_seed
     from basicsr.utils.dist_util import master_only
 
-    resume, update_rate = BaseModel.resume_training, BaseModel.update_learning_rate
-
     def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
-        """Save what a run needs to go on as if it had not stopped; -1, the end of a run, has none."""
+        """Save all that an exact resume needs; the end of a run (-1) has no state."""
         if current_iter == -1:
             return
         best = {
@@ -64,10 +64,10 @@ def _apply() -> None:
             "manual_seed": self.opt.get("manual_seed"),
             "random": random_state(),
         }
-        save_or_say(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
+        save_or_log(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
 
     def resume_training(self: Any, resume_state: dict[str, Any]) -> None:
-        """Take over optimisers, schedulers and best scores; periods and the like are the option file's."""
+        """Restore optimisers, scheduler positions and best scores; the schedule itself is the option file's."""
         schedulers = [
             {name: value for name, value in state.items() if name not in SCHEDULE}
             for state in resume_state["schedulers"]
@@ -78,24 +78,17 @@ def _apply() -> None:
         self.random_state = resume_state.get("random")
 
     def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
-        """The first thing of an iteration; the resumed random numbers begin here, the loaders being made by now."""
+        """Begin an iteration.
+
+        The first one after a resume restores the random state here, not in ``resume_training``: BasicSR makes the
+        loaders and prefetches in between, which draws random numbers that the uninterrupted run did not draw.
+        """
         if getattr(self, "random_state", None):
             if self.opt.get("rank", 0) == 0:
                 set_random_state(self.random_state)
-            else:  # the state is that of the first process: the others go on with numbers of their own
+            else:  # the state is the first process's: the others get seeds of their own
                 set_random_seed(self.opt["manual_seed"] + self.opt["rank"] + current_iter)
             self.random_state = None
         update_rate(self, current_iter, warmup_iter)
 
-    BaseModel.save_training_state = master_only(save_training_state)
-    BaseModel.resume_training = resume_training
-    BaseModel.update_learning_rate = update_learning_rate
-
-
-REPAIR = Repair(
-    defect="a resumed run forgets its best scores and random numbers, and a longer `periods` of the option file",
-    upstream="basicsr/models/base_model.py:305 and 338",
-    until="BasicSR saves and restores them",
-    is_needed=_is_needed,
-    apply=_apply,
-)
+    return [master_only(save_training_state), resume_training, update_learning_rate]

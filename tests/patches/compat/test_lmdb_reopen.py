@@ -6,6 +6,7 @@ from basicsr.utils import FileClient
 from basicsr.utils.file_client import LmdbBackend
 
 from ssiu_arch.patches.compat import lmdb_reopen
+from ssiu_arch.patches.patch import original
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_keys_and_paths_must_match():
 
 
 def test_inert_with_lmdb_1(monkeypatch):
-    monkeypatch.setattr(LmdbBackend, "__init__", FileClient.__init__)  # one that is not ours
-    assert lmdb_reopen.REPAIR.is_needed()
+    upstream = original(LmdbBackend.__init__)
+    assert lmdb_reopen.patch.is_needed(upstream)
     monkeypatch.setattr(lmdb, "__version__", "1.4.1")
-    assert not lmdb_reopen.REPAIR.is_needed()
+    assert not lmdb_reopen.patch.is_needed(upstream)

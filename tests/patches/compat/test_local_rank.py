@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from basicsr.utils.options import parse_options
+from basicsr.utils import options
 
 from ssiu_arch.cli import pipeline
 
@@ -15,5 +15,5 @@ def test_either_spelling(tmp_path, monkeypatch, words):
     (tmp_path / "x.yml").write_text(OPTIONS)
     arguments = ["-opt", str(tmp_path / "x.yml"), *words]
     monkeypatch.setattr(sys, "argv", ["basicsr", *arguments])
-    assert parse_options(str(tmp_path), is_train=False)[1].local_rank == 3
-    assert pipeline.parser("train", "").parse_args(arguments).local_rank == 3
+    assert options.parse_options(str(tmp_path), is_train=False)[1].local_rank == 3
+    assert pipeline.parser("train").parse_args(arguments).local_rank == 3

@@ -16,11 +16,3 @@ def test_names_of_the_git_repository(name):
 def test_unknown_names_are_left_to_basicsr():
     with pytest.raises(NotImplementedError, match="Muon2"):
         BaseModel({"num_gpu": 0, "is_train": True}).get_optimizer("Muon2", [], 0.1)
-
-
-def test_inert_where_basicsr_knows_adamw(monkeypatch):
-    def get_optimizer(self, optim_type, params, lr, **kwargs):
-        return {"AdamW": torch.optim.AdamW}[optim_type]
-
-    monkeypatch.setattr(BaseModel, "get_optimizer", get_optimizer)
-    assert not optimizers.REPAIR.is_needed()

@@ -5,8 +5,6 @@ import time
 import pytest
 from basicsr import train
 
-from ssiu_arch.patches.training import eta
-
 
 @pytest.fixture
 def log(caplog, monkeypatch):
@@ -31,7 +29,3 @@ def test_the_last_iteration_leaves_nothing(log):
 def test_iterations_that_are_left_count(log):
     assert log(4) == "0:00:06"
     assert log(4, total=1e1) == "0:00:06"
-
-
-def test_inert_the_second_time():
-    assert not eta.REPAIR.is_needed()

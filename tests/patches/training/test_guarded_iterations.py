@@ -1,9 +1,7 @@
 import types
 
 import pytest
-from basicsr import train
 
-from ssiu_arch.patches.patch import is_ours
 from ssiu_arch.patches.training import guarded_iterations
 from ssiu_arch.utils.errors import UserError
 
@@ -30,9 +28,7 @@ def loader(name):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_not_finite_stops_the_run(model, value):
     model.log_dict = {"l_pix": 0.1, "l_fft": value}
-    with pytest.raises(
-        UserError, match=rf"iteration 7: l_fft is {value}; stopped, the states in states are from before"
-    ):
+    with pytest.raises(UserError, match=rf"iteration 7: l_fft is {value}; .* states .*skip_non_finite"):
         model.optimize_parameters(7)
 
 
@@ -43,7 +39,7 @@ def test_finite_losses_pass(model):
     assert model.calls == [1, 2]
 
 
-class Late(dict):
+class OnTheirWay(dict):
     """Losses that can be read without waiting once ``here`` is true."""
 
     here = False
@@ -55,7 +51,7 @@ class Late(dict):
 @pytest.fixture
 def late(model):
     """The losses of iterations 1 to 3, which are still on their way; those of 2 are no numbers."""
-    losses = [Late(l_pix=value) for value in (0.1, float("nan"), float("nan"))]
+    losses = [OnTheirWay(l_pix=value) for value in (0.1, float("nan"), float("nan"))]
     for iteration, model.log_dict in enumerate(losses, 1):
         model.optimize_parameters(iteration)
     return losses
@@ -63,7 +59,7 @@ def late(model):
 
 def test_losses_on_their_way_are_looked_at_once_they_arrive(model, late):
     late[0].here = True
-    model.log_dict = Late(l_pix=0.1)
+    model.log_dict = OnTheirWay(l_pix=0.1)
     model.optimize_parameters(4)
     late[1].here = True
     with pytest.raises(UserError, match="iteration 2: l_pix is nan"):
@@ -140,7 +136,3 @@ def test_asked_to_stop_before_the_first_iteration_it_saves_nothing(model):
     with pytest.raises(KeyboardInterrupt):
         model.update_learning_rate(4, warmup_iter=-1)
     assert model.calls == []
-
-
-def test_trainings_are_guarded():
-    assert is_ours(train.build_model)

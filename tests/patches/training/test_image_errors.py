@@ -1,9 +1,10 @@
+import basicsr.utils
 import cv2
 import lmdb
 import numpy as np
 import pytest
 from basicsr.data.paired_image_dataset import PairedImageDataset
-from basicsr.utils import FileClient, imfrombytes
+from basicsr.utils import FileClient
 from torch.utils.data import DataLoader
 
 from ssiu_arch.utils.errors import UserError, in_one_line
@@ -22,13 +23,13 @@ def pair(tmp_path):
 
 def test_a_damaged_image_is_named(pair, tmp_path):
     (tmp_path / "lq/a.png").write_bytes(b"\x89PNG and no more")
-    with pytest.raises(UserError, match=r"lq/a.png: is damaged, or no image \(16 bytes\): fetch or export it again"):
+    with pytest.raises(UserError, match=r"lq/a.png: .*16 bytes.*again"):
         PairedImageDataset(pair)[0]
 
 
 def test_an_empty_file_is_named(pair, tmp_path):
     (tmp_path / "gt/a.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"gt/a.png: is damaged, or no image \(0 bytes\)"):
+    with pytest.raises(UserError, match=r"gt/a.png: .*0 bytes"):
         PairedImageDataset(pair)[0]
 
 
@@ -49,8 +50,7 @@ def test_a_worker_tells_it_in_one_line_too(pair, tmp_path):
     (tmp_path / "lq/a.png").write_bytes(b"no image")
     with pytest.raises(UserError) as raised:
         next(iter(DataLoader(PairedImageDataset(pair), num_workers=1, multiprocessing_context="fork")))
-    expected = f"{tmp_path}/lq/a.png: is damaged, or no image (8 bytes): fetch or export it again"
-    assert in_one_line(raised.value) == expected
+    assert in_one_line(raised.value).startswith(f"{tmp_path}/lq/a.png: is damaged")
 
 
 def test_missing_and_unusable_keys_of_an_lmdb(tmp_path):
@@ -58,14 +58,14 @@ def test_missing_and_unusable_keys_of_an_lmdb(tmp_path):
         transaction.put(b"a", b"image")
     client = FileClient("lmdb", db_paths=[str(tmp_path / "x.lmdb")], client_keys=["gt"])
     assert client.get("a", "gt") == b"image"
-    with pytest.raises(UserError, match=r"x.lmdb, key b: meta_info.txt names it, but it is not in data.mdb"):
+    with pytest.raises(UserError, match=r"x.lmdb, key b: .*meta_info.txt .*data.mdb.*prepare"):
         client.get("b", "gt")
-    with pytest.raises(UserError, match=r"key straße: BasicSR reads keys of ASCII only"):
+    with pytest.raises(UserError, match=r"key straße: .*ASCII"):
         client.get("straße", "gt")
 
 
 def test_whole_images_are_decoded_as_before(pair, tmp_path):
-    image = imfrombytes((tmp_path / "gt/a.png").read_bytes(), float32=True)
+    image = basicsr.utils.imfrombytes((tmp_path / "gt/a.png").read_bytes(), float32=True)
     assert image.shape == (32, 32, 3)
     assert image.dtype == np.float32
     assert PairedImageDataset(pair)[0]["gt"].shape == (3, 32, 32)

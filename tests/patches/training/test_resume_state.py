@@ -40,14 +40,14 @@ def test_a_damaged_newest_state_falls_back_to_the_one_before_and_says_so(options
     assert train.load_resume_state(options)["iter"] == 30
     said = capsys.readouterr().err
     if (damage, damaged) != ("gone", "training_states/200.state"):
-        assert "passing over iteration 200" in said
+        assert "skipping iteration 200" in said
         assert str(file) in said
 
 
 def test_no_whole_state_at_all_is_an_error_rather_than_a_new_start(options, tmp_path):
     for file in (tmp_path / "experiments/x/models").iterdir():
         file.unlink()
-    with pytest.raises(UserError, match=r"none of the 3 states in .* is whole"):
+    with pytest.raises(UserError, match=r"none of the 3 states in .*training_states.* anew"):
         train.load_resume_state(options)
 
 
@@ -90,7 +90,7 @@ def test_a_named_state_that_is_no_use(options, name, message):
 def test_weights_are_no_state(options):
     options["auto_resume"] = False
     options["path"]["resume_state"] = options["path"]["models"] + "/net_g_30.pth"
-    with pytest.raises(UserError, match="is no training state of BasicSR"):
+    with pytest.raises(UserError, match="not a training state"):
         train.load_resume_state(options)
 
 

@@ -1,4 +1,4 @@
-"""Order and augmentation of samples; ``tests/commands/test_resume.py`` kills whole trainings."""
+"""Order and augmentation of samples; ``tests/cli/test_resume.py`` kills whole trainings."""
 
 import pickle
 import random
@@ -9,36 +9,47 @@ import torch
 from basicsr import train
 
 from ssiu_arch.patches.training import resume_state
-from ssiu_arch.patches.training.sample_order import Place, SeededSamples, random_numbers_of
+from ssiu_arch.patches.training.sample_order import SeededSamples, random_numbers_of
+from ssiu_arch.utils.errors import UserError
 
 
 class Draws(torch.utils.data.Dataset):
     """Samples that are nothing but the random numbers they draw."""
 
+    def __init__(self, count=7):
+        self.count = count
+
     def __len__(self):
-        return 7
+        return self.count
 
     def __getitem__(self, index):
         return torch.tensor([index, random.random(), np.random.random(), torch.rand(1).item()], dtype=torch.float64)
 
 
 @pytest.fixture
-def loader(monkeypatch):
-    """The training loader that BasicSR makes for 7 samples in batches of 2: 3 an epoch."""
-    monkeypatch.setattr(train, "build_dataset", lambda options: Draws())
+def loaders(monkeypatch):
+    """What BasicSR makes of 7 samples in batches of 2: 3 an epoch."""
 
-    def make(workers=0, start=0, total=8, seed=5):
+    def make_all(workers=0, start=0, total=8, seed=5, images=7, batch=2, ratio=1):
+        monkeypatch.setattr(train, "build_dataset", lambda options: Draws(images))
         resume_state._resumed.clear()
         if start:
             resume_state._resumed.update(iter=start, epoch=0)
-        data = {"phase": "train", "batch_size_per_gpu": 2, "num_worker_per_gpu": workers}
+        data = {"phase": "train", "batch_size_per_gpu": batch, "num_worker_per_gpu": workers}
+        data["dataset_enlarge_ratio"] = ratio
         opt = {"datasets": {"train": data}, "train": {"total_iter": total}, "manual_seed": seed}
         opt |= {"world_size": 1, "rank": 0, "num_gpu": 0, "dist": False}
         logger = type("Logger", (), {"info": lambda self, text: None})()
-        return train.create_train_val_dataloader(opt, logger)[:2]
+        return train.create_train_val_dataloader(opt, logger)
 
-    yield make
+    yield make_all
     resume_state._resumed.clear()
+
+
+@pytest.fixture
+def loader(loaders):
+    """The training loader and its sampler."""
+    return lambda **options: loaders(**options)[:2]
 
 
 def run(loader, sampler, first=0, last=3):
@@ -98,9 +109,27 @@ def test_random_numbers_of_the_process_stay_as_they_were():
         assert random.random() == drawn
 
 
-def test_place_and_samples_travel_to_workers():
-    place = pickle.loads(pickle.dumps(Place(3, 40)))
-    assert (place, place.place) == (3, 40)
+def test_samples_travel_to_workers():
     samples = pickle.loads(pickle.dumps(SeededSamples(Draws(), 5)))
-    assert torch.equal(samples[Place(3, 40)], SeededSamples(Draws(), 5)[Place(3, 40)])
-    assert len(samples) == 7
+    assert torch.equal(samples[3, 40], SeededSamples(Draws(), 5)[3, 40])
+    assert samples.count == len(samples) == 7
+
+
+def test_a_worker_that_imports_basicsr_anew_is_patched(monkeypatch):
+    rooms = []
+    monkeypatch.setattr("ssiu_arch.patches.apply", rooms.append)
+    pickle.loads(pickle.dumps(SeededSamples(Draws(), 5)))
+    assert rooms == ["training"]
+
+
+@pytest.mark.parametrize(("images", "batch", "total"), [(9, 4, 30), (8, 4, 30), (5, 5, 1), (7, 3, 4), (100, 3, 10)])
+def test_the_iterations_asked_for_are_the_iterations_done(loaders, images, batch, total):
+    loader, sampler, _, epochs, iterations = loaders(images=images, batch=batch, total=total)
+    assert len(run(loader, sampler, last=epochs + 1)) == iterations == total  # train_pipeline runs one more epoch
+
+
+def test_a_set_smaller_than_a_batch_is_an_error(loaders):
+    with pytest.raises(UserError, match=r"datasets.train: 3 images .* batch of 4.*dataset_enlarge_ratio"):
+        loaders(images=3, batch=4)
+    loader, sampler, _, epochs, _ = loaders(images=3, batch=4, total=10, ratio=2)
+    assert len(run(loader, sampler, last=epochs + 1)) == 10

@@ -1,0 +1,149 @@
+"""How an option file becomes options: ``--force_yml``, defaults, ``shipped`` weights, ``dist_params``.
+
+BasicSR applies ``--force_yml`` by ``exec``: it takes ``-1`` and ``1e-3`` for text, and accepts neither ``=`` in a value
+nor new keys. It also reads some options without asking whether they are there. Here the changes are made to the YAML
+document, before BasicSR sees it.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import yaml
+
+from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.training import dist_params
+from ssiu_arch.utils.errors import UserError
+
+Options = dict[str, Any]
+Change = Callable[[Options], None]  # made in place
+
+DEFAULTS: dict[str, Options] = {
+    "path": {},
+    "logger": {"print_freq": 100, "save_checkpoint_freq": 5000, "use_tb_logger": False},
+    "val": {"save_img": False, "suffix": None},
+}
+
+
+def split_arguments(argv: list[str]) -> tuple[list[str], list[Change]]:
+    """Take ``--force_yml A B ...`` off a command line: the rest of it, and all changes to the options, in order.
+
+    Raises:
+        UserError: an entry has no ``=``.
+    """
+    rest, entries = split_force_yml(argv)
+    forced = [partial(override, entry=entry) for entry in map(parse_entry, entries)]
+    return rest, [*forced, fill, use_shipped_weights, dist_params.remember]
+
+
+def split_force_yml(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Separate ``--force_yml A B ...`` from a command line: the rest of it, and the entries."""
+    argv = [part for word in argv for part in (word.split("=", 1) if word.startswith("--force_yml=") else [word])]
+    if "--force_yml" not in argv:
+        return argv, []
+    start = argv.index("--force_yml")
+    end = next((i for i in range(start + 1, len(argv)) if argv[i].startswith("-")), len(argv))
+    rest, more = split_force_yml(argv[:start] + argv[end:])
+    return rest, argv[start + 1 : end] + more
+
+
+def parse_entry(entry: str) -> tuple[list[str], Any]:
+    """Read ``key:key:...=value``: the keys from the root down, and the value, YAML or ``none``.
+
+    Raises:
+        UserError: there is no ``=``.
+    """
+    from basicsr.utils.options import ordered_yaml
+
+    keys, equals, text = entry.partition("=")
+    if not equals:
+        raise UserError(f"--force_yml {entry!r} has no '=': write it as train:ema_decay=0.999")
+    text = text.strip()
+    try:
+        value = None if text.lower() == "none" else yaml.load(text.replace("!!float", "!!float "), ordered_yaml()[0])
+    except yaml.YAMLError:
+        value = text
+    return [key.strip() for key in keys.split(":")], value
+
+
+def override(opt: Options, entry: tuple[list[str], Any]) -> None:
+    """Set one option in place; missing keys are added.
+
+    Raises:
+        UserError: a key lies below a value that has no keys.
+    """
+    keys, value = entry
+    node = opt
+    for depth, key in enumerate(keys[:-1], 1):
+        if node.get(key) is None:
+            node[key] = {}
+        node = node[key]
+        if not isinstance(node, dict):
+            above = ":".join(keys[:depth])
+            raise UserError(f"--force_yml {':'.join(keys)}={value}: {above} is {node!r} and has no keys")
+    node[keys[-1]] = value
+
+
+def fill(opt: Options) -> None:
+    """Add the options that BasicSR reads without asking, in place.
+
+    A training without ``val`` stays without: it means no validation. A data set that is null is removed, so that
+    ``--force_yml datasets:test_3=none`` skips one.
+    """
+    if isinstance(opt.get("datasets"), dict):
+        for name in [name for name, dataset in opt["datasets"].items() if dataset is None]:
+            del opt["datasets"][name]
+    for section, defaults in DEFAULTS.items():
+        if section == "val" and "train" in opt and opt.get("val") is None:
+            continue
+        opt[section] = {**defaults, **(opt.get(section) or {})}
+    if opt.get("num_gpu") is None:
+        opt["num_gpu"] = "auto"
+
+
+def use_shipped_weights(opt: Options) -> None:
+    """Replace the word ``shipped`` in ``path.pretrain_network_*`` by the file of the package's weights for ``scale``.
+
+    Raises:
+        UserError: the package has no weights for this scale.
+    """
+    from ssiu_arch.weights.shipped import NAME, shipped
+
+    for key in [key for key, value in opt["path"].items() if key.startswith("pretrain_network_") and value == NAME]:
+        if opt.get("scale") not in (2, 3, 4):
+            raise UserError(f"path.{key}: {NAME} needs scale: 2, 3 or 4 (here {opt.get('scale')}), or name a file")
+        opt["path"][key] = str(shipped(opt["scale"]))
+
+
+@replaces(
+    "basicsr.utils.options:parse_options",
+    upstream="basicsr/utils/options.py:59, 117 and 136, utils/logger.py:69, models/sr_model.py:176, train.py:196",
+    is_needed=lambda parse_options: "exec(" in source(parse_options) or "opt['num_gpu'] ==" in source(parse_options),
+)
+def patch(upstream: Function) -> list[Function]:
+    """`--force_yml` sets `-1` as text and takes no new keys; a missing `val.suffix` or `num_gpu` ends in KeyError."""
+
+    from basicsr.utils import options
+
+    def parse_options(root_path: str, is_train: bool = True) -> Any:
+        """BasicSR's ``parse_options``, which reads an option file after ``split_arguments`` has changed it."""
+        ordered_yaml, argv = options.ordered_yaml, sys.argv
+        sys.argv, changes = split_arguments(argv)
+        loader, dumper = ordered_yaml()
+
+        class Changing(loader):  # type: ignore[misc,valid-type]
+            def get_single_data(self) -> Any:
+                """The document, changed."""
+                opt = super().get_single_data()
+                for change in changes if isinstance(opt, dict) else ():
+                    change(opt)
+                return opt
+
+        options.ordered_yaml = lambda: (Changing, dumper)
+        try:
+            return upstream(root_path, is_train)
+        finally:
+            options.ordered_yaml, sys.argv = ordered_yaml, argv
+
+    return [parse_options]
