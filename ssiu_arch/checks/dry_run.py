@@ -17,18 +17,16 @@ from ssiu_arch.utils.files import existing_parent, size_text
 FLOAT32 = 4  # bytes
 
 
-def findings(path: str, is_train: bool | None, overrides: list[str], strict: bool) -> Iterator[Finding]:
+def findings(path: str, overrides: list[str], strict: bool) -> Iterator[Finding]:
     """Check a run and yield one finding after the other. Checks that depend on a failed one are skipped.
 
     Args:
-        path: the option file.
-        is_train: whether to check a training or a test; None: a training if there is a section ``train``.
+        path: the option file, of a training if it has a section ``train``, else of a test.
         overrides: entries of ``--force_yml``.
         strict: whether an unknown option is an error; otherwise it is a warning.
     """
     try:
-        if is_train is None:
-            is_train = "train" in option_file.load(path)
+        is_train = "train" in option_file.load(path)
         opt = option_file.read(path, is_train, overrides)
     except UserError as error:
         yield Finding("error", "option file", str(error))

@@ -1,6 +1,9 @@
 """Options that contradict each other, which a run would notice only after its start, or after hours."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from importlib.util import find_spec
 from typing import Any
 
@@ -9,7 +12,6 @@ from torch import nn
 
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.ssiu_model import SSIUModel
-from ssiu_arch.patches.compat import optimizers
 from ssiu_arch.utils.errors import UserError
 
 
@@ -36,8 +38,6 @@ def _check_scale(opt: dict[str, Any]) -> None:
 def _check_schedule(opt: dict[str, Any]) -> None:
     if not opt.get("train"):
         return
-    from basicsr.models import lr_scheduler
-    from basicsr.models.base_model import BaseModel
     from basicsr.utils.registry import MODEL_REGISTRY
 
     train = opt["train"]
@@ -45,16 +45,28 @@ def _check_schedule(opt: dict[str, Any]) -> None:
         if not train.get(needed):
             raise UserError(f"train.{needed} is missing")
     model = MODEL_REGISTRY.get(opt["model_type"])
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer: torch.optim.Optimizer = torch.optim.SGD([parameter], 0.1)
-    if model.get_optimizer in (BaseModel.get_optimizer, SSIUModel.get_optimizer):  # another model may know other names
-        known = {name: getattr(torch.optim, name) for name in optimizers.NAMES}
-        optimizer = _make("train.optim_g", train["optim_g"], known, [parameter])
-    if model.setup_schedulers is BaseModel.setup_schedulers:
-        cosine, steps = lr_scheduler.CosineAnnealingRestartLR, lr_scheduler.MultiStepRestartLR
-        known = {"CosineAnnealingRestartLR": cosine, "MultiStepRestartLR": steps, "MultiStepLR": steps}
-        _make("train.scheduler", train["scheduler"], known, optimizer)
-        _check_periods(train)
+    dummy: Any = model.__new__(model)  # has the model's optimisers and schedulers, but no network
+    dummy.opt, dummy.is_train, dummy.optimizers, dummy.schedulers = deepcopy(opt), True, [], []
+    with _explained(
+        "train.optim_g", train["optim_g"], "the name and arguments of one of torch.optim, for example Adam"
+    ):
+        optim = dict(train["optim_g"])
+        dummy.optimizers.append(dummy.get_optimizer(optim.pop("type"), [nn.Parameter(torch.zeros(1))], **optim))
+    with _explained("train.scheduler", train["scheduler"], "CosineAnnealingRestartLR or MultiStepRestartLR"):
+        dummy.setup_schedulers()
+    _check_periods(train)
+
+
+@contextmanager
+def _explained(where: str, options: dict[str, Any], allowed: str) -> Iterator[None]:
+    if "type" not in options:
+        raise UserError(f"{where}.type is missing: write {allowed}")
+    try:
+        yield
+    except Exception as error:  # of BasicSR, torch, or the model of another package
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        listed = ", ".join(f"{name}: {value!r}" for name, value in options.items())[:200]
+        raise UserError(f"{where} ({listed}) is rejected: {reason}. Write {allowed}") from error
 
 
 def _check_periods(train: dict[str, Any]) -> None:
@@ -69,27 +81,10 @@ def _check_periods(train: dict[str, Any]) -> None:
         )
 
 
-def _make(where: str, options: dict[str, Any], known: dict[str, Any], leading: Any) -> Any:
-    """Build the optimiser or scheduler of the options, as BasicSR will, for a dummy parameter."""
-    name = options.get("type")
-    if name is None:
-        raise UserError(f"{where}.type is missing")
-    if not isinstance(name, str) or name not in known:
-        raise UserError(f"{where}.type ({name}) must be one of {', '.join(known)}")
-    _check_arguments(where, known[name], options, leading)
-    arguments = {key: value for key, value in options.items() if key != "type"}
-    try:
-        return known[name](leading, **arguments)
-    except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError, LookupError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())[:200]
-        raise UserError(f"{where}: {name} rejects {listed}: {reason}") from error
-
-
-def _check_arguments(where: str, made: Any, options: dict[str, Any], *leading: Any) -> None:
+def _check_arguments(where: str, made: Any, options: dict[str, Any]) -> None:
     arguments = {name: value for name, value in options.items() if name != "type"}
     try:
-        inspect.signature(made).bind(*leading, **arguments)
+        inspect.signature(made).bind(**arguments)
     except TypeError as error:
         raise UserError(f"{where}: {options['type']} has other arguments: {error}") from error
 

@@ -27,7 +27,7 @@ class SSIUModel(SRModel):
     Options below ``train``, beyond those of ``SRModel``:
 
     - ``fft_opt``: a second loss, logged as ``l_fft``; usually ``FFTL1Loss``.
-    - ``optim_g.type``: ``Adam`` or ``AdamW``, fused if the device supports it; ``fused: false`` forbids that.
+    - ``optim_g.type``: ``Adam`` or ``AdamW``, both fused unless you set ``fused: false``.
     - ``micro_batch_size``: images per forward pass. Gradients accumulate to those of the whole batch.
     - ``grad_clip``: maximum norm of the gradients.
     - ``skip_non_finite``: true skips a batch whose loss or gradient is not finite, at the cost of a GPU
@@ -87,17 +87,10 @@ class SSIUModel(SRModel):
     def get_optimizer(
         self, optim_type: str, params: Iterable[Tensor], lr: float, **kwargs: Any
     ) -> torch.optim.Optimizer:
-        """Build ``Adam`` or ``AdamW``, fused if the parameters' device supports it; BasicSR builds any other."""
-        if optim_type not in ("Adam", "AdamW"):
-            return super().get_optimizer(optim_type, params, lr, **kwargs)
-        optimizer = getattr(torch.optim, optim_type)
-        if "fused" in kwargs or "foreach" in kwargs:
-            return optimizer(params, lr, **kwargs)
-        params = list(params)
-        try:
-            return optimizer(params, lr, fused=True, **kwargs)
-        except RuntimeError:  # no fused kernel for this device
-            return optimizer(params, lr, **kwargs)
+        """Build the optimiser; ``Adam`` and ``AdamW`` are fused unless ``fused`` or ``foreach`` is given."""
+        if optim_type in ("Adam", "AdamW") and not {"fused", "foreach"} & kwargs.keys():
+            kwargs["fused"] = True
+        return super().get_optimizer(optim_type, params, lr, **kwargs)
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One training iteration on ``self.lq`` (B, 3, h, w) and ``self.gt`` (B, 3, s*h, s*w), range [0, 1]."""

@@ -68,13 +68,6 @@ def test_a_test_file_is_known_by_its_sections(check, workplace):
     assert [said for level, said in findings if level == "ok" and said.startswith("validation: one image of ")]
 
 
-def test_a_training_file_checked_as_a_test_lacks_test_sets(check):
-    code, findings = check(options=["--test"])
-    assert (code, len(findings)) == (2, 1)
-    assert "datasets.train: " in findings[0][1]
-    assert "test, test_1" in findings[0][1]
-
-
 def test_all_that_is_wrong_is_said_at_once(check):
     code, findings = check(
         "datasets:train:gt_size=50",
