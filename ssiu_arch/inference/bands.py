@@ -1,8 +1,18 @@
-"""An image's result, band by band from the top: exact, whatever the image's size.
+"""An image's result, band by band from the top: exact, for an image of any size.
 
-Stage after stage over whole maps is the quicker way where their memory is at hand. Otherwise all stages go down the
-image together, each as far behind the one before it as its attention reaches, and only rows that are still read are
-kept: some hundreds, whatever the image's height.
+Two ways, with equal results up to rounding::
+
+    by_stage: one stage after the other            by_wave: all stages go down the image together
+    over whole maps; faster                        and keep only rows still read; memory ~ width
+
+        image   stage 1   stage 2   stage 3            image   stage 1   stage 2   stage 3
+        #####    #####     #####     ###..             #####    #####     #####     #####   <- band: given away
+        #####    #####     #####     .....             #####    #####     ####.     ##...
+        #####    #####     #####     .....             #####    ##...     .....     .....
+        #####    #####     #####     .....             ...      .....     .....     .....
+
+In the wave, a stage lags behind the one before it by what its attention and convolutions read beyond a row: some 25
+rows. So a network of nine stages keeps some hundreds of rows of each map.
 """
 
 from collections.abc import Iterator
@@ -17,17 +27,17 @@ from ssiu_arch.inference.strips import Maps, Rows, StageByStrips, between_rows, 
 
 
 class Bands:
-    """One image's way through the network.
+    """The network over one image.
 
     Args:
-        parts: the network's.
+        parts: of the network.
         image: ``(1, 3, H, W)``, H and W multiples of 16.
-        strip: rows that are computed at a time; a multiple of 16.
+        strip: rows to compute at a time, a multiple of 16.
     """
 
     def __init__(self, parts: Parts, image: Tensor, strip: int) -> None:
         self.parts, self.image, self.strip = parts, image, strip
-        self.tail_strip = max(strip // 4, 8)  # whose maps are as many times larger
+        self.tail_strip = max(strip // 4, 8)  # the tail's maps are larger by s^2
         self.height, self.width = image.shape[2:]
         weight = parts.head.weight
         self.like = weight.new_empty(0, len(weight))
@@ -35,7 +45,9 @@ class Bands:
         self.bordered = bordered.permute(0, 2, 3, 1).contiguous()
 
     def by_stage(self) -> Iterator[Tensor]:
-        """Stage after stage over whole maps: ``(1, 3, s R, s W)`` each, from top to bottom."""
+        """One stage after the other over whole maps; yields ``(1, 3, s R, s W)``, from top to bottom."""
+        # In memory: f_y, the experts, and the maps of one stage, which the next stage overwrites. An alpha that is not
+        # an expert is overwritten by the output of the stage that has read it: alpha.restart().
         f_y = alpha = self._map(self.height)
         for lo, hi in strips(0, self.height, self.strip):
             self._shallow(f_y, lo, hi)
@@ -55,8 +67,8 @@ class Bands:
             yield self._deep(experts, f_y, lo, hi)
 
     def by_wave(self) -> Iterator[Tensor]:
-        """All stages together, with the rows that are still read: ``(1, 3, s R, s W)`` each, from top to bottom."""
-        room = self.strip + 16  # what a stage keeps behind it
+        """All stages together, keeping rows that are still read; yields ``(1, 3, s R, s W)``, from top to bottom."""
+        room = self.strip + 16  # more follows when a stage needs it
         alphas = [self._map(room)]
         f_y = alphas[0]
         stages = []
@@ -70,12 +82,14 @@ class Bands:
         while done < self.height:
             if f_y.end < self.height:
                 self._shallow(f_y, f_y.end, min(f_y.end + self.strip, self.height))
-            for stage in stages:  # the last rows, too, by no more than a strip at a time
+            for stage in stages:  # a strip each, also once the image is read
                 stage.advance(self.strip)
+            # The 3x3 convolution of the tail reads one row beyond a band, except at the end of the image.
             end = alphas[-1].end
             for start, stop in strips(done, end if end == self.height else end - 1, self.tail_strip):
                 yield self._deep(experts, f_y, start, stop)
                 done = stop
+            # Stage t+1 reads alpha t. The selector reads the experts, and the tail f_y, from row done - 1 on.
             for alpha, reader in zip(alphas, [*stages, None], strict=True):
                 reads_from = reader.reads_from if reader else done - 1
                 alpha.release(min(reads_from, done - 1) if alpha in (f_y, *experts) else reads_from)
@@ -87,7 +101,7 @@ class Bands:
         return Maps.of(f_y, self.parts.stages[0].pooling, room)
 
     def _shallow(self, f_y: Rows, lo: int, hi: int) -> None:
-        """Rows ``lo`` to ``hi`` of the head's features."""
+        """Compute rows ``lo`` to ``hi`` of the features of the head."""
         f_y.next(hi - lo)[:, :, 1:-1] = self.parts.head(self.bordered[:, lo : hi + 2])
         f_y.add(hi - lo)
 
@@ -100,7 +114,7 @@ class Bands:
         return x.add_(self._base(lo, hi))
 
     def _base(self, lo: int, hi: int) -> Tensor:
-        """Rows ``lo`` to ``hi`` of the image by bilinear interpolation."""
+        """Rows ``lo`` to ``hi`` of the image, bilinearly interpolated (``align_corners=False``), in float32."""
         s = self.parts.upscale
         source = (torch.arange(s * lo, s * hi, device="cpu").to(torch.float32) + 0.5) * (1 / s) - 0.5
         matrix, rows = between_rows(source, self.height)

@@ -1,4 +1,4 @@
-"""The fast form of a trained SSIU: the same function, computed in another order."""
+"""The optimised form of a trained SSIU: the same function, computed in another order."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.inference.bands import Bands
 from ssiu_arch.inference.blocks import Parts
-from ssiu_arch.inference.graphs import Graphs
 from ssiu_arch.inference.precision import DTYPES, own_precision
-from ssiu_arch.inference.whole import whole
+from ssiu_arch.inference.whole import Graphs, whole
 from ssiu_arch.utils.memory import free_memory, is_out_of_memory, keep_freed_memory
 from ssiu_arch.utils.precisions import PRECISIONS
 
@@ -26,26 +25,26 @@ def fuse(
     cuda_graphs: bool = False,
     strip: int | None = None,
 ) -> "FusedSSIU":
-    """The fast form of ``net``, with copies of its weights, on its device.
+    """Convert ``net`` to an optimised form for inference, with copies of its weights, on its device.
 
-    It is equal to ``net`` in float32 but for rounding (1e-5), for inference alone, and takes images of any size in the
-    memory there is. When ``net`` has been trained on, ``refresh`` it.
+    In float32 its output equals that of ``net`` up to rounding (1e-5). It adapts to the free memory, so an image of any
+    size works. After further training of ``net``, call ``refresh``.
 
     Args:
         net: an SSIU, or a copy of that class in a fork.
-        precision: ``fp32``; ``tf32``, factors of products rounded to 10 bits on CUDA, ``fp32`` elsewhere; ``bf16`` or
-            ``fp16``, weights and maps in half precision. The image, its interpolation and the sum of both stay float32.
-        compile: True, or arguments of ``torch.compile``: the whole image in compiled operations; torch compiles for
-            the first size that comes, and again for any size when there comes a second.
-        cuda_graphs: True replays a size that comes again as one CUDA graph; nothing on other devices.
-        strip: rows that are computed at a time, a multiple of 16, all stages one behind the other, in whatever memory
-            that takes. None: the whole image or strips, as the free memory allows.
+        precision: ``fp32``; ``tf32``: TF32 products on CUDA, ``fp32`` elsewhere; ``bf16`` or ``fp16``: weights and
+            feature maps in half precision. The image and its interpolation stay float32.
+        compile: True, or arguments of ``torch.compile``. Torch compiles for the first size, and once more for all
+            sizes when a second one comes.
+        cuda_graphs: True replays sizes that come again as one CUDA graph; ignored on other devices.
+        strip: rows to compute at a time, a multiple of 16, in memory proportional to the width. None: the whole image
+            or strips, whichever fits in the free memory.
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: an argument is not one of these.
     """
     if not all(hasattr(net, name) for name in ("upscale", "head", "stages", "selector", "tail")):
-        raise ValueError(f"net ({type(net).__name__}) must be an SSIU, not wrapped by anything")
+        raise ValueError(f"net ({type(net).__name__}) must be an SSIU, without a wrapper such as DataParallel")
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(PRECISIONS)}")
     if not isinstance(compile, (bool, Mapping)):
@@ -62,9 +61,15 @@ def fuse(
 
 
 class FusedSSIU(nn.Module):
-    """What ``fuse`` returns: ``(B, C, h, w)`` in [0, 1] to ``(B, C, s*h, s*w)``, not clamped, any ``h, w >= 1``.
+    """The optimised form: ``(B, C, h, w)`` in [0, 1] to ``(B, C, s*h, s*w)``, not clamped, any ``h, w >= 1``.
 
-    C is the network's ``num_in_ch``. A form with CUDA graphs serves one thread; a compiled one cannot be pickled.
+    C is the network's ``num_in_ch``. With CUDA graphs, use it from one thread; compiled, it cannot be pickled.
+
+    Three ways to the same result; ``forward`` takes the first that fits in memory::
+
+        at once          whole.py    30 maps of the batch; on a GPU or compiled
+        stage by stage   bands.py     7 maps of an image
+        by strips        bands.py    some hundreds of rows of an image, fewer with smaller strips
     """
 
     def __init__(
@@ -86,22 +91,22 @@ class FusedSSIU(nn.Module):
         self._graphs = Graphs(self._whole) if cuda_graphs else None
 
     def refresh(self, net: SSIU) -> None:
-        """Take over the weights of ``net``; what was compiled or captured stays.
+        """Copy the weights of ``net``; compiled code and captured graphs stay valid.
 
         Raises:
-            ValueError: ``net`` is not an SSIU of the same options; nothing has been taken over then.
+            ValueError: ``net`` has other options; nothing has been copied.
         """
         new, old = Parts(net).state_dict(), self.parts.state_dict()
         if {name: x.shape for name, x in new.items()} != {name: x.shape for name, x in old.items()}:
-            raise ValueError("net must be an SSIU of the options that this form was derived from")
+            raise ValueError("net must have the options of the network that this form was made from")
         self.parts.load_state_dict(new)
 
     @torch.no_grad()
     def forward(self, y: Tensor) -> Tensor:
-        """Upscale ``y``, ``(B, C, h, w)``. Where memory runs out, a way that needs less follows; the last raises.
+        """Upscale ``y``, ``(B, C, h, w)``. Out of memory, the next way is tried, which needs less; the last one raises.
 
         Raises:
-            ValueError: ``y`` is no such batch of images.
+            ValueError: ``y`` is not such a batch of images.
         """
         self._check(y)
         keep_freed_memory()
@@ -118,12 +123,12 @@ class FusedSSIU(nn.Module):
         raise AssertionError("there is no way")
 
     def bands(self, y: Tensor) -> Iterator[Tensor]:
-        """The result of one image, ``(1, C, h, w)``, from the top: ``(1, C, rows, s*w)`` each, all of them s*h rows.
+        """The result of one image, ``(1, C, h, w)``, in bands from the top: ``(1, C, rows, s*w)``, s*h rows in all.
 
-        So the result need not be there as a whole; nor need the network's maps, where memory does not allow it.
+        So neither the result nor, where memory is short, the feature maps exist as a whole.
 
         Raises:
-            ValueError: ``y`` is no such image.
+            ValueError: ``y`` is not one image.
         """
         self._check(y)
         if len(y) != 1:
@@ -131,12 +136,12 @@ class FusedSSIU(nn.Module):
         return self._bands(y)
 
     def fits(self, y: Tensor) -> bool:
-        """Whether ``bands`` can do with half of the free memory for the maps of the image ``y``, ``(1, C, h, w)``.
+        """Whether the maps that ``bands`` needs for ``y``, ``(1, C, h, w)``, fit in half of the free memory.
 
-        By strips that is in proportion to its width. What does not fit can only be tiled (``tiled_bands``).
+        By strips they grow with the width only. An image that does not fit needs tiles (``tiled_bands``).
         """
         row = reflect_to_multiple(y[:, :, :1], 2 * SAM.window)[:, :, :1]
-        rows = len(self.parts.stages) * (120 + 5 * self._strip(row))  # measured, and rounded up
+        rows = len(self.parts.stages) * (120 + 5 * self._strip(row))  # measured, rounded up
         free = free_memory(y.device)
         return self._go_by_stage(row.expand(-1, -1, y.shape[2], -1), free) or self._maps(row, rows) < free // 2
 
@@ -147,14 +152,14 @@ class FusedSSIU(nn.Module):
         way = Bands.by_stage if self._go_by_stage(padded, free_memory(y.device)) else Bands.by_wave
         bands = self._cropped(way(Bands(self.parts, padded, self._strip(padded))), y.shape[2:])
         while True:
-            with own_precision(y.device, self.allow_tf32):  # not while the caller works
+            with own_precision(y.device, self.allow_tf32):  # only here, not in the caller's code
                 band = next(bands, None)
             if band is None:
                 return
             yield band.to(y.dtype)
 
     def _cropped(self, bands: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
-        """The bands of a padded image without what was padded; those below it are not computed."""
+        """The bands without the padding; bands below the image are not computed."""
         left, width = (self.upscale * side for side in size)
         while left > 0:
             band = next(bands)[:, :, :left, :width]
@@ -167,12 +172,12 @@ class FusedSSIU(nn.Module):
             raise ValueError(f"y ({tuple(y.shape)}, {y.dtype}) must be (B, {channels}, h, w) in [0, 1], none of them 0")
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FusedSSIU":
-        if self._graphs is not None:  # captured where the weights were
+        if self._graphs is not None:  # they read the weights where these were
             self._graphs = Graphs(self._whole)
         return super()._apply(fn, recurse)
 
     def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
-        """Ways to compute the result and what to call them, from the quickest to that which needs the least memory."""
+        """The ways that may fit in memory, with their names: the fastest first, the one with the least memory last."""
         free = free_memory(padded.device)
         if self.strip is None and (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
             yield "at once", self._at_once
@@ -200,8 +205,8 @@ class FusedSSIU(nn.Module):
         return x
 
     def _go_by_stage(self, image: Tensor, free: int) -> bool:
-        """Whether the maps of one image, stage by stage, take less than half of ``free`` bytes."""
-        count = 7 if self.parts.stages[0].pooling == 2 else 8  # SAM's are not a quarter of the others
+        """Whether the maps of one image, stage by stage, fit in half of ``free`` bytes."""
+        count = 7 if self.parts.stages[0].pooling == 2 else 8  # measured; ESAM's are a quarter of the size
         return self.strip is None and self._maps(image, count) < free // 2
 
     def _maps(self, padded: Tensor, count: int) -> int:
@@ -210,7 +215,7 @@ class FusedSSIU(nn.Module):
         return count * padded[:, 0].numel() * len(weight) * weight.element_size()
 
     def _strip(self, padded: Tensor) -> int:
-        """How many rows to compute at a time: on a CPU as many as stay in its cache."""
+        """Rows to compute at a time: on a CPU as many as stay in its cache."""
         pixels = 2**20 if padded.is_cuda else 2**14
         return self.strip or max(16, pixels // padded.shape[3] // 16 * 16)
 

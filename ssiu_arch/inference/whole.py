@@ -1,4 +1,8 @@
-"""The whole image at once, in operations that a compiler or a CUDA graph takes as they are."""
+"""The whole image at once, in operations that ``torch.compile`` and CUDA graphs can take."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +12,7 @@ from ssiu_arch.inference.blocks import Parts, Stage
 
 
 def whole(parts: Parts, image: Tensor) -> Tensor:
-    """SSIU of ``image``, ``(B, 3, H, W)``, H and W multiples of 16: ``(B, 3, s H, s W)`` in float32."""
+    """The result of ``image``, ``(B, 3, H, W)``, H and W multiples of 16: ``(B, 3, s H, s W)``, float32."""
     pixels = image.permute(0, 2, 3, 1).to(parts.head.weight.dtype)
     f_y = alpha = parts.head(bordered(pixels))
     experts = []
@@ -21,7 +25,7 @@ def whole(parts: Parts, image: Tensor) -> Tensor:
 
 
 def stage(part: Stage, alpha: Tensor, f_y: Tensor) -> Tensor:
-    """One stage: ``(B, H, W, C)`` to the same."""
+    """One SSReM: ``alpha`` and ``f_y``, ``(B, H, W, C)``, to the next alpha."""
     a = part.norm(alpha)
     a_bordered = bordered(a)
     u = part.sparsity(a_bordered, plus=a) + f_y
@@ -33,7 +37,7 @@ def stage(part: Stage, alpha: Tensor, f_y: Tensor) -> Tensor:
 
 
 def attention(part: Stage, u: Tensor) -> Tensor:
-    """SAM or ESAM: ``(B, H, W, C)`` to the same."""
+    """SAM or ESAM of ``u``, ``(B, H, W, C)``."""
     if part.spread is None:
         return part.attention(u)
     active = torch.maximum(u[:, 0::2], u[:, 1::2])
@@ -43,5 +47,53 @@ def attention(part: Stage, u: Tensor) -> Tensor:
 
 
 def bordered(x: Tensor) -> Tensor:
-    """``(B, H, W, C)`` with a border of one pixel, mirrored: ``(B, H + 2, W + 2, C)``."""
+    """``(B, H, W, C)`` with a reflected border of one pixel: ``(B, H + 2, W + 2, C)``."""
     return F.pad(x.permute(0, 3, 1, 2), [1, 1, 1, 1], mode="reflect").permute(0, 2, 3, 1)
+
+
+class Graphs:
+    """Calls ``function(parts, image)`` by a CUDA graph for each size: one launch instead of hundreds.
+
+    A graph replays recorded kernels on fixed memory. So the image is copied to where the recording read its image, and
+    the result appears where the recording wrote it. A size is recorded the second time it comes. The eight sizes used
+    last are kept, since each holds memory of its own. On other devices ``function`` is called directly.
+    """
+
+    kept = 8
+
+    def __init__(self, function: Callable[[Any, Tensor], Tensor]) -> None:
+        self.function = function
+        self._captured: OrderedDict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = OrderedDict()
+        self._seen: set[torch.Size] = set()
+
+    def __call__(self, parts: Any, image: Tensor) -> Tensor:
+        """The result; valid until the next call of this size."""
+        size = image.shape
+        if not image.is_cuda or size not in self._seen:
+            self._seen.add(size)
+            return self.function(parts, image)
+        if size not in self._captured:
+            with self._on(image.device):
+                self._captured[size] = self._capture(parts, image)
+        self._captured.move_to_end(size)
+        while len(self._captured) > self.kept:
+            self._captured.popitem(last=False)
+        graph, into, result = self._captured[size]
+        into.copy_(image)
+        graph.replay()
+        return result
+
+    _on = torch.cuda.device  # streams and captures belong to the current device
+
+    def _capture(self, parts: Any, image: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        into = image.clone()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # first runs set up libraries, which must not be recorded
+            for _ in range(2):
+                self.function(parts, into)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            result = self.function(parts, into)
+        return graph, into, result

@@ -2,7 +2,7 @@ from contextlib import nullcontext
 
 import torch
 
-from ssiu_arch.inference.graphs import Graphs
+from ssiu_arch.inference.whole import Graphs
 
 
 class OnCuda:
