@@ -16,7 +16,7 @@ from ssiu_arch.utils.extras import require
 if TYPE_CHECKING:
     from ssiu_arch.tools.lam.networks import Network
 
-EXAMPLE = "example: ssiu lam photo.png --hr --weights x4.pth -opt test_EDSR_x4.yml --at 480 320 -o lam.png"
+EXAMPLE = "example: ssiu lam photo.png --hr --at 480 320 --weights shipped mine_x4.pth -opt EDSR_x4.yml -o lam.png"
 LARGEST_ERROR = 0.05  # of an integration, without a warning
 
 
@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     add("image", type=Path, metavar="IMAGE", help="an LR image; with --hr, an HR image")
     add("-o", "--output", type=Path, required=True, metavar="FILE.png", help="picture to write")
     add("--hr", action="store_true", help="downscale IMAGE like MATLAB's imresize to get the LR image")
-    add("--weights", nargs="+", default=[], metavar="FILE", help="weights of SSIU networks")
+    weights = "weights of SSIU networks; shipped names the package's for x4 (default: shipped, without -opt)"
+    add("--weights", nargs="+", default=[], metavar="FILE", help=weights)
     trained = "option files of other networks: network_g, with the weights in path.pretrain_network_g"
     add("-opt", nargs="+", default=[], metavar="FILE", help=trained)
     named = "labels in the order of --weights, then -opt (default: the weight file's name, the option file's name)"
@@ -108,12 +109,11 @@ def _networks(args: argparse.Namespace) -> "list[Network]":
     """The networks of ``--weights`` and ``-opt``, of one scale and with labels of their own."""
     from ssiu_arch.tools.lam.networks import from_options, from_weights
 
-    count = len(args.weights) + len(args.opt)
-    if not count:
-        raise UserError("no network: give --weights FILE or -opt FILE")
+    weights = args.weights or ([] if args.opt else ["shipped"])
+    count = len(weights) + len(args.opt)
     if args.names is not None and len(args.names) != count:
         raise UserError(f"--names {' '.join(args.names)}: {len(args.names)} names for {count} networks; name each")
-    networks = [*map(from_weights, args.weights), *map(from_options, args.opt)]
+    networks = [*map(from_weights, weights), *map(from_options, args.opt)]
     if args.names is not None:
         networks = [replace(each, name=name) for each, name in zip(networks, args.names, strict=True)]
     names = [each.name for each in networks]

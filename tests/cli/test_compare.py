@@ -1,6 +1,7 @@
 """``ssiu compare``: from files to a figure, and bad input."""
 
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -11,22 +12,29 @@ from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.tools.compare.figure import enlarged
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder to run in: ``HR`` of three photographs, results of two networks as ``basicsr test`` writes them."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """``HR`` of three photographs, and results of two networks as ``basicsr test`` writes them."""
+    folder = tmp_path_factory.mktemp("files")
     data = pytest.importorskip("skimage.data", reason="scikit-image, which brings the photographs, is not installed")
-    monkeypatch.chdir(tmp_path)
     photos = {"face": data.astronaut()[60:135, 180:273], "cup": data.coffee()[100:170, 200:270]}
     photos["grey"] = np.repeat(data.coffee()[:60, :60, :1], 3, axis=2)
     for name, photo in photos.items():
         hr = photo[..., ::-1]
-        write_image(tmp_path / f"HR/{name}.png", hr)
+        write_image(folder / f"HR/{name}.png", hr)
         fine = hr[: len(hr) // 4 * 4, : hr.shape[1] // 4 * 4]
         for network, offset in (("good", 1), ("poor", 9)):
             if (name, network) != ("grey", "poor"):
                 image = (fine.astype(int) + offset).clip(0, 255).astype(np.uint8)
-                write_image(tmp_path / f"results/{network}/visualization/Set/{name}x4_{network}.png", image)
-    return tmp_path
+                write_image(folder / f"results/{network}/visualization/Set/{name}x4_{network}.png", image)
+    return folder
+
+
+@pytest.fixture
+def folder(files, tmp_path, monkeypatch):
+    """A copy of them to run in."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(files, tmp_path, dirs_exist_ok=True)
 
 
 def holds(page, image):

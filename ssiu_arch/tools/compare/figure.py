@@ -95,7 +95,7 @@ def figure(images: Sequence[Files], plan: Plan) -> tuple[Image, list[Table]]:
     left = max(max(view.shape[1], *(line.width for line in lines)) for view, lines, _ in blocks)
     rows = [joined([panel(view, lines, left), crops], axis=1, gap=2 * GAP) for view, lines, crops in blocks]
     page = joined(rows, gap=2 * GAP)
-    letters = page.shape[1] // 8  # in a line: they are 8 pixels wide at most, on average
+    letters = page.shape[1] // 7  # in a line: they are some 7 pixels wide
     caption = [Line(line) for line in wrap(_caption(plan, len(images[0].results)), letters)]
     page = joined([page, joined([text([line], line.width) for line in caption], gap=0)])
     return np.pad(page, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255), tables
