@@ -78,114 +78,88 @@ GPUS = Kind("a whole number, or auto", lambda value: value == "auto" or WORKERS.
 COLOUR = Kind(
     "three numbers", lambda value: isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
 )
+QUEUE = Kind(COUNT.what, COUNT.fits, null=False)
+TOTAL = Kind(FREQUENCY.what, FREQUENCY.fits)
+TILE = Kind("a whole number, at least 32", lambda value: COUNT.fits(value) and value >= 32)
 COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
 MAPPING = Kind("a mapping of options", lambda value: isinstance(value, dict))
 NAMES = Kind("a list of names", lambda value: isinstance(value, list))
 
-ROOT = {
-    "name": NAME,
-    "model_type": TEXT,
-    "scale": COUNT,
-    "num_gpu": GPUS,
-    "manual_seed": SEED,
-    "dist_params": MAPPING,
-    "find_unused_parameters": FLAG,
-    **dict.fromkeys(("datasets", "path", "train", "val", "logger"), MAPPING),
-}
-PATH = {"resume_state": TEXT, "ignore_resume_networks": NAMES}
-PATH_OF_NETWORK = {"pretrain_network_": TEXT, "param_key_": TEXT, "strict_load_": FLAG}
-LOGGER = {"print_freq": FREQUENCY, "save_checkpoint_freq": FREQUENCY, "use_tb_logger": FLAG, "wandb": MAPPING}
-VAL = {
-    "val_freq": FREQUENCY,
-    "save_img": FLAG,
-    "suffix": SUFFIX,
-    "pbar": FLAG,
-    "metrics": MAPPING,
-    "bicubic": FLAG,
-}
-SSIU_VAL = {
-    **VAL,
-    "fast": FLAG,
-    "precision": _one_of(*PRECISIONS),
-    "compile": COMPILE,
-    "cuda_graphs": FLAG,
-    "tile": Kind("a whole number, at least 32", lambda value: COUNT.fits(value) and value >= 32),
-    "tile_overlap": WORKERS,
-}
-METRIC = {
-    "type": TEXT,
-    "better": _one_of("higher", "lower"),
-    "crop_border": BORDER,
-    "input_order": _one_of("HWC", "CHW"),
-    "convert_to": TEXT,
-    "test_y_channel": FLAG,
-    "float_output": FLAG,
-}
+
+def _options(*lines: tuple[Kind, str]) -> dict[str, Kind]:
+    """The kind of each option; a line lists all options of one kind."""
+    return {name: kind for kind, names in lines for name in names.split()}
+
+
+ROOT = _options(
+    (NAME, "name"),
+    (TEXT, "model_type"),
+    (COUNT, "scale"),
+    (GPUS, "num_gpu"),
+    (SEED, "manual_seed"),
+    (FLAG, "find_unused_parameters"),
+    (MAPPING, "datasets path train val logger dist_params"),
+)
+PATH = _options((TEXT, "resume_state"), (NAMES, "ignore_resume_networks"))
+PATH_OF_NETWORK = _options((TEXT, "pretrain_network_ param_key_"), (FLAG, "strict_load_"))
+LOGGER = _options((FREQUENCY, "print_freq save_checkpoint_freq"), (FLAG, "use_tb_logger"), (MAPPING, "wandb"))
+VAL = _options((FREQUENCY, "val_freq"), (FLAG, "save_img pbar bicubic"), (SUFFIX, "suffix"), (MAPPING, "metrics"))
+SSIU_VAL = VAL | _options(
+    (FLAG, "fast cuda_graphs"),
+    (_one_of(*PRECISIONS), "precision"),
+    (COMPILE, "compile"),
+    (TILE, "tile"),
+    (WORKERS, "tile_overlap"),
+)
+METRIC = _options(
+    (TEXT, "type convert_to"),
+    (_one_of("higher", "lower"), "better"),
+    (BORDER, "crop_border"),
+    (_one_of("HWC", "CHW"), "input_order"),
+    (FLAG, "test_y_channel float_output"),
+)
 METRICS = ("calculate_psnr", "calculate_ssim", "calculate_psnr_pt", "calculate_ssim_pt", "calculate_niqe")
-PAIRED = {
-    "name": NAME,
-    "type": TEXT,
-    "phase": TEXT,
-    "scale": COUNT,
-    "dataroot_gt": TEXT,
-    "dataroot_lq": TEXT,
-    "io_backend": MAPPING,
-    "num_worker_per_gpu": WORKERS,
-    "batch_size_per_gpu": COUNT,
-    "dataset_enlarge_ratio": TIMES,
-    "prefetch_mode": _one_of("cpu", "cuda"),
-    "num_prefetch_queue": Kind(COUNT.what, COUNT.fits, null=False),
-    "pin_memory": FLAG,
-    "persistent_workers": FLAG,
-    "meta_info_file": TEXT,
-    "filename_tmpl": TEMPLATE,
-    "gt_size": COUNT,
-    "use_hflip": FLAG,
-    "use_rot": FLAG,
-    "mean": COLOUR,
-    "std": COLOUR,
-    "color": TEXT,
-}
-TRAIN = {
-    "total_iter": Kind(FREQUENCY.what, FREQUENCY.fits),
-    "warmup_iter": NUMBER,
-    "ema_decay": FRACTION,
-    "optim_g": MAPPING,
-    "scheduler": MAPPING,
-    "pixel_opt": MAPPING,
-    "perceptual_opt": MAPPING,
-}
-SSIU_TRAIN = {
-    **TRAIN,
-    "fft_opt": MAPPING,
-    "micro_batch_size": COUNT,
-    "grad_clip": POSITIVE,
-    "skip_non_finite": FLAG,
-    "precision": _one_of(*TRAINING_PRECISIONS),
-    "compile": COMPILE,
-    "channels_last": FLAG,
-    "checkpointing": FLAG,
-}
-LOSS = {"type": TEXT, "loss_weight": NUMBER, "fft_weight": NUMBER, "reduction": _one_of("mean", "sum"), "eps": NUMBER}
+PAIRED = _options(
+    (NAME, "name"),
+    (TEXT, "type phase dataroot_gt dataroot_lq meta_info_file color"),
+    (COUNT, "scale gt_size batch_size_per_gpu"),
+    (QUEUE, "num_prefetch_queue"),
+    (WORKERS, "num_worker_per_gpu"),
+    (TIMES, "dataset_enlarge_ratio"),
+    (FLAG, "use_hflip use_rot pin_memory persistent_workers"),
+    (_one_of("cpu", "cuda"), "prefetch_mode"),
+    (TEMPLATE, "filename_tmpl"),
+    (COLOUR, "mean std"),
+    (MAPPING, "io_backend"),
+)
+TRAIN = _options(
+    (TOTAL, "total_iter"),
+    (NUMBER, "warmup_iter"),
+    (FRACTION, "ema_decay"),
+    (MAPPING, "optim_g scheduler pixel_opt perceptual_opt"),
+)
+SSIU_TRAIN = TRAIN | _options(
+    (MAPPING, "fft_opt"),
+    (COUNT, "micro_batch_size"),
+    (POSITIVE, "grad_clip"),
+    (FLAG, "skip_non_finite channels_last checkpointing"),
+    (_one_of(*TRAINING_PRECISIONS), "precision"),
+    (COMPILE, "compile"),
+)
+LOSS = _options((TEXT, "type"), (NUMBER, "loss_weight fft_weight eps"), (_one_of("mean", "sum"), "reduction"))
 MODELS = {"SRModel": (TRAIN, VAL), "SSIUModel": (SSIU_TRAIN, SSIU_VAL)}  # all options of these are known
 
 
 def problems(opt: Options) -> list[str]:
     """One line for each option with a wrong value, or with a name that is not text."""
     found = [f"{where}: the option name {key!r} is not text: put it in quotes" for where, key in _odd(opt)]
-    if found:
-        return found
-    sections = [("", opt, ROOT | _networks(opt, MAPPING))]
-    while sections:
-        where, section, kinds = sections.pop(0)
+    for where, section, kinds, _ in () if found else _sections(opt):
         for key, value in section.items():
             kind = kinds.get(key, ANYTHING)
             if value is None and not kind.null:
                 found.append(f"{where}{key} is empty: write {kind.what}, or remove it")
             elif value is not None and not kind.fits(value):
                 found.append(f"{where}{key} ({shown(value)}) must be {kind.what}")
-        if not where and not found:
-            sections += list(_sections(opt))
     return found
 
 
@@ -201,18 +175,8 @@ def unknown(opt: Options) -> list[str]:
     Options of models, data sets and losses of other packages are not checked.
     """
     lines = []
-    known_model = opt["model_type"] in MODELS
-    for where, section, kinds in [("", opt, ROOT | _networks(opt, MAPPING)), *_sections(opt)]:
-        belongs = where.split(".")[0]
-        if belongs in ("", "train", "val") and not known_model:
-            continue
-        if belongs == "datasets" and section.get("type") != "PairedImageDataset":
-            continue
-        if where.startswith("val.metrics.") and where != "val.metrics." and section.get("type") not in METRICS:
-            continue
-        if belongs == "train" and where != "train.":
-            continue  # ``training.check`` compares the options of losses with their signatures
-        for key in section:
+    for where, section, kinds, is_complete in _sections(opt):
+        for key in section if is_complete else ():
             if key not in kinds:
                 close = get_close_matches(key, kinds, n=1)
                 meant = f"; did you mean {close[0]}?" if close else ""
@@ -220,34 +184,33 @@ def unknown(opt: Options) -> list[str]:
     return lines
 
 
-def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind]]]:
-    """Yield each section: its prefix, its options and their kinds."""
-    names = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-    path = {start + name: kind for name in names for start, kind in PATH_OF_NETWORK.items()}
-    yield "path.", opt.get("path") or {}, PATH | path
-    yield "logger.", opt.get("logger") or {}, LOGGER
+def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind], bool]]:
+    """Yield each section: its prefix, its options, their kinds, and whether these are all options that it can have."""
+    model = str(opt.get("model_type"))
+    of_train, of_val = MODELS.get(model, (TRAIN, VAL))
+    networks = [key for key in opt if key.startswith("network_")]
+    yield "", opt, ROOT | dict.fromkeys(networks, MAPPING), model in MODELS
+    suffixes = [key.removeprefix("network_") for key in networks]
+    path = {start + suffix: kind for suffix in suffixes for start, kind in PATH_OF_NETWORK.items()}
+    yield "path.", opt.get("path") or {}, PATH | path, True
+    yield "logger.", opt.get("logger") or {}, LOGGER, True
     val, train = opt.get("val") or {}, opt.get("train") or {}
-    kinds = MODELS.get(opt.get("model_type", ""), (TRAIN, VAL))
-    yield "val.", val, kinds[1]
+    yield "val.", val, of_val, model in MODELS
     metrics = val["metrics"] if isinstance(val.get("metrics"), dict) else {}
-    yield "val.metrics.", metrics, dict.fromkeys(metrics, MAPPING)
+    yield "val.metrics.", metrics, dict.fromkeys(metrics, MAPPING), True
     for name, metric in _mappings(metrics):
-        yield f"val.metrics.{name}.", metric, METRIC
-    yield "train.", train, kinds[0]
+        yield f"val.metrics.{name}.", metric, METRIC, metric.get("type") in METRICS
+    yield "train.", train, of_train, model in MODELS
     for name, section in _mappings(train):
         if name.endswith("_opt"):
-            yield f"train.{name}.", section, LOSS
+            yield f"train.{name}.", section, LOSS, False  # ``training.check`` compares them with the loss's signature
     for phase, dataset in _mappings(opt.get("datasets")):
-        yield f"datasets.{phase}.", dataset, PAIRED
+        yield f"datasets.{phase}.", dataset, PAIRED, dataset.get("type") == "PairedImageDataset"
 
 
 def _mappings(section: Any) -> Iterator[tuple[str, Options]]:
     items = section.items() if isinstance(section, dict) else ()
     return ((key, value) for key, value in items if isinstance(value, dict))
-
-
-def _networks(opt: Options, kind: Kind) -> dict[str, Kind]:
-    return {key: kind for key in opt if key.startswith("network_")}
 
 
 def _odd(node: Any, where: str = "the option file") -> Iterator[tuple[str, Any]]:
