@@ -1,86 +1,261 @@
-"""What each way to run a trained SSIU costs in accuracy, against the network in float32 on the CPU.
+"""Accuracy of every inference mode of a trained SSIU, against the network in float32 on the CPU.
 
-The network eager and fused: as it comes, stage by stage, in strips, the whole image at once, compiled, by CUDA graphs;
-in every precision there is. Shown are the largest difference of all images, BasicSR's PSNR on Y of 8-bit images without
-a border of as many pixels as the scale, and its change; for tiles, whose results are not exact, the RMS of the
-difference, too, relative to the untiled result's.
+Modes: eager; the optimised form stage by stage, in strips, on the whole image at once, compiled, by CUDA graphs, in
+every precision; tiles. The tables show the largest difference over all images and BasicSR's PSNR on Y with its change.
 
-Exit code 1, and a line for each, if a way in float32 differs by more than 1e-5 of the larger of 1 and the largest
-value, if one that rounds loses more than 0.01 dB, or if one cannot run. So this is what to run first on a GPU.
+Exit code 1 names each mode that cannot run, differs by more than 1e-5 in float32 (of the larger of 1 and the largest
+value), or loses more than 0.01 dB in another precision. Run this first on a new machine. Tiles are shown, not judged.
 """
 
+import argparse
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import ssiu_arch  # noqa: F401  (repairs BasicSR before it is imported)
+import torch
+from torch import Tensor
+
+import ssiu_arch  # noqa: F401  (patches BasicSR before it is imported)
+from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
+from ssiu_arch.data.images import Image
+from ssiu_arch.data.pairs import Pair, read_pairs
 from ssiu_arch.data.script import parser, positive, printable
+from ssiu_arch.inference import FusedSSIU, fuse, tiled
+from ssiu_arch.inference.precision import tf32
+from ssiu_arch.inference.tiles import SMALLEST
+from ssiu_arch.inference.whole import whole
+from ssiu_arch.tools.profile.latency import machine
+from ssiu_arch.utils.device import check_device
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.precisions import PRECISIONS
+from ssiu_arch.utils.table import Table
+from ssiu_arch.weights import load
 
-if TYPE_CHECKING:
-    from ssiu_arch.tools.profile.accuracy import Loss
-
+FLOAT32 = 1e-5  # largest difference, of the larger of 1 and the largest value
+ROUNDED = 0.01  # largest loss of another precision, dB
+OVERLAPS = (8, 16, 32, 64)
 EXAMPLE = """python benchmarks/modes.py --weights experiments/train_SSIU_x4/models/net_g_latest.pth \\
       --hr datasets/benchmark/Set5/HR --lr datasets/benchmark/Set5/LR_bicubic/X4"""
 
 
+@dataclass
+class Mode:
+    """A way to run the network, and what it lost.
+
+    Attributes:
+        name: in the table.
+        run: ``(1, C, h, w)`` to ``(1, C, s*h, s*w)``.
+        limit: ``float32``, ``rounded``, or None where the mode is not exact by design.
+        above: only images with a longer side than this, in LR pixels.
+        differences: largest of each image; ``relative`` to the larger of 1 and the largest value.
+        psnr, reference_psnr: of each image, dB.
+        energy: sums of squares over all images: of the differences, and of the reference.
+        failure: why it did not run.
+    """
+
+    name: str
+    run: Callable[[Tensor], Tensor]
+    limit: str | None
+    above: int = 0
+    differences: list[float] = field(default_factory=list)
+    relative: list[float] = field(default_factory=list)
+    psnr: list[float] = field(default_factory=list)
+    reference_psnr: list[float] = field(default_factory=list)
+    energy: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
+    failure: str = ""
+
+    def add(self, x: Tensor, reference: Tensor, psnr: float, reference_psnr: float) -> None:
+        """Compare the result ``x`` of one image with the reference's; PSNR in dB."""
+        difference = x.double() - reference.double()
+        self.differences.append(float(difference.abs().max()))
+        self.relative.append(self.differences[-1] / max(1.0, float(reference.abs().max())))
+        self.psnr.append(psnr)
+        self.reference_psnr.append(reference_psnr)
+        self.energy += torch.stack([difference.square().sum(), reference.double().square().sum()])
+
+    @property
+    def change(self) -> float:
+        """Change of the mean PSNR, dB."""
+        return mean(self.psnr) - mean(self.reference_psnr)
+
+    @property
+    def fault(self) -> str:
+        """Why the mode is not good enough; empty if it is. A value that is not finite never is."""
+        if self.failure:
+            return f"cannot run: {self.failure}"
+        if not torch.tensor(self.differences).isfinite().all():
+            return "its result holds values that are not finite"
+        if self.limit == "float32" and max(self.relative, default=0) > FLOAT32:
+            return f"differs by {max(self.relative):.2g} of the largest value; {FLOAT32:g} is allowed"
+        if self.limit == "rounded" and self.change < -ROUNDED:
+            return f"loses {-self.change:.4f} dB; {ROUNDED:g} is allowed"
+        return ""
+
+
+def mean(values: list[float]) -> float:
+    """The mean; NaN of no values."""
+    return sum(values) / len(values) if values else float("nan")
+
+
+def psnr(x: Tensor, hr: Image, crop_border: int) -> float:
+    """BasicSR's PSNR on Y of the 8-bit image, in dB."""
+    from basicsr.metrics import calculate_psnr
+    from basicsr.utils import tensor2img
+
+    image = tensor2img(x.clone())  # which clamps its argument in place
+    return float(calculate_psnr(image, hr[: image.shape[0], : image.shape[1]], crop_border, test_y_channel=True))
+
+
+def modes(net: SSIU, device: torch.device, precisions: Iterable[str], *, compiled: bool) -> Iterator[Mode]:
+    """Every mode on the whole image; TF32 and CUDA graphs on a GPU only."""
+    net = deepcopy(net).to(device)
+    yield Mode("eager", partial(eager, net), "float32")
+    for precision in precisions:
+        if precision == "tf32" and device.type == "cpu":
+            continue
+        fused = fuse(net, precision=precision)
+        runs: dict[str, Callable[[Tensor], Tensor]] = {
+            "": fused,
+            ", by stage": partial(by_stage, fused),
+            ", strips of 16 rows": fuse(net, precision=precision, strip=16),
+            ", at once": partial(at_once, fused),
+        }
+        if compiled:
+            runs[", compiled"] = fuse(net, precision=precision, compile=True)
+        if device.type == "cuda":
+            runs[", CUDA graph"] = partial(replayed, fuse(net, precision=precision, cuda_graphs=True))
+        limit = "float32" if precision == "fp32" else "rounded"
+        for name, run in runs.items():
+            yield Mode(f"fused {precision}{name}", run, limit)
+
+
+def eager(net: SSIU, y: Tensor) -> Tensor:
+    """The network itself, without TF32, which torch allows convolutions by default."""
+    with tf32(y.device, False):
+        return net(y)
+
+
+def by_stage(fused: FusedSSIU, y: Tensor) -> Tensor:
+    """Stage by stage, in bands that are joined."""
+    return torch.cat(list(fused.bands(y)), dim=2)
+
+
+def at_once(fused: FusedSSIU, y: Tensor) -> Tensor:
+    """Every operation on the whole image, as on a GPU."""
+    h, w = (fused.upscale * side for side in y.shape[2:])
+    with tf32(y.device, fused.allow_tf32):
+        return whole(fused.parts, reflect_to_multiple(y, 2 * SAM.window))[:, :, :h, :w]
+
+
+def replayed(fused: FusedSSIU, y: Tensor) -> Tensor:
+    """By a CUDA graph that was captured with other pixels."""
+    for _ in range(2):
+        fused(1 - y)
+    return fused(y)
+
+
+def tiles(net: SSIU, device: torch.device, tile: int, overlaps: list[int]) -> Iterator[Mode]:
+    """The optimised form in tiles, for images of more than one tile.
+
+    Raises:
+        UserError: no such tile or overlap is possible.
+    """
+    if tile < SMALLEST or not all(0 <= overlap <= tile // 2 for overlap in overlaps):
+        raise UserError(f"--tile {tile}: must be {SMALLEST} or more, and --overlaps 0 to {tile // 2}, half of it")
+    fused = fuse(net).to(device)
+    for overlap in overlaps:
+        run = partial(tiled, fused, upscale=net.upscale, tile=tile, overlap=overlap)
+        yield Mode(f"tiles of {tile}, overlap {overlap}", run, None, above=tile)
+
+
+@torch.no_grad()
+def compare(net: SSIU, found: list[Mode], pairs: Iterable[Pair], device: torch.device) -> int:
+    """Run every mode on every image, and the reference, ``net`` on the CPU. Returns the number of images."""
+    count = 0
+    for count, (hr, lr) in enumerate(pairs, 1):
+        y = torch.from_numpy(lr[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        if not all(
+            0 <= side - net.upscale * small < net.upscale
+            for side, small in zip(hr.shape[:2], lr.shape[:2], strict=True)
+        ):
+            sizes = " and ".join(f"{image.shape[0]}x{image.shape[1]}" for image in (hr, lr))
+            raise UserError(f"image {count}: {sizes} are not HR and LR of x{net.upscale}, the scale of the weights")
+        reference = net(y)
+        reference_psnr = psnr(reference, hr, net.upscale)
+        for mode in found:
+            if mode.failure or max(y.shape[2:]) <= mode.above:
+                continue
+            try:
+                x = mode.run(y.to(device)).cpu()
+            except Exception as error:  # a compiler or a precision may raise anything; the other modes go on
+                mode.failure = f"image {count}: {' '.join(str(error).split())[:300] or type(error).__name__}"
+            else:
+                mode.add(x, reference, psnr(x, hr, net.upscale), reference_psnr)
+    return count
+
+
+def tables(found: list[Mode]) -> Iterator[Table]:
+    """One of the modes, one of the tiles."""
+    columns = ["images", "largest difference", "RMS difference (dB)", "PSNR on Y (dB)", "change (dB)"]
+    for title, is_tiled in (("Modes", False), ("Tiles, on images of more than one", True)):
+        table = Table(f"{title}, against the network in float32 on the CPU", columns)
+        for mode in (mode for mode in found if (mode.above > 0) is is_tiled):
+            cells = ["-"] * 4
+            if mode.differences and not mode.failure:
+                rms = float(10 * (mode.energy[0] / mode.energy[1]).log10())
+                change = f"{round(mode.change, 4) + 0.0:+.4f}"
+                cells = [f"{max(mode.differences):.2g}", f"{rms:.1f}", f"{mean(mode.psnr):.4f}", change]
+            table.rows.append((mode.name, [str(len(mode.differences)), *cells]))
+        if table.rows:
+            yield table
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    found = parser(__doc__, EXAMPLE)
+    add = found.add_argument
+    add("--weights", type=Path, required=True, help="checkpoint of an SSIU, any width, depth and scale")
+    add("--hr", type=Path, required=True, help="folder of HR images")
+    add("--lr", type=Path, required=True, help="folder of LR images")
+    add("--filename-tmpl", help="names of the LR images, as in BasicSR (default: {}x4, or the scale; or {})")
+    add("--device", default="cpu", help="cpu, cuda or cuda:1")
+    add("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="of the optimised form")
+    add("--compile", action="store_true", help="compiled modes too; takes minutes")
+    add("--tile", type=positive, default=128, help="tile side in LR pixels")
+    add("--overlaps", type=int, nargs="*", help="overlaps of tiles in LR pixels (default: 8 16 32 64, to half a tile)")
+    add("--threads", type=positive, help="CPU threads (default: torch's)")
+    add("--markdown", type=Path, help="Markdown file to write")
+    return found.parse_args()
+
+
 def main() -> None:
-    """Parse the command line, measure, print."""
-    arguments = parser(__doc__, EXAMPLE)
-    arguments.add_argument("--weights", type=Path, required=True, help="of an SSIU of any size and scale")
-    arguments.add_argument("--hr", type=Path, required=True, help="folder of HR images")
-    arguments.add_argument("--lr", type=Path, required=True, help="folder of LR images")
-    arguments.add_argument(
-        "--filename-tmpl", help="names of the LR images, as in BasicSR (default: {}x4, or the scale)"
-    )
-    arguments.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
-    arguments.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="of the fast form")
-    arguments.add_argument("--compile", action="store_true", help="compiled, too; takes minutes")
-    arguments.add_argument("--tile", type=positive, default=128, help="LR pixels of a tile's side")
-    arguments.add_argument("--overlaps", type=int, nargs="*", help="of tiles (default: 8 16 32 64, to half a tile)")
-    arguments.add_argument("--threads", type=positive, help="of the CPU (default: torch's choice)")
-    arguments.add_argument("--markdown", type=Path, help="file for the tables, too")
-    given = arguments.parse_args()
-
-    import torch
-
-    from ssiu_arch.tools.profile import accuracy
-    from ssiu_arch.tools.profile.run import machine
-    from ssiu_arch.utils.device import check_device
-    from ssiu_arch.utils.files import write_file
-    from ssiu_arch.utils.progress import Progress
-    from ssiu_arch.weights import load
-
+    """Measure every mode, print the tables, and exit with 1 if a mode is not good enough."""
+    given = arguments()
     if given.threads:
         torch.set_num_threads(given.threads)
     device = check_device(given.device)
     overlaps = given.overlaps
     if overlaps is None:
-        overlaps = [overlap for overlap in accuracy.OVERLAPS if overlap <= given.tile // 2]
+        overlaps = [overlap for overlap in OVERLAPS if overlap <= given.tile // 2]
     net = load(given.weights)
-    pairs = accuracy.read_pairs(given.hr, given.lr, given.filename_tmpl or f"{{}}x{net.upscale}", net.upscale)
-    ways = accuracy.modes(net, device, given.precisions, compiled=given.compile)
-    ways += accuracy.tiles(net, device, given.tile, overlaps)
+    found = [*modes(net, device, given.precisions, compiled=given.compile), *tiles(net, device, given.tile, overlaps)]
+    count = compare(net, found, read_pairs(given.hr, given.lr, net.upscale, given.filename_tmpl), device)
+    if not count:
+        raise UserError(f"{given.hr}: holds no images")
 
-    progress = Progress(len(pairs) * (1 + len(ways)))
-    found = accuracy.losses(net, ways, pairs, device, progress.step)
-    progress.end()
-
-    where = f"{machine(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads of the CPU"
-    body = "".join(table.markdown() for table in accuracy.tables(found, len(pairs)))
-    text = f"# Accuracy of each mode, x{net.upscale}, {len(pairs)} images\n\n{body}Measured on {where}.\n"
+    where = f"{machine(device)}, torch {torch.__version__}, {torch.get_num_threads()} CPU threads"
+    body = "".join(table.markdown() for table in tables(found))
+    text = f"# Accuracy of each mode, x{net.upscale}, {count} images\n\n{body}Measured on {where}.\n"
     print(text)
     if given.markdown:
         write_file(given.markdown, text.encode())
-    end(found)
-
-
-def end(found: "list[Loss]") -> None:
-    """Say which ways are not good enough, and leave with 1 if there are any."""
-    faults = [f"{loss.way.name}: {loss.fault}" for loss in found if loss.fault]
+    faults = [f"{mode.name}: {mode.fault}" for mode in found if mode.fault]
     for fault in faults:
-        print(f"{Path(sys.argv[0]).name}: {printable(fault)}", file=sys.stderr)
+        print(f"modes.py: {printable(fault)}", file=sys.stderr)
     if faults:
         raise SystemExit(1)
 
@@ -89,5 +264,5 @@ if __name__ == "__main__":
     try:
         main()
     except UserError as error:
-        print(f"{Path(sys.argv[0]).name}: {printable(str(error))}", file=sys.stderr)
+        print(f"modes.py: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None

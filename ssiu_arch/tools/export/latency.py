@@ -1,6 +1,5 @@
-"""What an exported file takes beside torch, in turns in one process."""
+"""Latency of an exported file beside torch, in turns in one process."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -8,31 +7,26 @@ import torch
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference import fuse
 from ssiu_arch.tools.export.parity import Net, random_images
-from ssiu_arch.tools.profile.latency import Latency, by_host_clock, in_turns
-from ssiu_arch.tools.profile.run import machine
+from ssiu_arch.tools.profile.latency import Latency, by_host_clock, in_turns, machine
 from ssiu_arch.utils.table import Table
 
-EAGER, FUSED, EXPORTED = "torch, eager", "torch, fast form", "ONNX Runtime"
-FORMS = (EAGER, FUSED, EXPORTED)
+EAGER, FUSED, EXPORTED = "torch, eager", "torch, optimised", "ONNX Runtime"
 WARMUP = 2  # rounds that do not count
 
 
-def measure(
-    exported: Net, net: SSIU, size: tuple[int, int], runs: int, tick: Callable[[str], None] = lambda name: None
-) -> dict[str, Latency]:
-    """Seconds for one image of ``size``: the network in torch, its fast form, and ``exported``, in turns.
+def measure(exported: Net, net: SSIU, size: tuple[int, int], runs: int) -> dict[str, Latency]:
+    """Seconds for one image of ``size``: the network in torch, its optimised form, and ``exported``, in turns.
 
     Args:
         exported: the exported network.
         net: the network, float32 on the CPU.
         size: LR height and width.
         runs: rounds that count.
-        tick: is told before each run what it is.
     """
     y = random_images((1, *size), net.head.weight.shape[1])
     forms: dict[str, Net] = {EAGER: net, FUSED: fuse(net), EXPORTED: exported}
     with torch.inference_mode():
-        return in_turns({name: partial(form, y) for name, form in forms.items()}, runs, WARMUP, by_host_clock, tick)
+        return in_turns({name: partial(form, y) for name, form in forms.items()}, runs, WARMUP, by_host_clock)
 
 
 def table(found: dict[str, Latency], size: tuple[int, int], precision: str) -> Table:

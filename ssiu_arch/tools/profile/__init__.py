@@ -1,8 +1,5 @@
-"""What networks cost: parameters, multiply-adds, latency side by side, peak memory. ``ssiu profile`` is its command.
+"""Cost of networks: parameters, multiply-adds, latency and peak memory. ``ssiu profile`` is the command.
 
-``candidates`` names what is measured and ``forms`` makes it ready to run; ``macs``, ``latency`` and ``memory`` measure
-one thing each, ``run`` goes through them all; ``report`` and ``figure`` show the result. ``accuracy`` measures what a
-trained SSIU loses in each of its modes, for ``benchmarks/modes.py``.
+``candidates`` names the networks; ``macs``, ``latency`` and ``memory`` measure one quantity each; ``run`` measures all
+of them; ``report`` and ``figure`` show the result.
 """
-
-import basicsr  # noqa: F401  (first: its import registers what the package has, in an order that works)

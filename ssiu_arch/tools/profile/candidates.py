@@ -30,8 +30,8 @@ class Candidate:
         what: one line for ``--list``.
         arch: name in BasicSR's registry.
         options: arguments of the network.
-        fuse: arguments of ``ssiu_arch.fuse``; None runs the network itself.
-        compile: whether the network itself runs by ``torch.compile``.
+        fused: whether SSIU runs in its optimised form (``ssiu_arch.fuse``) instead of the network itself.
+        precision, compile, graphs, strip: arguments of ``fuse``; ``compile`` serves the network itself, too.
         scales: those the network has.
         row: name of the same network in the paper's Table I, if it is there.
     """
@@ -40,25 +40,13 @@ class Candidate:
     what: str
     arch: str
     options: dict[str, Any] = field(default_factory=dict)
-    fuse: dict[str, Any] | None = None
+    fused: bool = False
+    precision: str = "fp32"
     compile: bool = False
+    graphs: bool = False
+    strip: int | None = None
     scales: tuple[int, ...] = (2, 3, 4)
     row: str | None = None
-
-    @property
-    def precision(self) -> str:
-        """``fp32``, ``tf32``, ``bf16`` or ``fp16``."""
-        return (self.fuse or {}).get("precision", "fp32")
-
-    @property
-    def compiles(self) -> bool:
-        """Whether ``torch.compile`` is involved."""
-        return self.compile or bool((self.fuse or {}).get("compile"))
-
-    @property
-    def captures_graphs(self) -> bool:
-        """Whether it runs as CUDA graphs."""
-        return bool((self.fuse or {}).get("cuda_graphs"))
 
     @property
     def multiple(self) -> int:
@@ -85,8 +73,9 @@ class Candidate:
         from ssiu_arch.checks.network import build
 
         with prefixed(self.name):
-            net = build({"network_g": {"type": self.arch, **self.options}}).eval().requires_grad_(False)
-        return net if self.multiple == 1 else _Padded(net, self.multiple)
+            net = build({"network_g": {"type": self.arch, **self.options}})
+        net = net if self.multiple == 1 else _Padded(net, self.multiple)
+        return net.eval().requires_grad_(False)
 
 
 SWINIR_LIGHT = {
@@ -102,26 +91,28 @@ ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, 
 EDSR_L = {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
 
 
-def _ssiu(name: str, what: str, fuse: dict[str, Any] | None = None, compile: bool = False) -> Candidate:
-    return Candidate(name, what, "SSIU", fuse=fuse, compile=compile, row="SSIU")
+def _fused(name: str, what: str, **mode: Any) -> Candidate:
+    return Candidate(name, f"SSIU, optimised form{what}", "SSIU", fused=True, row="SSIU", **mode)
 
 
 _PRESETS = (
-    _ssiu("eager", "SSIU itself: the baseline"),
-    _ssiu("compiled", "SSIU itself by torch.compile", compile=True),
-    _ssiu("fused", "SSIU in its optimised form (ssiu_arch.fuse)", {}),
-    _ssiu("fused-tf32", "optimised, TF32 (GPU)", {"precision": "tf32"}),
-    _ssiu("fused-bf16", "optimised, bfloat16", {"precision": "bf16"}),
-    _ssiu("fused-fp16", "optimised, float16", {"precision": "fp16"}),
-    _ssiu("fused-strips", "optimised, strips of 64 rows: least memory", {"strip": 64}),
-    _ssiu("fused-compiled", "optimised, torch.compile", {"compile": True}),
-    _ssiu("fused-bf16-compiled", "optimised, bfloat16, torch.compile", {"precision": "bf16", "compile": True}),
-    _ssiu("fused-graphs", "optimised, CUDA graphs (GPU)", {"cuda_graphs": True}),
-    _ssiu("fused-bf16-graphs", "optimised, bfloat16, CUDA graphs (GPU)", {"precision": "bf16", "cuda_graphs": True}),
-    _ssiu(
+    Candidate("eager", "SSIU, the network itself: the baseline", "SSIU", row="SSIU"),
+    Candidate("compiled", "SSIU, the network itself by torch.compile", "SSIU", compile=True, row="SSIU"),
+    _fused("fused", ""),
+    _fused("fused-tf32", ", TF32 (GPU)", precision="tf32"),
+    _fused("fused-bf16", ", bfloat16", precision="bf16"),
+    _fused("fused-fp16", ", float16", precision="fp16"),
+    _fused("fused-strips", ", strips of 64 rows", strip=64),
+    _fused("fused-compiled", ", torch.compile", compile=True),
+    _fused("fused-bf16-compiled", ", bfloat16, torch.compile", precision="bf16", compile=True),
+    _fused("fused-graphs", ", CUDA graphs", graphs=True),
+    _fused("fused-bf16-graphs", ", bfloat16, CUDA graphs", precision="bf16", graphs=True),
+    _fused(
         "fused-bf16-compiled-graphs",
-        "optimised, bfloat16, torch.compile, CUDA graphs (GPU)",
-        {"precision": "bf16", "compile": True, "cuda_graphs": True},
+        ", bfloat16, torch.compile, CUDA graphs",
+        precision="bf16",
+        compile=True,
+        graphs=True,
     ),
     Candidate("swinir-light", "SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
     Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
@@ -152,7 +143,7 @@ def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
     preset = PRESETS[name]
     if upscale not in preset.scales:
         raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, preset.scales))}")
-    if device == "cpu" and (preset.captures_graphs or preset.precision == "tf32"):
+    if device == "cpu" and (preset.graphs or preset.precision == "tf32"):
         raise UserError(f"{name}: needs a GPU; add --device cuda")
     return _at_scale(preset, upscale)
 
@@ -163,11 +154,11 @@ def from_option_file(path: str, upscale: int) -> Candidate:
     Raises:
         UserError: the file is missing, or has no network of this scale.
     """
-    from ssiu_arch.checks import registered
+    from ssiu_arch.checks.option_file import check_types
 
     network = _network_g(path)
     with prefixed(f"-opt {path}"):
-        registered.check({"model_type": "SRModel", "datasets": {}, "network_g": network})
+        check_types({"model_type": "SRModel", "datasets": {}, "network_g": network})
         return _at_scale(Candidate(path, "", network.pop("type"), network), upscale)
 
 
@@ -228,22 +219,28 @@ class _Padded(nn.Module):
 
 
 class Prepared:
-    """A candidate on a device, ready to run: call it with one batch.
+    """A candidate on a device, which becomes torch's current one: call it with one batch.
 
-    It computes without gradients, and in float32 without TF32 unless the candidate says otherwise.
+    It computes without gradients, and in float32 without TF32 unless the candidate says otherwise. cuDNN tries
+    algorithms, as in BasicSR.
 
     Raises:
         UserError: the network refuses its arguments.
     """
 
     def __init__(self, candidate: Candidate, device: torch.device) -> None:
+        torch.backends.cudnn.benchmark = True
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # CUDA events are recorded on its stream
         torch.manual_seed(0)
         self.candidate, self.device = candidate, device
-        self.run: Callable[[Tensor], Tensor] = candidate.build().to(device)
-        if candidate.fuse is not None:
-            self.run = fuse(self.run, **candidate.fuse)  # type: ignore[arg-type]  # only presets of SSIU have it
+        net: Any = candidate.build().to(device)
+        if candidate.fused:
+            compile, graphs, strip = candidate.compile, candidate.graphs, candidate.strip
+            net = fuse(net, precision=candidate.precision, compile=compile, cuda_graphs=graphs, strip=strip)
         elif candidate.compile:
-            self.run = torch.compile(self.run, dynamic=False)
+            net = torch.compile(net, dynamic=False)
+        self.net: Callable[[Tensor], Tensor] = net
 
     def input(self, size: Size, batch: int) -> Tensor:
         """Random pixels, uniform in [0, 1]: ``(batch, channels, height, width)``. Never zeros, which run faster."""
@@ -253,11 +250,4 @@ class Prepared:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         with tf32(self.device, False):  # the optimised form switches TF32 by its own precision
-            return self.run(x)
-
-
-def use(device: torch.device) -> None:
-    """Make ``device`` the current one, on whose stream events are recorded. cuDNN tries algorithms, as in BasicSR."""
-    torch.backends.cudnn.benchmark = True
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
+            return self.net(x)

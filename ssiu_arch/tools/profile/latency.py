@@ -1,23 +1,21 @@
-"""How long things take beside each other: in turns, so that whatever disturbs the machine meets them all."""
+"""Latency of several works side by side: they take turns, so that a disturbance of the machine meets all of them."""
 
+import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
 
 import torch
-from torch import Tensor
-
-from ssiu_arch.inference.product import product
 
 Work = Callable[[], object]
-Stopwatch = Callable[[Work], float]  # does the work, gives its seconds
+Stopwatch = Callable[[Work], float]  # does the work, returns seconds
 
 
 @dataclass(frozen=True)
 class Latency:
-    """The runs of one candidate, in seconds; the n-th is from the n-th round."""
+    """The runs of one work, in seconds, one a round."""
 
     seconds: list[float]
 
@@ -28,14 +26,14 @@ class Latency:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Seconds below which a quarter, and three quarters, of the runs are."""
+        """Lower and upper quartile, in seconds."""
         if len(self.seconds) == 1:
             return self.seconds[0], self.seconds[0]
         low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
         return low, high
 
     def relative_to(self, baseline: "Latency") -> float:
-        """The median over the rounds of this time by the baseline's in the same round: drift cancels out."""
+        """The median of the ratios round by round, in which drift of the machine cancels."""
         return statistics.median(a / b for a, b in zip(self.seconds, baseline.seconds, strict=True))
 
 
@@ -53,7 +51,7 @@ def in_turns(
         runs: rounds that count.
         warmup: rounds before them that do not.
         stopwatch: times one run.
-        tick: is told a work's name before each of its runs.
+        tick: called with a work's name before each of its runs.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(warmup + runs):
@@ -81,37 +79,12 @@ def by_device_events(work: Work) -> float:
     return start.elapsed_time(end) / 1000
 
 
-class MatrixProduct:
-    """A product of a square matrix with another one transposed, random, large enough to show what the machine can do.
-
-    Args:
-        by: one of ``WAYS``: torch's own, which has MKL on most CPUs, or that of the fast form, which has oneDNN. Which
-            of them is quicker depends on the maker of the CPU, and by how much: up to twice.
-        dtype: of the matrices.
-        device: where they are.
-        stopwatch: sizes them: the side doubles until a product takes a while.
-    """
-
-    WAYS: ClassVar[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
-        "torch.mm": lambda a, b: torch.mm(a, b.t()),
-        "ssiu_arch.inference.product": product,
-    }
-
-    def __init__(self, by: str, dtype: torch.dtype, device: torch.device, stopwatch: Stopwatch) -> None:
-        self.by, self.multiply = by, self.WAYS[by]
-        a_while = 0.002 if device.type == "cuda" else 0.02  # seconds
-        for side in (256, 512, 1024, 2048, 4096, 8192):
-            self.side = side
-            self.a = (torch.rand(side, side) - 0.5).to(device, dtype)
-            self.b = (torch.rand(side, side) - 0.5).to(device, dtype)
-            stopwatch(self)
-            if stopwatch(self) >= a_while:
-                break
-
-    @property
-    def operations(self) -> int:
-        """Floating-point operations of a product: two for each multiply-add."""
-        return 2 * self.side**3
-
-    def __call__(self) -> Tensor:
-        return self.multiply(self.a, self.b)
+def machine(device: torch.device) -> str:
+    """The name of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if (table := Path("/proc/cpuinfo")).exists():
+        for line in table.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

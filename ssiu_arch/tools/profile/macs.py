@@ -1,9 +1,8 @@
 """Multiply-adds of a network.
 
-The convention: one multiply-add is one; convolutions and matrix products count, on the padded input; the two products
-of an attention count as such, also where a fused kernel computes them; elementwise operations, normalisation, softmax
-and interpolation do not count. torch's ``FlopCounterMode`` counts two for each, its math backend of attention shows it
-the products.
+One multiply-add counts as one. Convolutions and matrix products count, on the padded input; so do both products of an
+attention, also inside a fused kernel. Elementwise operations, normalisation, softmax and interpolation do not. torch's
+``FlopCounterMode`` counts; it counts two for each, and its math backend of attention shows it the products.
 """
 
 import copy
@@ -19,19 +18,15 @@ from ssiu_arch.utils.errors import UserError
 def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
     """The multiply-adds of ``net`` on one input of this shape, ``(B, C, H, W)``.
 
-    Nothing is computed, unless the network does things that torch's meta device cannot follow.
+    Nothing is computed, unless torch's meta device cannot run the network.
 
     Raises:
         UserError: the network does not take such an input.
     """
     try:
         return _count(copy.deepcopy(net).to("meta"), torch.empty(shape, device="meta"))
-    except Exception:  # whatever torch has no meta kernel for
-        return _computed(net, shape)
-
-
-def _computed(net: nn.Module, shape: tuple[int, ...]) -> int:
-    """``multiply_adds`` by running the network."""
+    except Exception:  # no meta kernel, or data-dependent control flow: compute
+        pass
     try:
         return _count(net, torch.rand(shape))
     except Exception as error:

@@ -1,14 +1,15 @@
-"""Peak memory of one forward pass, in a process of its own that has done nothing else.
+"""Peak memory of one forward pass, in a fresh process.
 
-Counted is what the forward adds: feature maps, the result, what libraries need for themselves, weights repacked on the
-way. Not counted are Python, torch, the network's weights and the input, which are there before.
+What counts is what the forward adds: feature maps, the result, libraries' workspaces, weights repacked on the way. What
+exists before it does not: Python, torch, the network's weights and the input.
 
-On the CPU it is the process' resident memory at its highest during the forward above that just before it, after a
-forward on a small image has loaded the libraries. On a GPU it is ``max_memory_allocated`` above the level before the
-first forward; three forwards come before the one that counts, so that the choice of algorithms is no part of it. A
-compiled network is compiled before. With CUDA graphs, whose memory lies apart, the capture counts.
+On the CPU the peak is the highest resident memory of the process during the forward above that just before it; a
+forward on a small image has loaded the libraries by then. On a GPU it is ``max_memory_allocated`` above the level
+before the first forward; three forwards come before the one that counts, so that the choice of algorithms is left out.
+A compiled network is compiled before. With CUDA graphs, whose memory lies apart, the capture counts.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -16,27 +17,36 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
-from ssiu_arch.tools.profile.candidates import Candidate
-from ssiu_arch.tools.profile.forms import Prepared, Size, use
-from ssiu_arch.tools.profile.resident import Peak, resident_peak
+from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.utils.device import check_device
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
-SMALL = 16  # pixels of a side of the image that loads the libraries
+SMALL = 16  # side in pixels of the image that loads the libraries
 WARMUP = 3
 OUT_OF_MEMORY = "out of memory"
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # proc(5): the highest resident size becomes the present one
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes above the level before; None if unknown, with the reason in ``note``."""
+
+    bytes: int | None
+    note: str = ""
 
 
 def in_fresh_process(candidate: Candidate, device: str, size: Size, batch: int, threads: int) -> Peak:
     """The peak of a forward of the candidate.
 
     Raises:
-        UserError: it cannot run; running out of memory is a result, not an error.
+        UserError: it cannot run. Running out of memory is a result, not an error.
     """
     request = {"candidate": asdict(candidate), "device": device, "size": size, "batch": batch, "threads": threads}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -54,27 +64,42 @@ def in_fresh_process(candidate: Candidate, device: str, size: Size, batch: int, 
     return Peak(**answer)
 
 
+def main() -> None:
+    """Answer one request, JSON in the first argument, by one line of JSON: a ``Peak``, or an error."""
+    request = json.loads(sys.argv[1])
+    from ssiu_arch.plugins import load_plugins
+
+    load_plugins()
+    torch.set_num_threads(request["threads"])
+    candidate = Candidate(**request["candidate"])
+    try:
+        answer = asdict(measure(candidate, check_device(request["device"]), tuple(request["size"]), request["batch"]))
+    except UserError as error:
+        answer = {"error": str(error).removeprefix(f"{candidate.name}: ")}
+    except Exception as error:  # a network or a compiler may raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        answer = asdict(Peak(None, OUT_OF_MEMORY)) if is_out_of_memory(error) else {"error": reason}
+    print(json.dumps(answer))
+
+
 def measure(candidate: Candidate, device: torch.device, size: Size, batch: int) -> Peak:
     """The peak of a forward, in this process."""
-    use(device)
     prepared = Prepared(candidate, device)
     x = prepared.input(size, batch)
-    with prepared.settings():
-        if device.type == "cuda":
-            return device_peak(lambda: prepared(x), device, is_captured="graphs" in candidate.modes)
-        if "compile" in candidate.modes:
-            prepared(x)
-        else:
-            with suppress(Exception):  # a size that this network does not take: then without
-                prepared(prepared.input((min(size[0], SMALL), min(size[1], SMALL)), 1))
-        return resident_peak(lambda: prepared(x))
+    if device.type == "cuda":
+        return device_peak(lambda: prepared(x), device, is_captured=candidate.graphs)
+    if candidate.compile:
+        prepared(x)
+    else:
+        with suppress(Exception):  # the network may not take so small an image; then nothing is loaded before
+            prepared(prepared.input((min(size[0], SMALL), min(size[1], SMALL)), 1))
+    return resident_peak(lambda: prepared(x))
 
 
 def device_peak(work: Callable[[], object], device: torch.device, is_captured: bool) -> Peak:
     """The highest allocated memory of a GPU during ``work`` above that before its first run.
 
-    The runs before the one that counts leave their peak out, but for ``is_captured``: what they allocate while they
-    capture CUDA graphs is what the graphs live in.
+    The peak of the runs before does not count. With ``is_captured`` it does: CUDA graphs live in what those allocate.
     """
     gc.collect()
     torch.cuda.empty_cache()
@@ -91,22 +116,37 @@ def device_peak(work: Callable[[], object], device: torch.device, is_captured: b
     return Peak(torch.cuda.max_memory_allocated(device) - level)
 
 
-def main() -> None:
-    """Answer one request, JSON in the first argument, by one line of JSON: a ``Peak``, or an error."""
-    request = json.loads(sys.argv[1])
-    from ssiu_arch.plugins import load_plugins
+def resident_peak(work: Callable[[], object]) -> Peak:
+    """The highest resident memory of this process during ``work`` above that before it.
 
-    load_plugins()
-    torch.set_num_threads(request["threads"])
+    Linux can reset the peak (``VmHWM``). Where it refuses, the peak since the process started stands in. It is right
+    unless an earlier peak was higher; then there is a note instead of a number.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)  # give freed memory back to the system
+    if not STATUS.exists():
+        return Peak(None, "needs /proc, which this system does not have")
     try:
-        candidate = Candidate(**{**request["candidate"], "modes": tuple(request["candidate"]["modes"])})
-        answer = asdict(measure(candidate, check_device(request["device"]), tuple(request["size"]), request["batch"]))
-    except UserError as error:
-        answer = {"error": str(error).removeprefix(f"{candidate.name}: ")}
-    except Exception as error:  # whatever a network or a compiler raises
-        reason = " ".join(str(error).split()) or type(error).__name__
-        answer = asdict(Peak(None, OUT_OF_MEMORY)) if is_out_of_memory(error) else {"error": reason}
-    print(json.dumps(answer))
+        CLEAR_REFS.write_text(RESET_PEAK)
+    except OSError:
+        level = _status("VmRSS")
+    else:
+        level = _status("VmHWM")
+    before = _status("VmHWM")
+    result = work()
+    after = _status("VmHWM")
+    del result
+    if level < before == after:
+        hidden = f"{(before - level) / 1e6:.0f} MB"
+        return Peak(None, f"below an earlier peak of {hidden}, which this system does not let us reset")
+    return Peak(after - level)
+
+
+def _status(name: str) -> int:
+    """A line of /proc/self/status, in bytes."""
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

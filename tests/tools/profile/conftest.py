@@ -1,19 +1,27 @@
-"""What the tests of the profiler share."""
+"""Plans for small networks and images, shared by the tests of the profiler."""
 
 import pytest
 import torch
 
-from ssiu_arch.tools.profile.candidates import parse
+from ssiu_arch.tools.profile.candidates import Candidate
 from ssiu_arch.tools.profile.run import Plan
+
+TINY = {"num_feat": 8, "num_block": 3, "upscale": 4}
 
 
 @pytest.fixture
 def plan():
-    """A plan for tiny images: ``plan("eager", "fused", sizes=[(8, 8)], runs=0)``."""
+    """``plan(sizes=[(8, 8)], runs=0)``: a small SSIU itself and optimised in bf16, on images of 16x24."""
 
-    def make(*candidates, upscale=4, **changes):
+    def make(**changes):
+        candidates = [
+            Candidate("eager", "", "SSIU", TINY, row="SSIU"),
+            Candidate("fused-bf16", "", "SSIU", TINY, fused=True, precision="bf16", row="SSIU"),
+        ]
         settings = {
-            "baseline": candidates[0],
+            "candidates": candidates,
+            "baseline": "eager",
+            "upscale": 4,
             "sizes": [(16, 24)],
             "batches": [1],
             "device": torch.device("cpu"),
@@ -21,15 +29,9 @@ def plan():
             "runs": 2,
             "warmup": 0,
             "with_memory": False,
+            "psnr": {},
+            "psnr_set": "Set5",
         }
-        return Plan([parse(text, upscale) for text in candidates], upscale=upscale, **(settings | changes))
+        return Plan(**(settings | changes))
 
     return make
-
-
-TINY = "num_feat=8,num_block=3"
-
-
-@pytest.fixture
-def tiny():
-    return TINY

@@ -1,146 +1,145 @@
-"""Spelling, presets, forms."""
+"""Presets, option files, and candidates ready to run."""
 
 import pytest
 import torch
+import yaml
 
-from ssiu_arch.tools.profile.candidates import PRESETS, from_option_file, parse
-from ssiu_arch.tools.profile.forms import Prepared, for_result, padded
-from ssiu_arch.tools.profile.plain import PlainSSIU
+from ssiu_arch.tools.profile.candidates import PRESETS, Candidate, Prepared, from_option_file, from_preset, scale_of
+from ssiu_arch.utils.errors import UserError
 
 CPU = torch.device("cpu")
 PUBLISHED = {  # parameters at x4
     "eager": 794_467,
-    "plain": 794_467,
     "fused": 794_467,
     "edsr-m": 1_517_571,
-    "edsr-l": 43_089_923,
     "rcan": 15_592_355,
     "srresnet": 1_517_571,
     "rrdbnet": 16_697_987,
 }
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_build(name):
-    net = parse(name, 4).build()
+@pytest.mark.parametrize("name", ["eager", "fused", "swinir-light", "edsr-m", "rcan", "ecbsr-m", "srresnet", "rrdbnet"])
+def test_presets_build_with_the_published_parameters(name):
+    net = from_preset(name, 4).build()
     assert not net.training
-    assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED.get(name, 0) or name not in PUBLISHED
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    assert parameters == PUBLISHED.get(name, parameters)
+
+
+def test_edsr_l_has_the_published_parameters():
+    candidate = PRESETS["edsr-l"]
+    with torch.device("meta"):
+        net = from_preset("edsr-l", 4).build()
+    assert sum(parameter.numel() for parameter in net.parameters()) == 43_089_923
+    assert candidate.options["res_scale"] == 0.1
 
 
 def test_ecbsr_m_folded_has_the_published_multiply_adds():
-    """35 G in Table I for 180x320 pixels of LR: 3x3 convolutions, 1 channel to 64, 16 times 64 to 64, 64 to 16."""
-    blocks = list(parse("ecbsr-m", 4).build().backbone)
+    """35 G in Table I for 180x320 LR pixels: 3x3 convolutions, 1 channel to 64, 16 times 64 to 64, 64 to 16."""
+    blocks = list(from_preset("ecbsr-m", 4).build().backbone)
     folded = sum(9 * block.in_channels * block.out_channels for block in blocks)
     assert round(folded * 180 * 320 / 1e9, 1) == 34.5
 
 
 def test_windows_are_filled_and_the_result_cropped():
-    candidate = parse("swinir-light", 4)
-    net = padded(candidate.build(), candidate.multiple)
+    net = from_preset("swinir-light", 4).build()
     seen = []
     net.net.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     y = torch.rand(1, 3, 9, 17)
     with torch.no_grad():
         assert net(y).shape == (1, 3, 36, 68)
-    (whole,) = seen
-    assert whole.shape == (1, 3, 16, 24)
-    assert torch.equal(whole[:, :, :9, :17], y)
-    assert torch.equal(whole[:, :, 9], whole[:, :, 7])
+    (padded,) = seen
+    assert padded.shape == (1, 3, 16, 24)
+    assert torch.equal(padded[:, :, :9, :17], y)
+    assert torch.equal(padded[:, :, 9], padded[:, :, 7])
 
 
-@pytest.mark.parametrize("upscale", [2, 3, 4])
-@pytest.mark.parametrize("name", ["eager", "plain", "fused", "swinir-light", "ecbsr-m", "srresnet"])
+@pytest.mark.parametrize(
+    ("name", "upscale"), [("eager", 2), ("fused", 3), ("swinir-light", 3), ("ecbsr-m", 4), ("srresnet", 2)]
+)
 def test_any_size_is_enlarged_by_the_scale(name, upscale):
-    prepared = Prepared(parse(name, upscale), CPU)
+    prepared = Prepared(from_preset(name, upscale), CPU)
     x = prepared.input((9, 13), 2)
-    with prepared.settings():
-        assert prepared(x).shape == (2, x.shape[1], upscale * 9, upscale * 13)
+    assert prepared(x).shape == (2, x.shape[1], upscale * 9, upscale * 13)
 
 
-def test_the_forms_of_ssiu_agree(tiny):
-    outputs = []
-    for name in ("eager", "plain", "fused"):
-        prepared = Prepared(parse(f"{name}:{tiny}", 2), CPU)
-        with prepared.settings():
-            outputs.append(prepared(prepared.input((20, 30), 1)))
-    torch.testing.assert_close(outputs[1], outputs[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(outputs[2], outputs[0], atol=1e-5, rtol=0)
+def test_the_modes_of_ssiu_agree():
+    outputs = {}
+    for name in ("eager", "fused", "fused-strips", "fused-bf16"):
+        prepared = Prepared(from_preset(name, 2), CPU)
+        outputs[name] = prepared(prepared.input((40, 30), 1))
+    for name, bound in (("fused", 1e-5), ("fused-strips", 1e-5), ("fused-bf16", 0.1)):
+        torch.testing.assert_close(outputs[name], outputs["eager"], atol=bound, rtol=0)
+    assert not torch.equal(outputs["fused-bf16"], outputs["fused"])
 
 
-def test_arguments_of_a_preset_are_replaced():
-    candidate = parse("eager:num_feat=16,sparse_attention=false", 3)
-    assert candidate.options == {"num_feat": 16, "sparse_attention": False, "upscale": 3}
-    assert candidate.row is None  # Table I is about another network
-    assert parse("eager", 3).row == "SSIU"
-    assert parse("edsr-m:num_block=8", 4).options == {"num_in_ch": 3, "num_out_ch": 3, "num_block": 8, "upscale": 4}
+def test_modes_are_those_of_their_names():
+    for name, preset in PRESETS.items():
+        if preset.row != "SSIU":
+            continue
+        words = name.split("-")
+        assert preset.fused is (words[0] == "fused")
+        assert preset.compile is ("compiled" in words)
+        assert preset.graphs is ("graphs" in words)
+        assert preset.precision == next((word for word in words if word in ("bf16", "fp16", "tf32")), "fp32")
+        assert (preset.strip is not None) is ("strips" in words)
 
 
-def test_values_are_those_of_option_files():
-    spelled = "SwinIR:depths=[2, 3],num_heads=[6, 6],upsampler=nearest+conv,img_range=1.,ape=true,embed_dim=60+bf16"
-    candidate = parse(spelled, 2)
-    assert candidate.options == {
-        "depths": [2, 3],
-        "num_heads": [6, 6],
-        "upsampler": "nearest+conv",
-        "img_range": 1.0,
-        "ape": True,
-        "embed_dim": 60,
-        "upscale": 2,
-    }
-    assert (candidate.precision, candidate.modes) == ("bf16", ("bf16",))
-
-
-def test_modes():
-    candidate = parse("fused+fp16+graphs+strip32", 4, device="cuda")
-    assert (candidate.form, candidate.precision, candidate.strip) == ("fused", "fp16", 32)
-    assert "graphs" in candidate.modes
-
-
-def test_networks_without_a_scale_of_their_own_get_none():
-    assert parse("SRVGGNetCompact_basicsr", 4).options == {"upscale": 4}
-    assert (
-        parse("RIDNet:in_channels=3,mid_channels=8,out_channels=3", 4).options.keys().isdisjoint({"upscale", "scale"})
-    )
-
-
-def test_option_files(root):
+def test_the_network_of_an_option_file(root):
     candidate = from_option_file(str(root / "options/train_SSIU_x2.yml"), 2)
     assert candidate.arch == "SSIU"
     assert candidate.options["upscale"] == 2
     assert sum(p.numel() for p in candidate.build().parameters()) == 777_827
 
 
-@pytest.mark.parametrize("spelled", ["eager+bf16", "eager+channels_last", "edsr-m+bf16", "swinir-light+channels_last"])
-def test_precision_and_layout_are_those_of_network_and_input(spelled):
-    prepared = Prepared(parse(spelled, 4), CPU)
-    x = prepared.input((8, 16), 1)
-    dtype = torch.bfloat16 if "bf16" in spelled else torch.float32
-    assert {x.dtype} == {parameter.dtype for parameter in prepared.net.parameters()} == {dtype}
-    layout = torch.channels_last if "channels_last" in spelled else torch.contiguous_format
-    weight = next(p for p in prepared.net.parameters() if p.dim() == 4 and p.shape[2] == 3)
-    assert x.is_contiguous(memory_format=layout)
-    assert weight.is_contiguous(memory_format=layout)
+def test_the_scale_goes_to_networks_that_have_an_argument_for_it(tmp_path):
+    named = {
+        "a": {"type": "SRVGGNetCompact"},
+        "b": {"type": "RIDNet", "in_channels": 1, "mid_channels": 8, "out_channels": 1},
+    }
+    for name, network in named.items():
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump({"network_g": network}))
+    first, second = (from_option_file(str(tmp_path / f"{name}.yml"), 2) for name in named)
+    assert first.options == {"upscale": 2}
+    assert second.options.keys().isdisjoint({"upscale", "scale"})
+    assert (first.channels, second.channels) == (3, 1)
 
 
-def test_inputs_are_random_and_the_same_for_every_form():
-    x = Prepared(parse("eager", 4), CPU).input((20, 20), 2)
+def test_the_scale_of_option_files(root, tmp_path):
+    (tmp_path / "a.yml").write_text("network_g: {type: RIDNet}\n")
+    assert scale_of([str(tmp_path / "a.yml"), str(root / "options/train_SSIU_x3.yml")]) == 3
+    assert scale_of([]) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "upscale", "line"),
+    [
+        ("eagr", 4, "eagr: .*did you mean eager"),
+        ("Swin", 4, "Swin: .*--list.*-opt"),
+        ("rrdbnet", 2, "rrdbnet: .*scale 2.*--upscale 4"),
+        ("eager", 5, "eager: .*scale 5.*--upscale 2 or 3 or 4"),
+        ("fused-graphs", 4, "fused-graphs: .*--device cuda"),
+        ("fused-tf32", 4, "fused-tf32: .*--device cuda"),
+    ],
+)
+def test_presets_that_cannot_be(name, upscale, line):
+    with pytest.raises(UserError, match=line):
+        from_preset(name, upscale)
+
+
+def test_inputs_are_random_and_the_same_for_every_candidate():
+    tiny = {"num_feat": 8, "num_block": 3, "upscale": 4}
+    x = Prepared(Candidate("a", "", "SSIU", tiny), CPU).input((20, 20), 2)
     assert 0 <= x.min() < 0.05 < 0.95 < x.max() <= 1
     assert not torch.equal(x[0], x[1])
-    torch.testing.assert_close(Prepared(parse("plain", 4), CPU).input((20, 20), 2), x, atol=0, rtol=0)
+    assert torch.equal(Prepared(Candidate("b", "", "SSIU", tiny, fused=True), CPU).input((20, 20), 2), x)
 
 
-def test_the_plain_form_is_what_runs():
-    assert isinstance(Prepared(parse("plain", 4), CPU).net, PlainSSIU)
-
-
-@pytest.mark.parametrize("precision", ["tf32", "fp32", "bf16"])
-def test_tf32_is_allowed_while_such_a_candidate_runs_alone(tf32_allowed, precision):
-    before = tf32_allowed()
-    with Prepared(parse(f"eager+{precision}", 4, device="cuda"), CPU).settings():
-        assert tf32_allowed() == [precision == "tf32"] * 2
+def test_a_network_runs_without_tf32_and_without_gradients(tf32_allowed):
+    prepared = Prepared(Candidate("a", "", "SSIU", {"num_feat": 8, "num_block": 3, "upscale": 4}), CPU)
+    before, seen = tf32_allowed(), []
+    prepared.device = torch.device("cuda")
+    prepared.net = lambda x: seen.append((tf32_allowed(), torch.is_grad_enabled()))
+    prepared(torch.zeros(1))
+    assert seen == [([False, False], False)]
     assert tf32_allowed() == before
-
-
-@pytest.mark.parametrize(("upscale", "size"), [(2, (360, 640)), (3, (240, 427)), (4, (180, 320))])
-def test_sizes_of_a_result(upscale, size):
-    assert for_result(720, 1280, upscale) == size

@@ -1,16 +1,14 @@
 """The plot, and the numbers of the paper in it."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from ssiu_arch.evaluation import published
 from ssiu_arch.tools.profile import figure, run
-
-
-@pytest.fixture
-def profile(plan, tiny):
-    return run.measure(plan("eager", "plain", f"eager:{tiny}", "ecbsr-m", sizes=[(8, 8)], runs=0))
+from ssiu_arch.tools.profile.candidates import Candidate
+from ssiu_arch.tools.profile.latency import Latency
 
 
 def test_costs_against_the_retyped_table(root):
@@ -32,24 +30,34 @@ def test_points_of_a_data_set():
     assert published.points(8, "Set5") == []
 
 
-def test_scores_are_those_of_the_very_network_or_given(profile, tiny):
-    assert figure.scores(profile, "Set5", {}) == {"eager": 32.64, "plain": 32.64, "ecbsr-m": 31.92}
-    assert figure.scores(profile, "Set5", {f"eager:{tiny}": 30.0, "plain": 32.0})["plain"] == 32.0
-
-
-def test_forms_of_one_network_share_a_point_and_what_has_no_score_is_named(profile, tiny, tmp_path):
+@pytest.fixture
+def drawn(plan, tmp_path):
+    """Draw three candidates, of which the last has no PSNR: names left out, and the text of the picture."""
     pytest.importorskip("matplotlib", reason="matplotlib, of the extra plot, is not installed")
-    file = tmp_path / "cost.svg"
-    assert figure.draw(file, profile, "macs", "Manga109", {}) == [f"eager:{tiny}", "ecbsr-m"]
-    drawn = file.read_text()
-    for label in ("<!-- eager, plain -->", "<!-- ATD-light -->", "<!-- PSNR on Y (dB), Manga109 x4 -->"):
-        assert label in drawn
+
+    def draw(cost):
+        made = plan(psnr={"eager": 32.64, "fused-bf16": 32.64})
+        other = Candidate("other.yml", "", "EDSR")
+        rows = [run.Row(candidate, (8, 8), 2, 1, 2 * 10**9) for candidate in (*made.candidates, other)]
+        rows = [replace(row, latency=Latency([n])) for n, row in enumerate(rows, 1)]
+        left_out = figure.draw(tmp_path / "cost.svg", made, rows, cost)
+        return left_out, (tmp_path / "cost.svg").read_text()
+
+    return draw
 
 
-def test_latencies_of_other_machines_are_not_drawn(plan, tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib, of the extra plot, is not installed")
-    profile = run.measure(plan("eager", sizes=[(8, 8)], runs=1))
-    assert figure.draw(tmp_path / "cost.svg", profile, "latency", "Set5", {}) == []
-    drawn = (tmp_path / "cost.svg").read_text()
-    assert "<!-- eager -->" in drawn
-    assert "ATD" not in drawn
+def test_modes_of_ssiu_are_one_point_beside_those_of_table_1(drawn):
+    left_out, picture = drawn("macs")
+    assert left_out == ["other.yml"]
+    assert picture.count("<!-- SSIU (ours) -->") == 1
+    for label in ("ATD-light", "PSNR on Y (dB), Set5 x4", "measured, LR 8x8"):
+        assert f"<!-- {label} -->" in picture
+    assert "<!-- SSIU -->" not in picture  # of Table I: it is the one measured
+
+
+def test_latencies_of_other_machines_are_not_drawn(drawn):
+    left_out, picture = drawn("latency")
+    assert left_out == ["other.yml"]
+    assert "<!-- SSIU (ours), eager -->" in picture
+    assert "<!-- SSIU (ours), fused-bf16 -->" in picture
+    assert "ATD" not in picture

@@ -1,9 +1,6 @@
 """Turns and ratios, by a clock that is no clock."""
 
-import pytest
-import torch
-
-from ssiu_arch.tools.profile.latency import Latency, MatrixProduct, by_host_clock, in_turns
+from ssiu_arch.tools.profile.latency import Latency, by_host_clock, in_turns
 
 
 def test_works_take_turns_and_warm_up_does_not_count():
@@ -36,13 +33,3 @@ def test_the_host_clock_waits_for_the_work():
     done = []
     assert by_host_clock(lambda: done.append(1)) > 0
     assert done == [1]
-
-
-@pytest.mark.parametrize("by", MatrixProduct.WAYS)
-@pytest.mark.parametrize(("seconds", "side"), [([9.0, 0.02], 256), ([0.0, 0.0, 0.0, 0.019, 0.0, 0.03], 1024)])
-def test_matrices_grow_until_a_product_takes_a_while(seconds, side, by):
-    taken = iter(seconds)  # the first product of each size is not counted
-    product = MatrixProduct(by, torch.float32, torch.device("cpu"), lambda work: next(taken))
-    assert (product.side, product.operations) == (side, 2 * side**3)
-    torch.testing.assert_close(product(), product.a @ product.b.t())
-    assert product.a.std() > 0.2
