@@ -61,15 +61,17 @@ def card(record: dict[str, Any]) -> str:
     printed = next(row.psnr for row in paper.rows(scale) if row.method == paper.SSIU)
     total, last = sum(run["iterations"] for run in runs), runs[-1]
     seen = sum(run["iterations"] * run["batch"] * run["patch"] ** 2 for run in runs) / 1e6
+    start = runs[0]["start"].partition(",")[0]
+    begun = "" if start == "from scratch" else f"\nTraining began with {start}, whose own training is not counted here."
     text = f"""# SSIU x{scale}, trained by this project
 
-**These are not the paper's weights.** They saw less data for fewer iterations, and score lower.
+**These are not the paper's weights.** They saw less data for fewer iterations, and score lower.{begun}
 
 |  | these weights | the paper's |
 | --- | ---: | ---: |
-| photos | {last["images"]:,} ({digits(last["megapixels"])} megapixels) | 3,450 of 2K (DF2K) |
+| photos | {last["images"]:,} ({last["megapixels"]:,.1f} megapixels) | 3,450 of 2K (DF2K) |
 | iterations | {total:,} | 1,000,500 |
-| LR pixels seen, in millions | {digits(seen)} | {PAPER:,} |
+| LR pixels seen, in millions | {seen:,.1f} | {PAPER:,} |
 
 ## Scores
 
@@ -121,11 +123,6 @@ def section(number: int, run: dict[str, Any]) -> str:
 {run["command"]}
 ```
 """
-
-
-def digits(value: float) -> str:
-    """Return a number with three digits, or with all before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cell(psnr: float | None, ssim: float | None) -> str:

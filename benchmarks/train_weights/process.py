@@ -7,6 +7,7 @@ Three files lie beside its folder ``experiments/NAME``, which BasicSR renames as
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -130,9 +131,8 @@ def status(options: dict[str, Any]) -> str:
     """Return one line: state, iteration, iterations/s and last validation of a training."""
     state, pid = look_up(options["name"])
     facts = [f"{state} (process {pid})" if pid else state]
-    rows = read_logs(EXPERIMENTS / options["name"])
-    if rows:
+    if rows := read_logs(EXPERIMENTS / options["name"]):
         facts += [f"iteration {rows[-1].iteration:,} of {options['train']['total_iter']:,}"]
-        facts += [f"{1 / max(rows[-1].seconds, 1e-3):.3g} it/s"]
+        facts += [f"{1 / statistics.median(max(row.seconds, 1e-3) for row in rows[-9:]):.3g} it/s"]  # beyond a pause
     facts += [f"validation {row.psnr} dB at {row.iteration:,}" for row in rows if row.psnr is not None][-1:]
     return f"{options['name']}: {', '.join(facts)}"

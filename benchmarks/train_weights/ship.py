@@ -58,7 +58,14 @@ def ship(options: dict[str, Any], given: argparse.Namespace) -> str:
         pairs = list(read_pairs(given.benchmarks / name / "HR", scale))
         bicubic[name], scores[name] = bicubic_scores(pairs, scale), score(net, pairs)
     rows = [row for row in read_logs(run) if row.iteration <= iterations]  # after a kill the log may go beyond
-    start = read_json(EXPERIMENTS / f"{options['name']}.json") or {"start": "see the note", "earlier": 0, "command": ""}
+    start = read_json(EXPERIMENTS / f"{options['name']}.json")
+    if start is None:  # basicsr train was called directly
+        named = (options.get("path") or {}).get("pretrain_network_g") or "from scratch"
+        start = {
+            "start": Path(named).name,
+            "earlier": 0,
+            "command": f"basicsr train -opt {given.opt.name} --auto_resume",
+        }
     earlier = (read_json(target.with_suffix(".json")) or {"runs": []})["runs"][: start["earlier"]]
     content = as_bytes(weights, ".pth")
     record = {

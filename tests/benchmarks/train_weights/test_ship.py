@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from benchmarks.train_weights import card
 from benchmarks.train_weights.__main__ import parser, run
@@ -102,23 +103,25 @@ def test_better_ones_replace_all_files(ship, folder, networks):
     ]
 
 
-def test_the_card_has_the_records_facts(ship, folder):
+def test_the_card_has_the_records_facts(ship, folder, options):
+    options["datasets"]["train"].update(batch_size_per_gpu=40, gt_size=256 * 16)
+    Path("toy.yml").write_text(yaml.safe_dump(options))
     note(command="python -m benchmarks.train_weights start -opt toy.yml")
     Path("sources.csv").write_text("width,file,licence,source\n9,site/astronaut.png,CC0,a_site\n9,none.png,,x\n")
     ship("bilinear", "--sources", "sources.csv", "--note", "the target was a teacher's output")
     text, kept = (folder / "SSIU_x4.md").read_text(), record()
     psnr, ssim = kept["scores"]["SunHays80"]
     for fact in (
-        "| photos | 1 (0.0737 megapixels) | 3,450 ",
+        "| photos | 1 (0.1 megapixels) | 3,450 ",
         "| iterations | 22 | 1,000,500 |",
-        "| LR pixels seen, in millions | 0.00282 | 163,922 |",
+        "| LR pixels seen, in millions | 922.7 | 163,922 |",
         f"| these weights | {psnr:.2f} / {ssim:.4f} |",
         f"sha256: `{kept['sha256']}`",
         "basicsr 1.4.2, torch",
         "| a\\_site | CC0 | 1 |",
         "- start: from scratch",
         "0.0005, cosine periods of 8,000, 16,000, 20,000, 20,000 iterations down to 1e-06",
-        "2 LR patches of 8x8",
+        "40 LR patches of 1024x1024",
         "22 iterations in 0.1 minutes",
         "- note: the target was a teacher's output",
         "```bash\npython -m benchmarks.train_weights start -opt toy.yml\n```",
@@ -128,7 +131,16 @@ def test_the_card_has_the_records_facts(ship, folder):
 
 def test_a_training_that_the_script_did_not_start_is_shipped_too(ship):
     assert ship("bilinear").startswith("shipped")
-    assert len(record()["runs"]) == 1
+    (facts,) = record()["runs"]
+    assert (facts["start"], facts["command"]) == ("from scratch", "basicsr train -opt toy.yml --auto_resume")
+
+
+def test_the_card_names_the_weights_whose_training_is_not_counted(ship, folder):
+    for start, named in (("from scratch", False), ("SSIU_x3.pth, sha256 1234", True)):
+        note(start=start)
+        ship("bilinear")
+        assert ("began with SSIU_x3.pth, whose" in (folder / "SSIU_x4.md").read_text()) is named
+        (folder / "SSIU_x4.pth").write_bytes(Path("spoilt.pth").read_bytes())
 
 
 def test_runs_add_up_and_one_that_is_shipped_again_counts_once(ship, folder, networks):
@@ -225,8 +237,3 @@ def test_curves_are_smoothed_by_run_and_all_in_the_legend(monkeypatch):
     assert np.allclose(values[:40], 1.5, atol=0.07)
     assert np.allclose(values[40:], 5.5, atol=0.07)
     assert list(scores.lines[0].get_xdata()) == [40, 80]
-
-
-@pytest.mark.parametrize(("value", "text"), [(7045.4, "7,045"), (400, "400"), (52.81, "52.8"), (0.38542, "0.385")])
-def test_digits(value, text):
-    assert card.digits(value) == text
