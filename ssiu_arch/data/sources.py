@@ -1,4 +1,4 @@
-"""Where the images of a set come from: files in a folder, or members of an archive that stays packed."""
+"""The source images of a set: files in a folder, or members of an archive, read without unpacking it."""
 
 import re
 import tarfile
@@ -19,13 +19,13 @@ class Source:
     """One image file of a set.
 
     Args:
-        key: Its name in the set: ASCII letters, digits, ``_`` and ``-``.
-        path: The file, or the archive that holds it.
-        member: Its name in the archive; empty for a file of its own.
-        size: Its bytes.
-        stamp: When it, or the archive, was last changed (ns).
-        offset: Where a tar archive holds it.
-        lr: The low-resolution image that goes with it, where that is given.
+        key: name in the set: ASCII letters, digits, ``_`` and ``-``.
+        path: the file, or the archive that holds it.
+        member: name in the archive; empty for a file.
+        size: bytes.
+        stamp: time of the last change of ``path`` (ns).
+        offset: position in a tar archive; else -1.
+        lr: the LR image, if it is given.
     """
 
     key: str
@@ -38,14 +38,19 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name in messages."""
         return f"{self.path}/{self.member}" if self.member else str(self.path)
 
+    @property
+    def identity(self) -> list[list[str | int]]:
+        """Name, size and time of the image and of its LR image, as JSON has them: a changed image differs."""
+        return [[part.name, part.size, part.stamp] for part in (self, self.lr) if part]
+
     def read(self) -> Image:
-        """Read and decode it; see ``decode_image``.
+        """Read and decode the image; see ``decode_image``.
 
         Raises:
-            BadImage: If it cannot be read, or is no image that can be used.
+            BadImage: it cannot be read, or is not a usable image.
         """
         try:
             if self.offset >= 0:
@@ -60,15 +65,15 @@ class Source:
         except OSError as error:
             raise BadImage(f"{self.name}: cannot be read ({error.strerror or error})") from None
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise BadImage(f"{self.name}: is damaged in the archive ({error}); fetch the archive again") from None
+            raise BadImage(f"{self.name}: is damaged in the archive ({error}); download the archive again") from None
         return decode_image(data, self.name)
 
 
 def key_of(name: str) -> str:
-    """The key of an image file: its name without the extension, fit for BasicSR's LMDB.
+    """The key of an image file for BasicSR's LMDB: its name without the extension.
 
-    BasicSR cuts keys at the first dot and encodes them as ASCII, so every character other than
-    ASCII letters, digits, ``_`` and ``-`` becomes ``_x`` and its code: ``é`` is ``_xe9``.
+    BasicSR cuts keys at the first dot and encodes them as ASCII. So every character except ASCII letters, digits, ``_``
+    and ``-`` becomes ``_x`` and its code: ``é`` is ``_xe9``.
     """
     stem = PurePosixPath(name).stem
     key = re.sub(r"[^A-Za-z0-9_-]", lambda match: f"_x{ord(match.group()):x}", stem)
@@ -78,12 +83,12 @@ def key_of(name: str) -> str:
 
 
 def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
-    """The images in ``folder`` as sources, sorted by path."""
+    """The images in ``folder``, sorted by path."""
     return [from_file(path) for path in list_images(folder, recursive=recursive)]
 
 
 def from_file(path: Path) -> Source:
-    """The image file ``path`` as a source; one that is not there fails when it is read."""
+    """The image file ``path``; a missing file raises when it is read."""
     try:
         stat = path.stat()
         return Source(key_of(path.name), path, "", stat.st_size, stat.st_mtime_ns)
@@ -92,10 +97,10 @@ def from_file(path: Path) -> Source:
 
 
 def from_archive(path: Path) -> list[Source]:
-    """The images in a zip or an uncompressed tar archive, sorted by name; nothing is unpacked.
+    """The images in a zip or an uncompressed tar archive, sorted by name.
 
     Raises:
-        UserError: If the archive is incomplete, damaged or compressed as a whole.
+        UserError: the archive is incomplete, damaged or a compressed tar.
     """
     stamp = path.stat().st_mtime_ns
     try:
@@ -107,8 +112,7 @@ def from_archive(path: Path) -> list[Source]:
                 members = [(item.name, item.size, item.offset_data) for item in archive if item.isreg()]
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise UserError(
-            f"{path}: is no complete zip or uncompressed tar archive ({error}); "
-            "download it again, or unpack it yourself"
+            f"{path}: is not a complete zip or uncompressed tar archive ({error}); download it again, or unpack it"
         ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -120,15 +124,9 @@ def from_archive(path: Path) -> list[Source]:
 
 
 def check_keys(sources: Iterable[Source]) -> None:
-    """Refuse two images of one key.
-
-    Raises:
-        UserError: Naming both.
-    """
+    """Raise ``UserError`` if two images have the same key."""
     seen: dict[str, Source] = {}
     for source in sources:
         other = seen.setdefault(source.key, source)
         if other is not source:
-            raise UserError(
-                f"{other.name} and {source.name}: both would be stored as {source.key!r}; rename or remove one"
-            )
+            raise UserError(f"{other.name} and {source.name}: both have the key {source.key!r}; rename or remove one")

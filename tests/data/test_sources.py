@@ -30,7 +30,7 @@ def test_long_names_keep_different_short_keys():
 
 
 def test_two_images_of_one_key_are_both_named(tmp_path):
-    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png: both would be stored as 'a'"):
+    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png: .*'a'"):
         check_keys([from_file(tmp_path / "a.jpg"), from_file(tmp_path / "b.png"), from_file(tmp_path / "a.png")])
 
 
@@ -53,14 +53,14 @@ def test_a_truncated_archive_is_named(tmp_path, photo, kind, share):
     pack(path, {f"{i}.png": encode_png(photo(64, 64, i)) for i in range(6)})
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(UserError, match=rf"set\.{kind}: is no complete zip or uncompressed tar"):
+    with pytest.raises(UserError, match=rf"set\.{kind}: is not a complete zip or uncompressed tar"):
         from_archive(path)
 
 
 def test_a_compressed_tar_is_named(tmp_path):
     with tarfile.open(tmp_path / "set.tar", "w:gz"):
         pass
-    with pytest.raises(UserError, match=r"set\.tar: is no complete zip or uncompressed tar"):
+    with pytest.raises(UserError, match=r"set\.tar: is not a complete zip or uncompressed tar"):
         from_archive(tmp_path / "set.tar")
 
 
