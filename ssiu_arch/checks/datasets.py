@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -123,14 +124,17 @@ def _check_root(where: str, root: str, backend: str) -> None:
     if backend == "lmdb":
         if not root.endswith(".lmdb"):  # BasicSR's own test
             raise UserError(f"{where}: {root} must end in .lmdb; for a folder of images set io_backend.type: disk")
-        for name in ("data.mdb", "meta_info.txt"):
-            file = folder / name
-            if not file.is_file() or file.stat().st_size == 0:
-                raise UserError(f"{where}: {root} has no {name}, or it is empty: prepare the set again")
-        try:
+        with _located(where):
             check_file_size(folder)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Put the option before the message of a ``UserError``."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _check_pairs(where: str, options: dict[str, Any], scale: int, is_train: bool) -> list[dict[str, str]]:
@@ -138,10 +142,11 @@ def _check_pairs(where: str, options: dict[str, Any], scale: int, is_train: bool
     for key in needed:
         if options.get(key) is None:
             raise UserError(f"{where}.{key} is missing")
+    by_key = _lmdb_sizes(where, options) if _backend(options) == "lmdb" else None  # before BasicSR reads meta_info.txt
     pairs = build(where, options, scale).paths
     if not pairs:
         raise UserError(f"{where}: {options['dataroot_gt']} holds no images")
-    sizes = _lmdb_sizes(where, options) if _backend(options) == "lmdb" else _sizes_on_disk(where, pairs, is_train)
+    sizes = _sizes_on_disk(where, pairs, is_train) if by_key is None else by_key
     for name, gt, lq in sizes:
         check_sizes(where, name, gt, lq, scale, options.get("gt_size") if is_train else None)
     return pairs
@@ -169,18 +174,19 @@ def check_sizes(where: str, name: str, gt: Size, lq: Size, scale: int, gt_size: 
 
 
 def _lmdb_sizes(where: str, options: dict[str, Any]) -> list[tuple[str, Size, Size]]:
-    gt, lq = ({}, {})  # type: dict[str, Size], dict[str, Size]
-    for sizes, key in ((gt, "dataroot_gt"), (lq, "dataroot_lq")):
-        try:
-            for line in read_meta(Path(os.path.expanduser(options[key]))):
-                sizes[line.key] = line.height, line.width
-                line.key.encode("ascii")  # BasicSR's keys
-        except UserError as error:
-            raise UserError(f"{where}.{key}: {error}") from error
-        except UnicodeEncodeError as error:
-            raise UserError(
-                f"{where}.{key}: {line.key!r} has characters beyond ASCII, prepare the set again"
-            ) from error
+    sizes: list[dict[str, Size]] = []
+    for key in ("dataroot_gt", "dataroot_lq"):
+        with _located(f"{where}.{key}"):
+            lines = read_meta(Path(os.path.expanduser(options[key])))
+            if not lines:
+                raise UserError(f"{options[key]}/meta_info.txt: is empty; prepare the set again")
+            for line in lines:
+                if not line.key.isascii():
+                    raise UserError(
+                        f"{line.key!r} has characters beyond ASCII, which BasicSR rejects: rename the image"
+                    )
+        sizes.append({line.key: (line.height, line.width) for line in lines})
+    gt, lq = sizes
     return [(name, size, lq[name]) for name, size in gt.items() if name in lq]
 
 
@@ -228,8 +234,6 @@ def decode(where: str, name: str, data: bytes) -> Any:
     if image is None:
         raise UserError(f"{where}: {name} is not an image that OpenCV can read: download or export it again")
     if data.startswith(PNG_SIGNATURE):
-        try:
+        with _located(where):
             check_png(data, name)  # OpenCV ignores checksums
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
     return image

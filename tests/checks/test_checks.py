@@ -222,7 +222,8 @@ def test_incomplete_lmdb(place, capsys, file, damage):
     if damage == "empty":
         (copy / file).touch()
     line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", "datasets:train:dataroot_gt=copy.lmdb")
-    assert f"copy.lmdb has no {file}" in line
+    assert f"datasets.train.dataroot_gt: copy.lmdb/{file}: " in line
+    assert "prepare the set again" in line
 
 
 def test_meta_info_of_another_form_or_other_keys(place, capsys):
@@ -233,6 +234,8 @@ def test_meta_info_of_another_form_or_other_keys(place, capsys):
     change = "datasets:train:dataroot_gt=copy.lmdb"
     meta.write_text("".join([lines[0].replace("(144,144,3)", "144x144"), *lines[1:]]))
     assert "copy.lmdb/meta_info.txt: line 1 " in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
+    meta.write_text("".join(lines).replace("astronaut", "astronäut"))
+    assert "astronäut_s001" in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
     meta.write_text("".join(lines[1:]))
     assert "Keys in lq_folder and gt_folder are different" in refused(
         place, capsys, "train", "-opt", TRAIN, "--force_yml", change
