@@ -78,7 +78,7 @@ class Trial:
         # Only the first image is read: of an LMDB, only sampled keys are known to be readable without a crash.
         data, area = self._cropped(default_collate([dataset[0] for _ in range(images)]))
         hook = self.model.net_g.register_forward_hook(self._check_size)
-        for _ in range(2 if self.on_gpu else 1):  # a GPU chooses kernels in the first iteration
+        for _ in range(2):  # the first iteration also allocates memory and chooses kernels
             started = time.perf_counter()
             self.model.update_learning_rate(1, warmup_iter=train.get("warmup_iter", -1))
             self.model.feed_data(data)

@@ -334,7 +334,7 @@ class TestTrial:
             lambda module, args, output: seen.append(output.dtype)
         )
         one.iterate()
-        assert seen == [torch.bfloat16] * 2  # and once more for the backward pass
+        assert seen == [torch.bfloat16] * 4  # in two iterations, each time once more for the backward pass
         assert not torch.equal(one.model.net_g_ema.head.weight, before)
 
     def test_a_cpu_tries_two_small_images(self, trial):
