@@ -47,6 +47,6 @@ def page(root):
 
     def examples(section):
         text = (root / "docs" / "export.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-        return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        return re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL)
 
     return examples

@@ -35,7 +35,7 @@ def test_an_image_that_memory_does_not_suffice_for():
 
 
 def test_the_examples_of_the_page_give_torchs_result(net, model, page, tmp_path, monkeypatch):
-    by_hand, by_tiles = page("The file")
+    by_hand, by_tiles = page("Use the file")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x4.onnx").write_bytes(model)
     image = np.random.default_rng(0).integers(0, 256, (40, 55, 3), np.uint8)
