@@ -132,7 +132,8 @@ def count_photos(photos: Path, table: Path | None, smallest: int) -> dict[str, A
     """
     try:
         text = table.read_text(encoding="utf-8-sig") if table else ""
-        known = {row["file"]: (row["source"], row["licence"]) for row in csv.DictReader(text.splitlines())}
+        rows = csv.DictReader(text.splitlines())
+        known = {str(Path(row["file"]).with_suffix("")): (row["source"], row["licence"]) for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise UserError(f"--sources {table}: needs the columns file, source, licence ({error!r})") from None
     pixels, origins = 0, Counter[tuple[str, str]]()
@@ -141,7 +142,8 @@ def count_photos(photos: Path, table: Path | None, smallest: int) -> dict[str, A
             width, height = picture.size
         if min(width, height) >= smallest:
             pixels += width * height
-            source, licence = known.get(path.relative_to(photos).as_posix()) or known.get(path.name) or ("", "")
+            bare = path.relative_to(photos).with_suffix("")  # the photo may have another format now
+            source, licence = known.get(str(bare)) or known.get(bare.name) or ("", "")
             origins[source or "not named", licence or "not known"] += 1
     if not pixels:
         raise UserError(f"--photos {photos}: holds no image of {smallest} pixels or more a side")

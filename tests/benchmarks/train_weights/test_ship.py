@@ -165,7 +165,7 @@ def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(shi
         write_image(Path("photos") / name, photo)
     write_image(Path("photos/small.png"), photo[:255])
     Path("sources.csv").write_text(
-        "file,licence,source\nsite/astronaut.png,CC0,one\na.png,CC0,one\nc.png,,two\nsmall.png,CC0,x\n"
+        "file,licence,source\nsite/astronaut.png,CC0,one\na.jpg,CC0,one\nc.png,,two\nsmall.png,CC0,x\n"
     )
     ship("bilinear", "--sources", "sources.csv")
     assert record()["runs"][0]["sources"] == [
