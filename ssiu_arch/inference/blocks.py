@@ -1,7 +1,7 @@
-"""The parts of an SSIU, with 1x1 convolutions as matrix products over channels that lie together in memory.
+"""The parts of an SSIU in channels-last layout, where a 1x1 convolution is one matrix product.
 
-A map is ``(B, H, W, C)`` here. One that a 3x3 convolution reads has a border of one mirrored pixel all around it, and
-is ``(B, R + 2, W + 2, C)``.
+A feature map is ``(B, H, W, C)`` here. The input of a 3x3 convolution has a reflected border of one pixel:
+``(B, R + 2, W + 2, C)``.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from ssiu_arch.inference.product import product
 
 
 class Weights(nn.Module):
-    """A module of weights that are not trained: buffers, which follow ``to``."""
+    """A module whose weights are buffers: not trained, but moved by ``to``."""
 
     def hold(self, **weights: Tensor | None) -> None:
-        """Keep copies of ``weights`` under their names."""
+        """Register copies of ``weights`` by their names."""
         for name, weight in weights.items():
             self.register_buffer(name, None if weight is None else weight.detach().clone().contiguous())
 
@@ -36,18 +36,18 @@ class Product(Weights):
 
     @classmethod
     def of(cls, conv: nn.Conv2d) -> "Product":
-        """The product that the 1x1 convolution ``conv`` is."""
+        """The product equal to the 1x1 convolution ``conv``."""
         return cls(conv.weight, conv.bias)
 
     def forward(
         self, x: Tensor, *, gelu: bool = False, times: Tensor | None = None, plus: Tensor | None = None
     ) -> Tensor:
-        """``(..., C)`` to ``(..., N)``, and what comes after it, as of ``product``."""
+        """``(..., C)`` to ``(..., N)``; see ``product`` for the arguments."""
         return product(x, self.weight, self.bias, gelu=gelu, times=times, plus=plus)
 
 
 class Conv3x3(Weights):
-    """A 3x3 convolution whose input has a border."""
+    """A 3x3 convolution of an input with a border."""
 
     weight: Tensor
     bias: Tensor
@@ -62,19 +62,20 @@ class Conv3x3(Weights):
         return self._convolve(x, columns=0)
 
     def along_rows(self, x: Tensor) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, N)``, whose first and last column mean nothing.
+        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, N)``, whose first and last columns are meaningless.
 
-        So a map keeps its width through several convolutions, and needs no copy in between, only two columns anew.
+        So a map keeps its width through several convolutions: only the two border columns are written again, instead
+        of a copy of the map with a border.
         """
         return self._convolve(x, columns=1)
 
     def _convolve(self, x: Tensor, columns: int) -> Tensor:
-        planes = x.permute(0, 3, 1, 2)  # (B, C, R + 2, W + 2), channels-last as it lies
+        planes = x.permute(0, 3, 1, 2)  # (B, C, R + 2, W + 2), channels-last in memory
         return F.conv2d(planes, self.weight, self.bias, padding=(0, columns), groups=self.groups).permute(0, 2, 3, 1)
 
 
 class Gating(nn.Module):
-    """MSGM: ``W_o( GELU(W_1 x) * W_4( DW( W_3 x ) ) )``, in four products, each with what comes after it."""
+    """MSGM: ``W_o( GELU(W_1 x) * W_4( DW( W_3 x ) ) )``, in four products that include GELU, ``*`` and ``plus``."""
 
     def __init__(self, msgm: MSGM) -> None:
         super().__init__()
@@ -82,11 +83,11 @@ class Gating(nn.Module):
         self.dw = Conv3x3(msgm.dw)
 
     def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, C)``, with ``plus``, of that shape, added to it."""
+        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, C)``, plus ``plus`` of that shape."""
         return self._gate(x[:, 1:-1, 1:-1], self.dw(self.w3(x)), plus)
 
     def along_rows(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, C)``, as ``Conv3x3.along_rows``."""
+        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, C)``; see ``Conv3x3.along_rows``."""
         return self._gate(x[:, 1:-1], self.dw.along_rows(self.w3(x)), plus)
 
     def _gate(self, x: Tensor, mixed: Tensor, plus: Tensor | None) -> Tensor:
@@ -94,7 +95,11 @@ class Gating(nn.Module):
 
 
 class Attention(Weights):
-    """SAM: 8x8 windows attend to the 10x10 blocks around them, for whole rows of windows."""
+    """SAM: 8x8 windows attend to the 10x10 blocks around them, for whole rows of windows.
+
+    The scale ``1 / sqrt(d)`` is part of the weights of q. Indices of the shapes: n rows and m columns of windows, h
+    heads, P = 64 query pixels of a window, Q = 100 pixels of its block, d channels of a head.
+    """
 
     qkv: Tensor
     position: Tensor
@@ -108,11 +113,11 @@ class Attention(Weights):
         self.hold(qkv=qkv, position=sam._position())  # (Q, d)
 
     def forward(self, x: Tensor, above: int = 0, below: int = 0) -> Tensor:
-        """Attend to the windows around.
+        """The attention of n rows of windows.
 
         Args:
-            x: ``(B, above + 8n + below, W, C)``: n rows of windows, and the row above and the row below them.
-            above, below: 1, or 0 where the map ends.
+            x: ``(B, above + 8n + below, W, C)``: n rows of windows, with the pixel row above and below them.
+            above, below: 1, or 0 where the map ends and zeros take the place of that row.
 
         Returns:
             ``(B, 8n, W, C)``.
@@ -131,9 +136,9 @@ class Attention(Weights):
         keys, values = kv[0] + self.position, kv[1]  # (Bnmh, Q, d)
 
         if x.is_cuda:
-            q, keys, values = (x[:, None] for x in (q, keys, values))  # a kernel takes no more than 65535 heads
+            q, keys, values = (x[:, None] for x in (q, keys, values))  # a CUDA kernel takes at most 65535 heads
             out = F.scaled_dot_product_attention(q, keys, values, scale=1.0)
-        else:  # its kernel for CPUs takes twice as long as its parts at so few channels
+        else:  # with so few channels, twice as fast as torch's CPU kernel
             out = torch.bmm(torch.bmm(q, keys.transpose(1, 2)).softmax(dim=2), values)
         out = out.reshape(batch, *grid, head[0], window, window, head[1]).permute(0, 1, 4, 2, 5, 3, 6)
         return out.reshape(batch, grid[0] * window, width, num_feat)
@@ -175,11 +180,17 @@ class Selector(nn.Module):
 
 
 class Tail(Weights):
-    """The reconstruction, without the largest of its maps.
+    """The reconstruction, which never stores its largest maps.
 
-    A pixel shuffle by s takes channel ``c s^2 + i s + j`` to row i and column j of a pixel's s by s. With channels
-    sorted by ``(i, j, c)``, a product for each i gives rows of the shuffled map as they lie in memory, and nothing is
-    shuffled. The 3x3 convolution is one product with its nine taps, whose results are added where they belong.
+    A pixel shuffle by s moves channel ``c s^2 + i s + j`` of a pixel to row i and column j of s by s pixels. The
+    weights are sorted by ``(i, j, c)``, so one product for each i gives rows of the shuffled map as they lie in
+    memory, and nothing is shuffled. Shown for s = 2 and two pixels a, b::
+
+        line i=0:  a00 a01 b00 b01      each entry: C channels; these are rows 2y and 2y + 1
+        line i=1:  a10 a11 b10 b11      of the shuffled map
+
+    The final 3x3 convolution has few outputs. So each of its nine taps is applied to every pixel, one product for all,
+    and the results are shifted by the tap's place and added.
     """
 
     weight: Tensor
@@ -188,21 +199,21 @@ class Tail(Weights):
     def __init__(self, tail: Any) -> None:
         super().__init__()
         *layers, last = tail
-        self.lines = nn.ModuleList()  # for every shuffle, the products that give its rows
+        self.lines = nn.ModuleList()  # for each shuffle, the products of its lines
         for conv, shuffle in zip(layers[0::3], layers[1::3], strict=True):
             s = shuffle.upscale_factor
             weight = conv.weight.unflatten(0, (-1, s, s)).permute(1, 2, 0, 3, 4, 5).flatten(1, 2)  # (i, j c, C, 1, 1)
             bias = conv.bias.unflatten(0, (-1, s, s)).permute(1, 2, 0).flatten(1)
             self.lines.append(nn.ModuleList(Product(*line) for line in zip(weight, bias, strict=True)))
-        taps = last.weight.permute(2, 3, 0, 1).flatten(0, 2)  # (row, column and output of a tap), C
+        taps = last.weight.permute(2, 3, 0, 1).flatten(0, 2)  # (row of the tap, its column, output), C
         self.hold(weight=taps, bias=last.bias)
 
     def forward(self, f: Tensor, above: int = 0, below: int = 0) -> Tensor:
-        """Reconstruct.
+        """The image without its interpolated base.
 
         Args:
-            f: ``(B, above + R + below, W, C)``: features, and the row above and the row below them.
-            above, below: 1, or 0 where the image ends.
+            f: ``(B, above + R + below, W, C)``: features, with the row above and below them.
+            above, below: 1, or 0 where the image ends and rows are reflected.
 
         Returns:
             ``(B, out_ch, s R, s W)``, float32.
@@ -213,32 +224,35 @@ class Tail(Weights):
         x = []
         upper, lower = [tap[0] for tap in taps], [tap[2] for tap in taps]
         for n, tap in enumerate(taps):
+            # A line gets taps of row 0 from the line above, of row 1 from itself, of row 2 from the line below. The sum
+            # has a column index left; the same is done along the line, where the ends are reflected.
             columns = self._beside(upper, n - 1, above, below) + tap[1][..., inner, :]
             left, middle, right = columns + self._beside(lower, n + 1, above, below)  # (out_ch, B, R, s W) each
             line = middle + self.bias[:, None, None, None]
             line[..., 1:] += left[..., :-1]
-            line[..., :1] += left[..., 1:2]  # mirrored
+            line[..., :1] += left[..., 1:2]
             line[..., :-1] += right[..., 1:]
             line[..., -1:] += right[..., -2:-1]
             x.append(line)
         return torch.stack(x, dim=3).flatten(2, 3).transpose(0, 1)
 
     def _shuffled(self, f: Tensor, products: nn.ModuleList, *more: nn.ModuleList) -> Iterator[Tensor]:
-        """Every s-th row of the shuffled map, from its first, from its second, and so on: ``(B, R, s W, C)`` each."""
+        """The s lines of the shuffled map, every s-th row from row 0, 1, ...: ``(B, R, s W, C)`` each."""
         for row in products:
             line = row(f, gelu=True).view(*f.shape[:2], -1, f.shape[3])
             yield from self._shuffled(line, *more) if more else [line]
 
     def _taps(self, line: Tensor) -> Tensor:
-        """The product of every tap with a map ``(B, R, W, C)``: ``(3, 3, out_ch, B, R, W)``."""
-        taps = product(self.weight, line.flatten(0, 2))  # this way round, every tap's map lies by itself
+        """Every tap applied to a map ``(B, R, W, C)``: ``(3, 3, out_ch, B, R, W)``."""
+        taps = product(self.weight, line.flatten(0, 2))  # weight first: each tap's map is contiguous
         return taps.float().view(3, 3, -1, *line.shape[:3])
 
     @staticmethod
     def _beside(taps: list[Tensor], n: int, above: int, below: int) -> Tensor:
-        """Line n, where -1 is the last line of the pixels above, s the first one of those below; mirrored at the ends.
+        """Line n of each pixel; -1 is the last line of the pixel above, s the first of the one below.
 
-        Shape: s of ``(3, out_ch, B, above + R + below, s W)`` to ``(3, out_ch, B, R, s W)``.
+        At the ends of the image these are reflected: line 1, or line s - 2. Shape: s of
+        ``(3, out_ch, B, above + R + below, s W)`` to ``(3, out_ch, B, R, s W)``.
         """
         s, stop = len(taps), taps[0].shape[3] - below
         if n < 0:
@@ -263,12 +277,12 @@ class Parts(nn.Module):
 
     @property
     def experts(self) -> list[int]:
-        """After which stages, from 1, alpha is what the selector reads, or the tail where there is no selector."""
+        """The stages, from 1, whose outputs the selector reads; without a selector the last one."""
         count = len(self.stages)
         if self.selector is None:
             return [count]
         return [count * n // MoEFS.num_expert for n in range(1, MoEFS.num_expert + 1)]
 
     def select(self, experts: list[Tensor]) -> Tensor:
-        """f_x of the maps after the stages ``experts``."""
+        """f_x from the outputs of the stages ``experts``."""
         return experts[0] if self.selector is None else self.selector(experts)

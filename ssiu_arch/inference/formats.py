@@ -12,14 +12,14 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from ssiu_arch.inference.photo import Photo, Samples, opencv
 from ssiu_arch.utils.image_files import BadImage
 
-LARGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels a side: of libjpeg, of the format
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels a side: limits of libjpeg and of WebP
 PLAIN = ("JPEG", "BMP")  # formats without alpha
 OF_8_BIT = ("JPEG", "BMP", "WEBP")
-PIXELS = {40962: 1, 40963: 0}  # EXIF's tags of width and height, and their place in (H, W)
+PIXELS = {40962: 1, 40963: 0}  # EXIF tags of width and height: index in (H, W)
 
 
 def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
-    """See that ``photo``, enlarged, can be written as ``form``, before it is.
+    """Check that ``photo``, enlarged, can be written in the format ``form``.
 
     Raises:
         BadImage: the format cannot hold it: alpha, 16 bits or the size.
@@ -31,16 +31,16 @@ def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
         raise BadImage(f"{name}: has 16 bit, which {form} cannot hold; {hint}")
     side = upscale * max(photo.size)
     if side > LARGEST.get(form, side):
-        raise BadImage(f"{name}: becomes {side} pixels long, and {form} ends at {LARGEST[form]}; {hint}")
+        raise BadImage(f"{name}: becomes {side} pixels long, {form} allows {LARGEST[form]}; {hint}")
 
 
 def encode(photo: Photo, form: str, quality: int) -> bytes:
     """``photo`` as a file.
 
     Args:
-        photo: one that ``check_format`` lets pass.
+        photo: an image that passes ``check_format``.
         form: Pillow's name of the format.
-        quality: of JPEG and WebP, 1 to 100; colours are not subsampled.
+        quality: of JPEG and WebP, 1 to 100; JPEG without chroma subsampling.
 
     Raises:
         BadImage: it cannot be written.
@@ -58,7 +58,7 @@ def encode(photo: Photo, form: str, quality: int) -> bytes:
 
 
 def _with_size(photo: Photo) -> dict[int, Any]:
-    """The photo's EXIF, its size in pixels corrected where it is given."""
+    """The EXIF of the photo, with the size in pixels corrected if it has one."""
     details = photo.exif.get(34665, {})
     sizes = {tag: photo.size[place] for tag, place in PIXELS.items() if tag in details}
     return {**photo.exif, 34665: {**details, **sizes}} if sizes else photo.exif
@@ -134,14 +134,14 @@ def _tiff(samples: Samples, icc: bytes | None, exif: dict[int, Any]) -> bytes:
         317: 2,  # differences
     }
     if channels in (2, 4):
-        tags[338] = 2  # alpha, not multiplied into the colours
+        tags[338] = 2  # straight alpha
     if icc:
         tags[34675] = icc
     for tag, value in tags.items():
         directory[tag] = value
     file = BytesIO()
     file.write(b"II*\0\x08\0\0\0")
-    file.write(directory.tobytes(8))  # which shifts the strips' places by its own length
+    file.write(directory.tobytes(8))  # moves the strips' offsets by its own length
     for strip in strips:
         file.write(strip)
     return file.getvalue()

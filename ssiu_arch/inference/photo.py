@@ -26,15 +26,15 @@ FORMATS = {
     ".bmp": "BMP",
 }
 ORIENTATION, PLANES = 274, 284  # tags
-DIRECTORIES = (34665, 34853)  # of EXIF within its first: of the exposure, of the place
-OF_OTHER_TAGS = 40965  # a directory that only repeats how others are to be read
-OF_THE_FILE = (  # tags of TIFF that say how the pixels are stored; EXIF shares the directory with them
+DIRECTORIES = (34665, 34853)  # of EXIF, within the main one: Exif (exposure), GPS
+INTEROPERABILITY = 40965  # a directory without content of its own
+OF_THE_FILE = (  # TIFF tags that say how pixels are stored; they share a directory with EXIF
     *range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 332, *range(336, 342), 347,
     *range(512, 522), *range(529, 533), 700, 34377, 34675, 37724,
-    280, 281, 33550, 33922, 34264, *range(34735, 34738), 42112, 42113, 50838, 50839,  # GeoTIFF's and ImageJ's, by pixel
+    280, 281, 33550, 33922, 34264, *range(34735, 34738), 42112, 42113, 50838, 50839,  # GeoTIFF, ImageJ: per pixel
 )  # fmt: skip
-DESCRIPTION = 270  # in which tifffile and ImageJ keep the shape of the array
-HOW_TO_TURN = {  # EXIF's orientations: transposed first, then mirrored up and down, then left and right
+DESCRIPTION = 270  # where tifffile and ImageJ store the shape of the array
+HOW_TO_TURN = {  # EXIF orientations: transpose first, then flip vertically, then horizontally
     2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
     6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
 }  # fmt: skip
@@ -45,11 +45,11 @@ class Photo:
     """A still image.
 
     Attributes:
-        colour: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8 or uint16, all of their range used.
+        colour: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8 or uint16, full range.
         alpha: ``(H, W, 1)`` of the same type, or None.
-        icc: the ICC profile, which ``colour`` is encoded by, or None.
-        exif: descriptive tags with their values, the orientation by which a viewer turns the image among them; those of
-            the directories in ``DIRECTORIES`` as dicts of their own.
+        icc: the ICC profile of ``colour``, or None.
+        exif: descriptive tags with their values, including the orientation; those of the directories in
+            ``DIRECTORIES`` as dicts of their own.
         format: Pillow's name of the file format.
     """
 
@@ -65,7 +65,7 @@ class Photo:
         return self.colour.shape[0], self.colour.shape[1]
 
     def upright(self) -> "Photo":
-        """The same image with its pixels stored as a viewer shows them."""
+        """The same image with its pixels as a viewer shows them, orientation 1."""
         orientation = self.exif.get(ORIENTATION, 1)
         if orientation not in HOW_TO_TURN:
             return self
@@ -74,19 +74,19 @@ class Photo:
 
 
 def turned(samples: Samples, orientation: int) -> Samples:
-    """``(H, W, C)`` turned and mirrored as EXIF's orientation says, 1 to 8."""
+    """``(H, W, C)`` rotated and flipped as an EXIF orientation says, 1 to 8."""
     transpose, vertical, horizontal = HOW_TO_TURN.get(orientation, (False, False, False))
     seen = samples.transpose(1, 0, 2) if transpose else samples
     return np.ascontiguousarray(seen[:: -1 if vertical else 1, :: -1 if horizontal else 1])
 
 
 def _descriptive(exif: Image.Exif) -> dict[int, Any]:
-    """The tags of ``Photo.exif``; what Pillow reads but cannot write again is left out."""
+    """The tags of ``Photo.exif``, without those that Pillow can read but not write."""
     tags: dict[int, Any] = {tag: value for tag, value in exif.items() if tag not in OF_THE_FILE}
     if str(tags.get(DESCRIPTION, "")).startswith(('{"shape"', "ImageJ=")):
         del tags[DESCRIPTION]
     for directory in DIRECTORIES:
-        given = exif.get(directory)  # a dict where a program has set it, else its place in the file
+        given = exif.get(directory)  # a dict if set by a program, else its offset in the file
         details = given if isinstance(given, dict) else exif.get_ifd(directory)
         tags[directory] = {tag: value for tag, value in details.items() if _is_writable(tag, value)}
     return {tag: value for tag, value in tags.items() if value != {} and _is_writable(tag, value)}
@@ -99,35 +99,35 @@ def _is_writable(tag: int, value: Any) -> bool:
         one.tobytes()
     except (struct.error, TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
         return False
-    return tag != OF_OTHER_TAGS
+    return tag != INTEROPERABILITY
 
 
 def photo_size(path: Path) -> tuple[int, int]:
-    """Height and width by the file's header.
+    """Height and width, from the file's header.
 
     Raises:
-        BadImage: the file cannot be read, or is no image.
+        BadImage: the file cannot be read, or is not an image.
     """
     with _opened(path) as image:
         return image.height, image.width
 
 
 def read_photo(path: Path) -> Photo:
-    """The image in ``path``, as it is stored; a TIFF as a viewer shows it, for Pillow turns those.
+    """The image in ``path`` as stored; a TIFF as a viewer shows it, since Pillow rotates those.
 
     Raises:
-        BadImage: it cannot be read, is damaged, empty, no image, or of a kind that is not upscaled: several frames,
-            CMYK, Lab, floating point, 32 bit.
+        BadImage: the file cannot be read, is damaged, empty, not an image, or of an unsupported kind: several frames,
+            CMYK, Lab, floating point, 32 bits.
     """
     with _opened(path) as image:
         frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # a JPEG with previews behind it, as cameras write it
-            raise BadImage(f"{path}: holds {frames} frames; still images are upscaled: export the frames first")
+        if frames > 1 and image.format != "MPO":  # a camera's JPEG with previews behind it
+            raise BadImage(f"{path}: has {frames} frames; export them as single images first")
         if image.format == "PNG":
             check_png(path.read_bytes(), str(path))
         depth = _depth(image, path)
         if depth < 8 and isinstance(image.info.get("transparency"), int) and image.mode in ("1", "L"):
-            image.info["transparency"] *= 255 // (2**depth - 1)  # as Pillow does with the samples
+            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow scales samples, not this
         return _of_16_bit(image, path) if depth == 16 else from_pillow(image, path)
 
 
@@ -135,15 +135,15 @@ def from_pillow(image: Image.Image, name: str | Path = "image") -> Photo:
     """A Pillow image of 8 bits or fewer as ``Photo``.
 
     Raises:
-        BadImage: of a mode that is not upscaled; or damaged, where it is decoded here.
+        BadImage: its mode is not supported, or it is damaged.
     """
-    image.load()  # which turns a TIFF
+    image.load()  # rotates a TIFF
     mode = image.mode
     if image.has_transparency_data and mode in ("1", "L", "P", "RGB"):
         mode = "LA" if mode in ("1", "L") else "RGBA"
     mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}.get(mode, mode)
     if mode not in ("L", "LA", "RGB", "RGBA"):
-        raise BadImage(f"{name}: is of Pillow's mode {mode}; export it as grey or RGB with 8 or 16 bit")
+        raise BadImage(f"{name}: has Pillow's mode {mode}; export it as grey or RGB with 8 or 16 bit")
     samples = np.asarray(image.convert(mode) if mode != image.mode else image)
     samples = samples[:, :, None] if samples.ndim == 2 else samples
     return _photo(samples, mode.endswith("A"), image)
@@ -153,7 +153,7 @@ def _photo(samples: Samples, has_alpha: bool, image: Image.Image) -> Photo:
     colours = samples.shape[2] - has_alpha
     alpha = samples[:, :, colours:] if has_alpha else None
     icc, exif = image.info.get("icc_profile"), _descriptive(image.getexif())
-    if image.format == "TIFF":  # turned already
+    if image.format == "TIFF":  # rotated already
         exif.pop(ORIENTATION, None)
     form = "JPEG" if image.format == "MPO" else image.format or ""
     return Photo(samples[:, :, :colours], alpha, icc or None, exif, form)
@@ -189,7 +189,7 @@ def _of_16_bit(image: Image.Image, path: Path) -> Photo:
     if image.format == "TIFF":
         data, tags = _not_turned(data), dict(image.tag_v2)  # type: ignore[attr-defined]
     if tags.get(PLANES, 1) != 1 and tags.get(277, 1) > 1:
-        raise BadImage(f"{path}: has 16 bit in a plane for each channel; export it with interleaved channels")
+        raise BadImage(f"{path}: has 16 bit in separate planes; export it with interleaved channels")
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         samples: Samples | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -205,7 +205,7 @@ def _of_16_bit(image: Image.Image, path: Path) -> Photo:
     has_alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
     colour = samples[:, :, :3][:, :, ::-1] if samples.shape[2] > 2 else samples[:, :, :1]
     if image.mode.startswith(("I", "L")) or (image.format == "PNG" and _png_header(path)[25] == 4):
-        colour = colour[:, :, :1]  # grey and alpha, for which Pillow's mode is RGBA
+        colour = colour[:, :, :1]  # grey and alpha, which Pillow opens as RGBA
     if has_alpha and samples.shape[2] not in (2, 4):
         raise BadImage(f"{path}: has one transparent colour at 16 bit; export it with an alpha channel")
     if tags.get(262) == 0:
@@ -217,13 +217,13 @@ def _of_16_bit(image: Image.Image, path: Path) -> Photo:
 
 
 def _divided(colour: Samples, alpha: Samples) -> Samples:
-    """16-bit colours that alpha has been multiplied into, without it."""
+    """16-bit colours with alpha divided out."""
     straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)
     return np.minimum(straight + 0.5, 65535).astype(np.uint16)
 
 
 def _depth(image: Image.Image, path: Path) -> int:
-    """Bits a sample; Pillow's modes show 8 for colours of 16."""
+    """Bits per sample, which Pillow's modes do not show for 16-bit colours."""
     if image.format == "PNG":
         return _png_header(path)[24]
     if image.format == "TIFF":
@@ -231,13 +231,13 @@ def _depth(image: Image.Image, path: Path) -> int:
         if max(kinds) > 1 or max(bits) > 16:
             raise BadImage(f"{path}: has floating-point, signed or 32-bit samples; export it with 8 or 16 bit")
         if max(bits) == 16 and image.mode in ("CMYK", "LAB"):
-            raise BadImage(f"{path}: is of Pillow's mode {image.mode}; export it as grey or RGB with 8 or 16 bit")
+            raise BadImage(f"{path}: has Pillow's mode {image.mode}; export it as grey or RGB with 8 or 16 bit")
         return max(bits)
     return 8
 
 
 def _not_turned(data: bytes) -> bytes:
-    """A TIFF file whose orientation is 1: OpenCV turns pixels of 16 bit, in some versions wrongly."""
+    """A TIFF file with its orientation set to 1, in place: OpenCV would rotate its pixels, in some versions wrongly."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = struct.unpack_from(f"{order}H", data, 2) == (43,)  # BigTIFF
     offset, number, entry_size = ("Q", "Q", 20) if is_big else ("I", "H", 12)
@@ -252,16 +252,15 @@ def _not_turned(data: bytes) -> bytes:
 
 
 def _png_header(path: Path) -> bytes:
-    """The start of the file, depth and colour type (4: grey with alpha) at its end."""
+    """The first 26 bytes; the last two are bit depth and colour type (4: grey with alpha)."""
     with path.open("rb") as file:
         return file.read(26)
 
 
 def _of_any_size(file: BinaryIO) -> Image.Image:
-    """The image in a file, not decoded.
+    """The image in a file, not yet decoded, of any number of pixels: results may exceed Pillow's limit.
 
-    Pillow refuses more than 179 million pixels, which results may well have. Given a path it would map the file into
-    memory, and scramble uncompressed TIFFs that are to be turned by a quarter.
+    It gets an open file, since with a path Pillow maps uncompressed TIFFs into memory and scrambles rotated ones.
     """
     most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
@@ -272,7 +271,7 @@ def _of_any_size(file: BinaryIO) -> Image.Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """``path`` as Pillow opens it; whatever goes wrong while it is read is one line."""
+    """``path`` opened by Pillow; every error while it is read becomes a ``BadImage``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF
@@ -282,7 +281,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield image
     except UnidentifiedImageError:
         size = path.stat().st_size
-        wrong = "is empty (0 bytes)" if size == 0 else f"is damaged, or no image that Pillow reads ({size} bytes)"
+        wrong = "is empty (0 bytes)" if size == 0 else f"is damaged, or not an image ({size} bytes)"
         raise BadImage(f"{path}: {wrong}; fetch or export it again") from None
     except OSError as error:
         raise BadImage(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -13,7 +13,7 @@ DTYPES = dict(zip(PRECISIONS, (torch.float32, torch.float32, torch.bfloat16, tor
 
 @contextmanager
 def own_precision(device: torch.device, allow_tf32: bool) -> Iterator[None]:
-    """Compute as is told here, whatever ``autocast`` or TF32 the caller has around it."""
+    """Compute without the caller's ``autocast``, and with TF32 as given here."""
     known = torch.amp.is_autocast_available(device.type)
     with torch.autocast(device.type, enabled=False) if known else nullcontext(), tf32(device, allow_tf32):
         yield
@@ -21,10 +21,9 @@ def own_precision(device: torch.device, allow_tf32: bool) -> Iterator[None]:
 
 @contextmanager
 def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
-    """Inside this context, let CUDA round the factors of products and convolutions in float32 to 10 bits, or not.
+    """Allow or forbid TF32 in products and convolutions on CUDA inside this context; nothing on other devices.
 
-    The switches belong to the process: of several threads on a GPU each may find those of another. On other devices
-    they are left alone.
+    The switches belong to the process: threads that set them at once disturb each other.
     """
     if device.type != "cuda":
         yield
@@ -40,16 +39,16 @@ def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
 
 
 def set_tf32(allowed: bool) -> None:
-    """From here on, let CUDA round so in this whole process, or not."""
+    """Allow or forbid TF32 in products and convolutions from here on, in the whole process."""
     switches, name, value = _switches(allowed)
     for switch in switches:
         setattr(switch, name, value)
 
 
 def _switches(allowed: bool) -> tuple[tuple[Any, ...], str, Any]:
-    """Torch's switches for products and for convolutions, the name of what is set, and its value.
+    """Torch's switches for products and for convolutions, the attribute to set, and its value.
 
-    There are older and newer ones, and torch refuses to tell the state of the one after the other was set.
+    Torch has an old and a new interface, and refuses to read the one after the other was set.
     """
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn

@@ -1,4 +1,4 @@
-"""Products of a feature map with a matrix, and what comes after them in the same pass over memory."""
+"""Matrix products of feature maps, with the next operation in the same pass over memory."""
 
 from functools import cache
 
@@ -16,10 +16,10 @@ def product(
     times: Tensor | None = None,
     plus: Tensor | None = None,
 ) -> Tensor:
-    """``x weight^T + bias``, and after that one of: GELU of it, it times ``times``, it plus ``plus``.
+    """``x weight^T + bias``, then one of: GELU, ``* times``, ``+ plus``.
 
-    On a CPU, oneDNN does both before a result leaves the cache, where ``F.linear`` leaves it to be read again; and its
-    products are compiled for the CPU at hand, where MKL's are not on every maker's.
+    On a CPU oneDNN does both while a result is in the cache; after ``F.linear`` it would be read again. oneDNN also
+    compiles its products for the CPU in use, which MKL does not do on every vendor's.
 
     Shape: ``x`` is ``(..., K)``, ``weight`` ``(N, K)``, ``bias`` ``(N,)``, ``times``, ``plus`` and the result
     ``(..., N)``. Gradients are not computed.
@@ -40,7 +40,7 @@ def product(
 
 
 def _by_onednn(x: Tensor) -> bool:
-    """Whether oneDNN's fused products serve ``x``; not while a compiler traces, which makes its own."""
+    """Whether to use oneDNN's fused products for ``x``; not while tracing, since compilers fuse by themselves."""
     if x.device.type != "cpu" or torch.compiler.is_compiling() or not torch.backends.mkldnn.enabled:
         return False
     return _onednn_computes(x.dtype)
@@ -48,7 +48,7 @@ def _by_onednn(x: Tensor) -> bool:
 
 @cache
 def _onednn_computes(dtype: torch.dtype) -> bool:
-    """Whether this torch has the operators, which are inductor's own, and they are right on this CPU in ``dtype``."""
+    """Whether torch has these operators, private ones of inductor, and they compute correctly on this CPU."""
     try:
         if dtype == torch.bfloat16:
             supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,8 +1,13 @@
-"""Any network over an image of any size, tile by tile: cheap, and not exact.
+"""Any network over an image of any size, tile by tile: little memory, approximate results.
 
-A tile sees nothing beyond its overlap, where a network of nine stages may reach 200 pixels, and what SSIU's attention
-resizes depends on the size of the whole map. Where tiles overlap, their results are blended, so that no seam shows.
-``fuse`` needs no tiles: it computes what the whole image gives, in strips.
+A tile sees nothing beyond its overlap, while a network of nine stages reaches 200 pixels. Overlapping results are
+blended by weights that add up to 1, so no seam shows. Along one side::
+
+    tile 0   1  1  1  1  1  .8 .5 .2
+    tile 1                  .2 .5 .8 1  1  1  .8 .5 .2
+    tile 2                                    .2 .5 .8 1  1  1
+
+``fuse`` does not need tiles: it computes the exact result in strips.
 """
 
 import logging
@@ -14,21 +19,21 @@ from torch import Tensor
 
 from ssiu_arch.utils.memory import is_out_of_memory
 
-WINDOWS = 16  # pixels: ESAM's windows, and a multiple of other networks'
+WINDOWS = 16  # pixels: the windows of ESAM, and a multiple of many networks' windows
 SMALLEST = 32  # pixels a side, below which a tile is not halved
 
 
 def check_tiles(tile: int, overlap: int) -> None:
-    """Raise ``ValueError`` where tiles are smaller than 32 LR pixels or do not advance."""
+    """Raise ``ValueError`` for tiles below 32 LR pixels, or an overlap of more than half a tile."""
     if type(tile) is not int or type(overlap) is not int or tile < SMALLEST or not 0 <= overlap <= tile // 2:
         raise ValueError(f"tile ({tile}) must be {SMALLEST} or more, overlap ({overlap}) 0 to {tile // 2}, half of it")
 
 
 @torch.no_grad()
 def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int = 256, overlap: int = 16) -> Tensor:
-    """Upscale ``y`` by tiles of at most ``tile`` by ``tile`` pixels, which overlap by ``overlap`` pixels.
+    """Upscale ``y`` in tiles of at most ``tile`` by ``tile`` pixels that overlap by ``overlap`` pixels; no gradients.
 
-    Where memory runs out, the tiles are halved, down to 32 pixels or twice the overlap. No gradients.
+    Out of memory, tiles are halved, down to 32 pixels or twice the overlap.
 
     Args:
         net: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``, for any size.
@@ -37,8 +42,8 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
         tile, overlap: LR pixels.
 
     Raises:
-        ValueError: the tiles are smaller than 32 pixels or do not advance.
-        RuntimeError: memory does not do for the smallest tiles.
+        ValueError: see ``check_tiles``.
+        RuntimeError: out of memory even with the smallest tiles.
     """
     check_tiles(tile, overlap)
     while True:
@@ -65,14 +70,14 @@ def _blended(net: Callable[[Tensor], Tensor], y: Tensor, s: int, tile: int, over
 def tiled_bands(
     net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int = 256, overlap: int = 16
 ) -> Iterator[Tensor]:
-    """The result of ``tiled`` from the top, a row of tiles at a time: ``(B, 3, rows, s*w)``, s*h rows in all.
+    """The result of ``tiled`` in bands from the top, a row of tiles each: ``(B, 3, rows, s*w)``, s*h rows in all.
 
-    So the result need not be there as a whole. Arguments are those of ``tiled``; smaller tiles are not tried.
+    Arguments are those of ``tiled``; smaller tiles are not tried.
     """
     s, (h, w) = upscale, y.shape[2:]
     columns = _along(w, s, tile, overlap, y.device)
     rows = _along(h, s, tile, overlap, y.device)
-    left_over = y.new_zeros((*y.shape[:2], 0, s * w), dtype=torch.float32)  # of the tiles above, where they overlap
+    left_over = y.new_zeros((*y.shape[:2], 0, s * w), dtype=torch.float32)  # sums of the tiles above, in the overlap
     for n, (place, vertical) in enumerate(rows):
         x = F.pad(left_over, [0, 0, 0, s * (place.stop - place.start) - left_over.shape[2]])
         for cols, horizontal in columns:
@@ -84,9 +89,9 @@ def tiled_bands(
 
 
 def _along(size: int, s: int, tile: int, overlap: int, device: torch.device) -> list[tuple[slice, Tensor]]:
-    """Where the tiles lie along a side, and their weights, (s*tile,), which add up to 1.
+    """The tiles along a side, each with its weights, ``(s*tile,)``, which add up to 1.
 
-    They start at multiples of 16, so that windows of attention lie in a tile as they lie in the image.
+    Tiles start at multiples of 16, so the windows of the attention are those of the whole image.
     """
     stride = max((tile - overlap) // WINDOWS, 1) * WINDOWS if tile - overlap >= WINDOWS else tile - overlap
     count = max(-(-(size - tile) // stride), 0) + 1

@@ -1,44 +1,52 @@
-"""A trained SSIU that enlarges images as numpy has them: any size, band by band, in bounded memory."""
+"""Enlarging one image of numpy or Pillow: any size, band by band, in bounded memory."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference.fused import FusedSSIU, fuse
+from ssiu_arch.inference.photo import from_pillow
 from ssiu_arch.inference.tiles import check_tiles, tiled_bands
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import size_text
 from ssiu_arch.utils.memory import free_memory
+from ssiu_arch.weights import load
+from ssiu_arch.weights.shipped import weights_path
+from ssiu_arch.weights.ssiu import check_scale
 
 Array = NDArray[Any]
 Advance = Callable[[float], object]
 
-TILE = 512  # LR pixels, where memory asks for tiles
-OVERLAP = 32  # LR pixels, or a quarter of smaller tiles
-LUMA = (0.299, 0.587, 0.114)  # of R, G and B in grey, ITU-R BT.601
+TILE = 512  # LR pixels, of tiles used when memory is short
+OVERLAP = 32  # LR pixels; of smaller tiles a quarter
+LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 TURNS = [(k, mirrored) for mirrored in (False, True) for k in range(4)]  # quarter turns: the x8 of self-ensemble
 
 
 class Upscaler:
-    """Enlarges images by the fast form of a network.
+    """Enlarges images with the optimised form of a network.
 
     Args:
-        net: a trained SSIU, on the device to compute on; or its fast form, with its own precision.
-        precision: of products: ``fp32``, ``tf32``, ``bf16`` or ``fp16``, see ``fuse``. 16-bit images want ``fp32``.
-        self_ensemble: True averages the results of the image turned and mirrored in all eight ways (x8; Lim et al.,
-            "EDSR", 2017, Sec. 3.4), which takes eight times as long, and memory for the result in float32.
-        tile: LR pixels a side of tiles, which are not exact; None: the whole image, and tiles of 512 where not even
-            strips of it fit in memory.
-        overlap: LR pixels, of tiles; None: 32, or a quarter of smaller tiles.
+        net: a trained SSIU, on the device to use; or its optimised form, which has its own precision.
+        precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``, see ``fuse``. Use ``fp32`` for 16-bit images.
+        self_ensemble: True averages the results of the image rotated and flipped in all eight ways (Lim et al.,
+            "EDSR", 2017, Sec. 3.4): eight times slower, with the result in float32 in memory.
+        tile: tile side in LR pixels (approximate); None: the whole image. If even strips do not fit in memory,
+            512-pixel tiles are used automatically.
+        overlap: of tiles, in LR pixels; None: 32, or a quarter of smaller tiles.
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: an argument is not one of these.
     """
 
     def __init__(
@@ -54,7 +62,7 @@ class Upscaler:
         self.overlap = min(OVERLAP, (tile or TILE) // 4) if overlap is None else overlap
         check_tiles(TILE if tile is None else tile, self.overlap)
         if isinstance(net, FusedSSIU) and precision != "fp32":
-            raise ValueError(f"precision ({precision!r}) is the fast form's own, which is there already")
+            raise ValueError(f"precision ({precision!r}) was chosen when net was fused: give the SSIU, or leave it out")
         self.net = net if isinstance(net, FusedSSIU) else fuse(net, precision=precision)
         self.upscale = self.net.upscale
         self.self_ensemble = self_ensemble
@@ -62,7 +70,7 @@ class Upscaler:
         self.channels, self.device = head.shape[1], head.device
 
     def __call__(self, image: Array, advance: Advance = lambda share: None) -> Array:
-        """The whole result of ``bands``."""
+        """The whole result; see ``bands`` for the arguments."""
         s = self.upscale
         result = np.empty((s * image.shape[0], s * image.shape[1], image.shape[2]), image.dtype)
         row = 0
@@ -72,24 +80,24 @@ class Upscaler:
         return result
 
     def bands(self, image: Array, advance: Advance = lambda share: None) -> Iterator[Array]:
-        """Enlarge ``image``, from the top: ``(rows, s*w, C)`` each, of the type of ``image``, s*h rows in all.
+        """Enlarge ``image`` in bands from the top: ``(rows, s*w, C)``, of the type of ``image``, s*h rows in all.
 
         Args:
             image: ``(h, w, 3)`` RGB or ``(h, w, 1)`` grey; uint8, uint16, or floating point in [0, 1].
-            advance: is told the share of the work, up to 1, that has been done since the last time.
+            advance: called with the share of the work done since its last call; the shares add up to 1.
 
         Raises:
-            UserError: memory does not do for the result; or the network is for grey images and this is none.
+            UserError: the result does not fit in memory; or the image has colours and the network takes grey ones only.
         """
         _check(image)
         if image.shape[2] == 3 and self.channels == 1:
-            raise UserError("the weights are for grey images, and this one is in colour")
+            raise UserError("has colours, and the weights are for grey images; convert it to grey")
         self.check_memory(image.shape[0], image.shape[1])
         run = self._ensemble_bands if self.self_ensemble else self._bands
         return (self._as_before(band, image) for band in run(self._tensor(image), advance))
 
     def check_memory(self, height: int, width: int) -> None:
-        """See that memory does for the result of an LR image, and for writing it.
+        """Check that the result of an LR image, float32, fits in memory.
 
         Raises:
             UserError: it does not.
@@ -104,7 +112,7 @@ class Upscaler:
             )
 
     def _tensor(self, image: Array) -> Tensor:
-        """``(h, w, c)`` as ``(1, C, h, w)`` in [0, 1] on the network's device, grey as often as it has channels."""
+        """``(h, w, c)`` as ``(1, C, h, w)`` in [0, 1] on the network's device; grey is repeated in every channel."""
         top = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
         y = torch.from_numpy(np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1)))[None].div_(top)
         return y.expand(-1, self.channels, -1, -1).contiguous().to(self.device)
@@ -114,14 +122,14 @@ class Upscaler:
             bands = self.net.bands(y)
         else:
             if self.tile is None:
-                log.warning(f"{y.shape[3]}x{y.shape[2]} pixels: not enough memory for strips, tiles of {TILE} instead")
+                log.warning(f"{y.shape[3]}x{y.shape[2]} pixels: out of memory for strips, using tiles of {TILE}")
             bands = tiled_bands(self.net, y, upscale=self.upscale, tile=self.tile or TILE, overlap=self.overlap)
         for band in bands:
             advance(band.shape[2] / (self.upscale * y.shape[2]))
             yield band
 
     def _ensemble_bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
-        """Each turned result is added to a view of the sum, turned in the same way."""
+        """Average eight results: each is added to a view of the sum, rotated and flipped like its image."""
         height, width = self.upscale * y.shape[2], self.upscale * y.shape[3]
         total = np.zeros((y.shape[1], height, width), np.float32)
         for k, mirrored in TURNS:
@@ -135,7 +143,7 @@ class Upscaler:
         yield from torch.from_numpy(total)[None].split(256, dim=2)
 
     def _as_before(self, band: Tensor, image: Array) -> Array:
-        """``(1, C, rows, W)`` as ``(rows, W, c)`` of the type, the range and the channels of ``image``."""
+        """``(1, C, rows, W)`` as ``(rows, W, c)`` with the type, range and channels of ``image``."""
         x = band[0].clamp(0, 1)
         if image.shape[2] == 1 and self.channels == 3:
             x = torch.tensordot(torch.tensor(LUMA, device=x.device), x, dims=1)[None]
@@ -145,7 +153,7 @@ class Upscaler:
 
 
 def upscaled_alpha(upscaler: Upscaler, alpha: Array, advance: Advance = lambda share: None) -> Array:
-    """An alpha channel, ``(h, w, 1)``, enlarged as a grey image; where it is the same everywhere, just repeated."""
+    """An alpha channel, ``(h, w, 1)``, enlarged as a grey image; a constant one is just repeated."""
     if (alpha == alpha[0, 0]).all():
         s = upscaler.upscale
         advance(1)
@@ -158,6 +166,74 @@ def _check(image: Array) -> None:
         raise ValueError(f"image ({image.shape}) must be (h, w, 3) or (h, w, 1)")
     if image.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise ValueError(f"image ({image.dtype}) must be uint8, uint16, or floating point in [0, 1]")
+
+
+def upscale(
+    image: Any,
+    net: SSIU | FusedSSIU | Upscaler | str | Path = "shipped",
+    *,
+    scale: int | None = None,
+    **options: Any,
+) -> Any:
+    """Enlarge an image.
+
+    Args:
+        image: a Pillow image, or an array: ``(h, w)`` grey, ``(h, w, 2)`` grey and alpha, ``(h, w, 3)`` RGB or
+            ``(h, w, 4)`` RGB and alpha; uint8, uint16, or floating point in [0, 1]. Convert OpenCV's BGR to RGB first.
+        net: a trained SSIU, its optimised form, an ``Upscaler``, or a file of weights, which is read once per process.
+            ``shipped``: the weights of the package.
+        scale: 2, 3 or 4: picks the shipped weights (default 4); must be that of any other ``net``.
+        options: of ``Upscaler``: ``precision``, ``self_ensemble``, ``tile``, ``overlap``.
+
+    Returns:
+        The same kind: an array of the same type and channels, or a Pillow image of the same mode with its ICC profile
+        and EXIF (a palette becomes RGB).
+
+    Raises:
+        UserError: the file of weights cannot be used, the image has a mode that is not supported, or out of memory.
+        ValueError: ``image`` or an option is not one of these, or ``net`` is for another scale.
+    """
+    named: object = f"of net ({type(net).__name__})"
+    if isinstance(net, (str, Path)):
+        named = path = weights_path(net, scale)
+        status = path.stat() if os.path.isfile(path) else None
+        net = _network(path, status and (status.st_mtime_ns, status.st_size))
+    check_scale(named, net.upscale, scale)
+    upscaler = net if isinstance(net, Upscaler) else Upscaler(net, **options)
+    if isinstance(net, Upscaler) and options:
+        raise ValueError(f"options ({', '.join(options)}) belong to the Upscaler: give them when you make it")
+    if isinstance(image, Image.Image):
+        return _of_pillow(image, upscaler)
+    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] > 4):
+        what = f"an array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image ({what}) must be a Pillow image or an array (h, w), or (h, w, C) with 1 to 4 channels")
+    return _of_channels(image[:, :, None], upscaler)[:, :, 0] if image.ndim == 2 else _of_channels(image, upscaler)
+
+
+@lru_cache(maxsize=4)
+def _network(path: Path, _version: object) -> SSIU:
+    """The network of a file of weights; read again when ``_version``, its time and size, has changed."""
+    return load(path)
+
+
+def _of_channels(samples: Array, upscaler: Upscaler) -> Array:
+    colours = samples.shape[2] - (samples.shape[2] in (2, 4))
+    colour = upscaler(samples[:, :, :colours])
+    if colours == samples.shape[2]:
+        return colour
+    return np.concatenate([colour, upscaled_alpha(upscaler, samples[:, :, colours:])], axis=2)
+
+
+def _of_pillow(image: Image.Image, upscaler: Upscaler) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        samples = np.asarray(image).astype(np.uint16)[:, :, None]
+    else:
+        photo = from_pillow(image)
+        samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
+    result = _of_channels(samples, upscaler)
+    enlarged = Image.fromarray(result[:, :, 0] if result.shape[2] == 1 else result)
+    enlarged.info = {name: image.info[name] for name in ("icc_profile", "exif", "dpi") if name in image.info}
+    return enlarged
 
 
 log = logging.getLogger("basicsr")

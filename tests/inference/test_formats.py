@@ -1,6 +1,5 @@
 """Writing: what is read again, by this package and by others, and what the formats keep."""
 
-import re
 from io import BytesIO
 
 import cv2
@@ -119,23 +118,18 @@ def test_exif_beyond_what_jpeg_holds_is_one_line(noise):
 @pytest.mark.parametrize(
     ("channels", "dtype", "form", "line"),
     [
-        (
-            4,
-            np.uint8,
-            "JPEG",
-            "x.png: has an alpha channel, which JPEG cannot hold; write another format, as by --form",
-        ),
-        (2, np.uint8, "BMP", "has an alpha channel, which BMP cannot hold"),
-        (3, np.uint16, "JPEG", "has 16 bit, which JPEG cannot hold"),
-        (1, np.uint16, "WEBP", "has 16 bit, which WEBP cannot hold"),
-        (3, np.uint16, "BMP", "has 16 bit, which BMP cannot hold"),
-        (3, np.uint8, "JPEG", "becomes 80 pixels long, and JPEG ends at 79"),
-        (3, np.uint8, "WEBP", "becomes 80 pixels long, and WEBP ends at 79"),
+        (4, np.uint8, "JPEG", "^x.png: .*alpha.*JPEG.*--format png"),
+        (2, np.uint8, "BMP", "alpha.*BMP"),
+        (3, np.uint16, "JPEG", "16 bit.*JPEG"),
+        (1, np.uint16, "WEBP", "16 bit.*WEBP"),
+        (3, np.uint16, "BMP", "16 bit.*BMP"),
+        (3, np.uint8, "JPEG", "80 pixels .*JPEG .*79"),
+        (3, np.uint8, "WEBP", "80 pixels .*WEBP .*79"),
     ],
 )
 def test_what_a_format_does_not_hold(monkeypatch, noise, channels, dtype, form, line):
     monkeypatch.setattr(formats, "LARGEST", {"JPEG": 79, "WEBP": 79})
-    with pytest.raises(BadImage, match=re.escape(line)):
+    with pytest.raises(BadImage, match=line):
         check_format(photo_of(noise(3, 20, channels, dtype)), form, 4, "x.png")
 
 

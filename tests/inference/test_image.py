@@ -9,7 +9,7 @@ from PIL import Image
 
 import ssiu_arch
 from ssiu_arch.inference import Upscaler
-from ssiu_arch.inference import image as module
+from ssiu_arch.inference import upscaler as module
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import load
 from ssiu_arch.weights.shipped import shipped
@@ -112,7 +112,7 @@ def test_options_are_the_upscalers(net, noise):
     image = noise(12, 20)
     expected = Upscaler(net, self_ensemble=True)(image)
     assert np.array_equal(ssiu_arch.upscale(image, net, self_ensemble=True), expected)
-    with pytest.raises(ValueError, match=r"options \(tile\) are the Upscaler's, which is there already"):
+    with pytest.raises(ValueError, match=r"options \(tile\)"):
         ssiu_arch.upscale(image, Upscaler(net), tile=64)
     with pytest.raises(TypeError, match="colour"):
         ssiu_arch.upscale(image, net, colour=1)
@@ -146,5 +146,5 @@ def test_what_is_no_image(net, image, line):
 
 @pytest.mark.parametrize("mode", ["CMYK", "F", "I", "HSV"])
 def test_modes_that_are_not_upscaled(net, mode):
-    with pytest.raises(UserError, match=f"image: is of Pillow's mode {mode}; export it as grey or RGB"):
+    with pytest.raises(UserError, match=f"image: .*mode {mode}; export"):
         ssiu_arch.upscale(Image.new(mode, (8, 8)), net)

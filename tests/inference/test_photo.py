@@ -84,7 +84,7 @@ def test_a_tiff_in_planes(tmp_path, noise):
     for name, image in (("16.tif", planes), ("8.tif", planes.astype(np.uint8))):
         tifffile.imwrite(tmp_path / name, image, photometric="rgb", planarconfig="separate")
     assert np.array_equal(read_photo(tmp_path / "8.tif").colour, planes.astype(np.uint8).transpose(1, 2, 0))
-    with pytest.raises(BadImage, match="16 bit in a plane for each channel"):
+    with pytest.raises(BadImage, match="16 bit in separate planes"):
         read_photo(tmp_path / "16.tif")
 
 
@@ -213,24 +213,24 @@ RGB = Image.new("RGB", (9, 5), (1, 2, 3))
 TWO = {"save_all": True, "append_images": [Image.new("RGB", (9, 5), "white")], "duration": 9}
 BAD = {
     "nothing": (b"", r"is empty \(0 bytes\)"),
-    "text": (b"hello", r"is damaged, or no image that Pillow reads \(5 bytes\)"),
-    "a GIF": (written(RGB, "GIF"), "is GIF; convert it to PNG, JPEG, WebP, TIFF or BMP first"),
-    "an animated WebP": (written(RGB, "WEBP", **TWO), "holds 2 frames; still images are upscaled"),
-    "an animated PNG": (written(RGB, "PNG", **TWO), "holds 2 frames"),
-    "a TIFF of pages": (written(RGB, "TIFF", **TWO), "holds 2 frames"),
-    "a CMYK JPEG": (written(RGB.convert("CMYK"), "JPEG"), "is of Pillow's mode CMYK; export it as grey or RGB"),
-    "a CMYK TIFF": (written(RGB.convert("CMYK"), "TIFF"), "is of Pillow's mode CMYK"),
+    "text": (b"hello", r"is damaged.*\(5 bytes\)"),
+    "a GIF": (written(RGB, "GIF"), "GIF; convert it to PNG"),
+    "an animated WebP": (written(RGB, "WEBP", **TWO), "2 frames; export"),
+    "an animated PNG": (written(RGB, "PNG", **TWO), "2 frames"),
+    "a TIFF of pages": (written(RGB, "TIFF", **TWO), "2 frames"),
+    "a CMYK JPEG": (written(RGB.convert("CMYK"), "JPEG"), "mode CMYK; export it as grey or RGB"),
+    "a CMYK TIFF": (written(RGB.convert("CMYK"), "TIFF"), "mode CMYK"),
     "a CMYK TIFF of 16 bit": (
         tiff(np.zeros((5, 9, 4), np.uint16), photometric="separated"),
-        "is of Pillow's mode CMYK",
+        "mode CMYK",
     ),
-    "a Lab TIFF": (written(RGB.convert("LAB"), "TIFF"), "is of Pillow's mode LAB"),
-    "a float TIFF": (tiff(np.zeros((5, 9), np.float32)), "has floating-point, signed or 32-bit samples"),
-    "a TIFF of 32 bit": (tiff(np.zeros((5, 9), np.uint32)), "has floating-point, signed or 32-bit samples"),
-    "a signed TIFF": (tiff(np.zeros((5, 9), np.int16)), "floating-point, signed|no image that Pillow reads"),
+    "a Lab TIFF": (written(RGB.convert("LAB"), "TIFF"), "mode LAB"),
+    "a float TIFF": (tiff(np.zeros((5, 9), np.float32)), "floating-point, signed or 32-bit.*8 or 16 bit"),
+    "a TIFF of 32 bit": (tiff(np.zeros((5, 9), np.uint32)), "floating-point, signed or 32-bit.*8 or 16 bit"),
+    "a signed TIFF": (tiff(np.zeros((5, 9), np.int16)), "floating-point, signed|not an image"),
     "16-bit grey, one value transparent": (
         png(16, 0, b"\0\1", (b"tRNS", b"\0\1"), width=1),
-        "has one transparent colour at 16 bit; export it with an alpha channel",
+        "one transparent colour.*alpha channel",
     ),
     "a PNG with a wrong checksum": (written(RGB, "PNG")[:-20] + b"x" + written(RGB, "PNG")[-19:], "wrong checksum"),
 }
