@@ -9,12 +9,12 @@ from ssiu_arch.data.sources import Source, from_archive, from_folder
 from ssiu_arch.data.sub_images import Recipe
 from ssiu_arch.utils.errors import UserError
 
-DEPTH = 4  # how deep below the source folder images are looked for
+DEPTH = 4  # folder levels below the source folder that are searched
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the two data sets: how its images are called, where they may be, where they come from."""
+    """DIV2K or Flickr2K: how its images are named, and in which folders and archives they are looked for."""
 
     name: str
     digits: int
@@ -29,7 +29,7 @@ class Part:
         return [f"{number:0{self.digits}d}" for number in range(1, self.count + 1)]
 
 
-# The MD5 are those that several independent loaders of these files check against.
+# Several independent loaders of these files check the same MD5.
 PARTS = (
     Part(
         "DIV2K",
@@ -37,12 +37,7 @@ PARTS = (
         800,
         ("DIV2K_train_HR", "DIV2K_HR", "DIV2K"),
         ("DIV2K_train_HR.zip", "DIV2K.tar"),
-        Download(
-            "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
-            "DIV2K_train_HR.zip",
-            3530603713,
-            "bdc2d9338d4e574fe81bf7d158758658",
-        ),
+        Download("https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip", "bdc2d9338d4e574fe81bf7d158758658"),
     ),
     Part(
         "Flickr2K",
@@ -50,12 +45,7 @@ PARTS = (
         2650,
         ("Flickr2K_HR", "Flickr2K"),
         ("Flickr2K.tar", "Flickr2K.zip", "Flickr2K_HR.zip"),
-        Download(
-            "https://cv.snu.ac.kr/research/EDSR/Flickr2K.tar",
-            "Flickr2K.tar",
-            None,
-            "5d3f39443d5e9489bff8963f8f26cb03",
-        ),
+        Download("https://cv.snu.ac.kr/research/EDSR/Flickr2K.tar", "5d3f39443d5e9489bff8963f8f26cb03"),
     ),
 )
 
@@ -72,12 +62,12 @@ def prepare_df2k(
     download: bool = False,
     parts: tuple[Part, ...] = PARTS,
 ) -> None:
-    """Make ``root/DF2K`` from DIV2K and Flickr2K as they are below ``source``: folders, archives, or some of both.
+    """Make ``root/DF2K`` from the archives and folders of DIV2K and Flickr2K below ``source``.
 
-    Archives are read in place. ``download`` fetches what is missing into ``source`` first.
+    ``download`` fetches the archives of what is missing into ``source`` first. See ``prepare`` for the other options.
 
     Raises:
-        UserError: Naming what is missing; see ``prepare`` for the rest.
+        UserError: images are missing; see ``prepare`` for the rest.
     """
     target = SubImageSet("DF2K", root / "DF2K", recipe)
     if not force and is_finished(target):
@@ -87,32 +77,26 @@ def prepare_df2k(
     for part in parts:
         found = find(part, source)
         if download and len(found) < part.count:
-            archive = fetch(part.download, source)
-            found = _merge(part, [*found.values(), *from_archive(archive)])
+            found = _merge(part, [*from_archive(fetch(part.download, source)), *found.values()])
         _check_complete(part, found, source, skip_bad)
         sources += [found[key] for key in sorted(found)]
     prepare(target, sources, jobs=jobs, force=force, skip_bad=skip_bad, dry_run=dry_run)
 
 
 def find(part: Part, source: Path) -> dict[str, Source]:
-    """The images of ``part`` below ``source`` by key: unpacked ones first, the others from an archive."""
-    if not source.is_dir():
-        return {}
-    candidates: list[Source] = []
-    archives: list[Source] = []
-    for path in _below(source, DEPTH):
-        if path.is_dir() and path.name in part.folders:
-            candidates += from_folder(path)
-        elif path.is_file() and path.name in part.archives:
-            archives += from_archive(path)
-    packed = _merge(part, archives)
-    # A file shorter than its packed original was being unpacked when that stopped.
-    whole = [item for item in candidates if item.key not in packed or packed[item.key].size == item.size]
-    return {**packed, **_merge(part, whole)}
+    """The images of ``part`` below ``source`` by key.
+
+    An image in an archive is preferred to one in a folder, because unpacking may have been interrupted.
+    """
+    paths = _below(source, DEPTH) if source.is_dir() else []
+    packed = [path for path in paths if path.name in part.archives and path.is_file()]
+    folders = [path for path in paths if path.name in part.folders and path.is_dir()]
+    images = [item for path in packed for item in from_archive(path)]
+    return _merge(part, images + [item for path in folders for item in from_folder(path)])
 
 
 def _merge(part: Part, sources: list[Source]) -> dict[str, Source]:
-    """Of ``sources`` the first for each key of ``part``; LR images and other files fall out."""
+    """The first of ``sources`` for each key of ``part``, without LR images and other files."""
     wanted = set(part.keys)
     merged: dict[str, Source] = {}
     for item in sources:
@@ -123,24 +107,23 @@ def _merge(part: Part, sources: list[Source]) -> dict[str, Source]:
 
 
 def _check_complete(part: Part, found: dict[str, Source], source: Path, skip_bad: bool) -> None:
-    missing = [key for key in part.keys if key not in found]
-    if not missing or (found and skip_bad):
-        if missing:
-            say(f"{part.name}: {len(missing)} of {part.count} images missing, going on without them")
-        return
     if not found:
         raise UserError(
-            f"{source}: holds no {part.name}; put {part.archives[0]} ({part.download.url}) or the folder "
-            f"{part.folders[0]} there, or let --download fetch it"
+            f"{source}: has no {part.name}; put {part.archives[0]} ({part.download.url}) or the folder "
+            f"{part.folders[0]} there, or fetch it with --download"
         )
-    raise UserError(
-        f"{source}: {len(missing)} of {part.count} images of {part.name} are missing, the first is {missing[0]}.png; "
-        "add them, or use --download, or --skip-bad to go on without"
-    )
+    missing = [key for key in part.keys if key not in found]
+    what = f"{len(missing)} of {part.count} images of {part.name} are missing"
+    if missing and not skip_bad:
+        raise UserError(
+            f"{source}: {what}, first {missing[0]}.png; add them, use --download, or leave them out with --skip-bad"
+        )
+    if missing:
+        say(f"note: {what}")
 
 
 def _below(folder: Path, depth: int) -> list[Path]:
-    """Everything down to ``depth`` levels below ``folder``, sorted, hidden ones left out."""
+    """All paths down to ``depth`` levels below ``folder``, sorted, without hidden ones."""
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Fetching archives over HTTP: goes on where it was interrupted, and checks what it got."""
+"""Downloads archives over HTTP: resumes where it was interrupted, and checks the MD5."""
 
 import hashlib
 import http.client
@@ -16,41 +16,33 @@ from ssiu_arch.utils.files import writing
 
 CHUNK = 2**20
 TIMEOUT = 60  # seconds without a byte
-PATIENCE = 5  # attempts in a row that bring nothing
+ATTEMPTS = 5  # in a row that bring nothing
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the web.
-
-    Args:
-        url: Where it is.
-        name: What to call it here.
-        size: Its bytes, where they are known.
-        md5: Its MD5, where a trustworthy one is known.
-    """
+    """A file on the web: its address, whose last part is its name here, and its MD5."""
 
     url: str
-    name: str
-    size: int | None = None
-    md5: str | None = None
+    md5: str
 
 
 def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
-    """Download ``item`` into ``folder`` unless it is there, going on with ``NAME.part`` if that is there.
+    """Download ``item`` into ``folder`` unless it exists; resumes from ``NAME.part``.
 
     Args:
-        item: What to fetch.
-        folder: Where to; made if need be.
-        pause: Seconds before the first new attempt; doubled each time in a row that brings nothing.
+        item: the file.
+        folder: created if necessary.
+        pause: seconds before the next attempt; doubled after each attempt that brings nothing.
 
     Returns:
-        The file, complete and of the right size and MD5 where these are known.
+        The complete file.
 
     Raises:
-        UserError: If the server gives up, the contents are wrong, or the disk is full.
+        UserError: the server refuses, the connection fails repeatedly, the MD5 is wrong, or the disk is full.
     """
-    path, part = folder / item.name, folder / f"{item.name}.part"
+    path = folder / item.url.rpartition("/")[2]
+    part = path.with_name(f"{path.name}.part")
     if path.exists():
         return path
     with writing(part):
@@ -63,79 +55,58 @@ def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
             complete = _fetch_more(item, part)
         except urllib.error.HTTPError as error:
             raise UserError(
-                f"{item.url}: the server says {error.code} {error.reason}; try later or fetch it yourself to {path}"
+                f"{item.url}: HTTP error {error.code} {error.reason}; try again later, or download it to {path}"
             ) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             failures = 0 if part.stat().st_size > before else failures + 1
-            if failures >= PATIENCE:
-                raise UserError(
-                    f"{item.url}: {reason}; {part} holds what came, run the same command to go on"
-                ) from None
-            print(f"{item.name}: connection lost ({reason}), going on", file=sys.stderr)
+            if failures >= ATTEMPTS:
+                raise UserError(f"{item.url}: {reason}; run the same command again to resume from {part}") from None
+            print(f"{path.name}: connection lost ({reason}), trying again", file=sys.stderr)
             time.sleep(pause * 2**failures)
-    _check(item, part)
+    _check_md5(item, part)
     with writing(path):
         part.replace(path)
     return path
 
 
 def _fetch_more(item: Download, part: Path) -> bool:
-    """Append to ``part`` what the server sends from there on; whether it is complete then.
+    """Append the rest of the file to ``part``; returns whether ``part`` is complete.
 
     Raises:
-        OSError, HTTPException: If the connection breaks, or ends too soon.
+        OSError, HTTPException: the connection breaks or ends early.
     """
     have = part.stat().st_size
-    if item.size is not None and have == item.size:
-        return True
     request = urllib.request.Request(item.url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
-            return True  # there is nothing after what we have
-        if error.code == 416:
-            part.unlink()  # what we have is longer than the file: begin again
-            part.touch()
-            return False
-        raise
+        if error.code != 416:
+            raise
+        if error.headers.get("Content-Range") == f"bytes */{have}":
+            return True  # nothing follows
+        part.write_bytes(b"")  # longer than the file: start again
+        return False
     with response:
-        goes_on = response.status == 206
-        total = int(response.headers.get("Content-Length", 0)) + (have if goes_on else 0)
+        if response.status != 206:  # the server ignores Range
+            have = 0
+        total = int(response.headers.get("Content-Length", 0)) + have
         with writing(part):
-            file = open(part, "ab" if goes_on else "wb")  # noqa: SIM115 (closed below; a server may ignore Range)
-        with (
-            file,
-            tqdm(
-                total=total or None,
-                initial=have if goes_on else 0,
-                unit="B",
-                unit_scale=True,
-                desc=item.name,
-                file=sys.stderr,
-            ) as bar,
-        ):
+            file = open(part, "ab" if have else "wb")  # noqa: SIM115 (closed below)
+        bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, desc=part.stem, file=sys.stderr)
+        with file, bar:
             while chunk := response.read(CHUNK):
                 with writing(part):
                     file.write(chunk)
                 bar.update(len(chunk))
     size = part.stat().st_size
-    if total and size < total:
+    if size < total:
         raise http.client.IncompleteRead(b"", total - size)
     return True
 
 
-def _check(item: Download, part: Path) -> None:
-    """Compare size and MD5 with what is known; a wrong file is removed, so that the next run begins anew."""
-    size = part.stat().st_size
-    if item.size is not None and size != item.size:
-        part.unlink()
-        raise UserError(
-            f"{item.url}: sent {size} bytes, not {item.size}; removed, run the same command to fetch it again"
-        )
-    if item.md5 is None:
-        return
+def _check_md5(item: Download, part: Path) -> None:
+    """Raise ``UserError`` and remove ``part`` if its MD5 is wrong."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(part, "rb") as file:
         while chunk := file.read(CHUNK):
@@ -143,6 +114,6 @@ def _check(item: Download, part: Path) -> None:
     if digest.hexdigest() != item.md5:
         part.unlink()
         raise UserError(
-            f"{item.url}: sent a file of MD5 {digest.hexdigest()}, not {item.md5}; removed, "
-            "run the same command to fetch it again"
+            f"{item.url}: the download has MD5 {digest.hexdigest()}, not {item.md5}, and was removed; "
+            "run the same command to download it again"
         )

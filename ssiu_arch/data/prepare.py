@@ -142,8 +142,8 @@ def prepare(
             write_json(target.merging, note)
         elif note["sources"] != _digest(sources):
             raise UserError(f"{target.folder}: images changed during the preparation; start over with --force")
-        used = set(note["used"])
-        _merge(target, sources, [source for source in sources if source.key in used])
+        keys = set(note["used"])
+        _merge(target, sources, [source for source in sources if source.key in keys])
 
 
 def _claim(target: SubImageSet, force: bool) -> None:
