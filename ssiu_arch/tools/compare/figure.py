@@ -137,24 +137,20 @@ def block(subject: Subject, crop: Box, found: Mapping[str, Score], plan: Plan) -
 
 
 def overview(hr: Image, crop: Box, height: int) -> Image:
-    """The whole of ``hr`` (BGR) with a frame around ``crop``, as large as ``height`` and ``OVERVIEW`` allow.
+    """The whole of ``hr`` (BGR), reduced to ``height`` and ``OVERVIEW`` if it is larger, with a frame around ``crop``.
 
-    It is enlarged by a whole number, or reduced by Lanczos' filter. The frame lies outside the crop, except at the
-    border of the image.
+    The frame lies outside the crop, except at the border of the image.
     """
-    h, w = hr.shape[:2]
-    factor = min(height / h, OVERVIEW / w)
-    factor = int(factor) if factor > 1 else factor
-    filter = Pillow.Resampling.NEAREST if factor >= 1 else Pillow.Resampling.LANCZOS
-    page = Pillow.fromarray(hr[..., ::-1]).resize((max(1, round(w * factor)), max(1, round(h * factor))), filter)
-    across, down = page.width / w, page.height / h
+    page = Pillow.fromarray(enlarged(hr, 1))
+    page.thumbnail((OVERVIEW, height), Pillow.Resampling.LANCZOS)
+    across, down = page.width / hr.shape[1], page.height / hr.shape[0]
     left, top = int(crop.x * across), int(crop.y * down)
-    right, bottom = ceil((crop.x + crop.width) * across), ceil((crop.y + crop.height) * down)
+    right, bottom = ceil((crop.x + crop.width) * across) - 1, ceil((crop.y + crop.height) * down) - 1
     draw = ImageDraw.Draw(page)
     for colour, outside, width in (("white", 4, 1), (RED, 3, 3)):
         near = max(left - outside, 0), max(top - outside, 0)
-        far = min(right + outside, page.width) - 1, min(bottom + outside, page.height) - 1
-        draw.rectangle((*near, *far), outline=colour, width=width)
+        far = min(right + outside, page.width - 1), min(bottom + outside, page.height - 1)
+        draw.rectangle((near, far), outline=colour, width=width)
     return np.array(page)
 
 

@@ -124,11 +124,9 @@ def marks(found: Mapping[str, Score]) -> dict[str, str]:
     Ranking uses PSNR rounded to two digits, as printed; ties share a mark. A single result gets no mark, and of two
     results only the better one does.
     """
-    printed = {name: round(score.psnr, 2) for name, score in found.items()}
-    ranking = sorted(set(printed.values()), reverse=True)
-    mark = {ranking[0]: "best"} if len(found) > 1 else {}
-    mark |= {psnr: "second" for psnr in ranking[1:2] if len(found) > 2}
-    return {name: mark.get(psnr, "") for name, psnr in printed.items()}
+    ranking = sorted({round(score.psnr, 2) for score in found.values()}, reverse=True)
+    mark = dict(zip(ranking, ["best", "second"][: len(found) - 1], strict=False))
+    return {name: mark.get(round(score.psnr, 2), "") for name, score in found.items()}
 
 
 def most_different(subject: Subject, scale: int, side: int) -> Box:
@@ -142,9 +140,7 @@ def most_different(subject: Subject, scale: int, side: int) -> Box:
         scale: of the results, and width of the border in pixels.
         side: of the square in pixels; reduced if the image is smaller.
     """
-    images = list(subject.results.values())
-    if len(images) == 1:
-        images.append(subject.hr)
+    images = [*subject.results.values(), *([subject.hr] if len(subject.results) == 1 else [])]
     total = squares = np.zeros(1, np.int64)
     for image in images:
         inner = image[scale:-scale, scale:-scale].astype(np.int64)

@@ -62,14 +62,9 @@ class Attribution:
         return self.contribution > THRESHOLD * self.contribution.max()
 
     @property
-    def gini(self) -> float:
-        """0 if all pixels contribute the same, 1 - 1/n if one of n does alone."""
-        return gini(self.contribution)
-
-    @property
     def diffusion_index(self) -> float:
         """LAM's DI, ``(1 - Gini) * 100``: higher if more pixels contribute. It depends on the size of the LR image."""
-        return (1 - self.gini) * 100
+        return (1 - gini(self.contribution)) * 100
 
     @property
     def error(self) -> float:
@@ -79,9 +74,9 @@ class Attribution:
 
 
 def gini(values: NDArray[np.float64]) -> float:
-    """The Gini coefficient of ``n`` values, not negative and not all 0: ``sum_ij |v_i - v_j| / (2 n^2 mean(v))``.
+    """The Gini coefficient ``sum_ij |v_i - v_j| / (2 n^2 mean(v))`` of ``n`` values, not negative and not all 0.
 
-    Computed in O(n log n) from the sorted values.
+    It is 0 if all are equal, 1 - 1/n if all but one are 0. Computed in O(n log n) from the sorted values.
     """
     ordered = np.sort(values, axis=None).astype(np.float64)
     n = ordered.size

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssiu_arch.tools.lam.attribution import THRESHOLD, Attribution, Settings
+from ssiu_arch.tools.lam.attribution import THRESHOLD, Attribution, Settings, gini
 from ssiu_arch.tools.lam.networks import Network
 from ssiu_arch.tools.lam.target import Target
 from ssiu_arch.utils.files import write_file
@@ -26,7 +26,7 @@ def row(image: str, target: Target, settings: Settings, network: Network, each: 
         "network": each.name,
         "weights": network.weights or "",
         "diffusion_index": each.diffusion_index,
-        "gini": each.gini,
+        "gini": gini(each.contribution),
         "area_pixels": int(area.sum()),
         "area_share": float(area.mean()),
         "area_width": width,
