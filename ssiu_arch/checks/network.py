@@ -83,7 +83,7 @@ def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool 
         file: a checkpoint.
         key: the entry that holds the weights; None: the file itself is the state dict.
         net: the network; released names of SSIU are converted.
-        strict: whether names and shapes must match exactly.
+        strict: whether names and shapes must match exactly; if they do, ``net`` has the weights afterwards.
 
     Raises:
         UserError: the file is missing or unreadable, has no such key, or the weights do not fit.
@@ -97,21 +97,13 @@ def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool 
 
 
 def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
-    ours = net.state_dict()
-    shared = ours.keys() & weights.keys()
-    other_shape = sorted(name for name in shared if ours[name].shape != weights[name].shape)
-    missing, unexpected = sorted(ours.keys() - shared), sorted(weights.keys() - shared)
-    if not (other_shape or missing or unexpected):
-        return
-    problems = []
-    if other_shape:
-        name = other_shape[0]
-        shapes = f"{tuple(weights[name].shape)} in the file, {tuple(ours[name].shape)} in the network"
-        problems.append(f"{len(other_shape)} parameters with another shape ({name}: {shapes})")
-    for names, what in ((missing, "missing"), (unexpected, "unexpected")):
-        if names:
-            problems.append(f"{len(names)} parameters {what} ({names[0]}{', ...' if len(names) > 1 else ''})")
-    raise UserError(f"weights {file} do not fit network_g: {'; '.join(problems)}{_advice(weights, net)}")
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]  # the first is a title
+        found = "; ".join(f"{line[:1].lower()}{line[1:150]}" for line in lines[:2])
+        more = f" and {len(lines) - 2} more differences" if len(lines) > 2 else ""
+        raise UserError(f"weights {file} do not fit network_g: {found}{more}{_advice(weights, net)}") from error
 
 
 def _advice(weights: StateDict, net: nn.Module) -> str:

@@ -1,4 +1,4 @@
-"""What ``SSIUModel`` validates by: the fast form of the weights it has, or tiles, or the network itself."""
+"""What ``SSIUModel`` validates by: the optimised form of SSIU, tiles, or the network itself."""
 
 from types import SimpleNamespace
 
