@@ -94,7 +94,6 @@ logger: {{print_freq: 1, save_checkpoint_freq: 10, use_tb_logger: false}}
     [
         ("basicsr", "{type: SSIU, upscale: 2, num_feat: 16, num_block: 3}"),
         (NAME, "{type: ssiu, num_feat: 16, num_block: 3}"),
-        (NAME, "{type: SSIU, num_feat: 16, num_block: 3}"),
     ],
 )
 def test_trains_from_released_weights(python, forks, workplace, released_names, fork, network):

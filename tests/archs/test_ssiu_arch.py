@@ -58,8 +58,7 @@ class TestReferenceVectors:
 
         return build
 
-    @pytest.mark.parametrize("upscale", [2, 3, 4])
-    @pytest.mark.parametrize("size", ["48x64", "33x47", "17x90"])
+    @pytest.mark.parametrize(("upscale", "size"), [(2, "48x64"), (3, "33x47"), (4, "17x90"), (4, "33x47")])
     def test_output(self, released, upscale, size):
         net, vectors = released(upscale)
         with torch.no_grad():
@@ -237,8 +236,9 @@ class TestParts:
 
 
 class TestNetwork:
-    @pytest.mark.parametrize("upscale", [2, 3, 4])
-    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2), (16, 16), (17, 31)])
+    @pytest.mark.parametrize(
+        ("upscale", "size"), [(2, (1, 1)), (3, (1, 9)), (4, (7, 2)), (2, (16, 16)), (3, (17, 31)), (4, (1, 1))]
+    )
     def test_any_size(self, upscale, size):
         net = SSIU(upscale, num_feat=16, num_block=3)
         out = net(torch.rand(1, 3, *size))

@@ -92,7 +92,7 @@ def test_features_of_little_contrast(tiny):
 def test_compiled_for_one_size_then_for_all(tiny):
     torch.compiler.reset()
     fused = fuse(tiny, compile={"backend": "eager", "fullgraph": True})
-    for size in [(16, 16), (40, 24), (20, 100), (128, 16)]:
+    for size in [(16, 16), (40, 24), (20, 100)]:
         y = image(tiny, *size)
         torch.testing.assert_close(fused(y), plain(tiny, y), atol=1e-5, rtol=1e-5)
 
@@ -159,7 +159,7 @@ class TestMemory:
         return sum(rows.storage.nbytes for rows in maps)
 
     def test_by_strips_does_not_grow_with_the_height(self, monkeypatch, tiny):
-        assert self.rows_kept(monkeypatch, tiny, 600) == self.rows_kept(monkeypatch, tiny, 1200)
+        assert self.rows_kept(monkeypatch, tiny, 300) == self.rows_kept(monkeypatch, tiny, 600)
 
     def test_by_strips_nine_stages_keep_rows_not_maps(self, monkeypatch, sine_weights):
         net = sine_weights(SSIU(num_feat=16))

@@ -32,7 +32,7 @@ ssiu_arch.fuse(net), ssiu_arch.tiled
 """
 EXPORT = """
 from ssiu_arch.cli.main import ssiu
-assert ssiu(["export", "x2.pth", "-o", "x2.onnx"]) == 0
+assert ssiu(["export", "x2.pth", "-o", "x2.onnx", "--static", "16x16"]) == 0
 """
 
 

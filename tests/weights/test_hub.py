@@ -1,13 +1,15 @@
 """``ssiu_arch.weights.hub``: folders as the Hub has them, written and read without a network."""
 
+import importlib
 import json
-import subprocess
 import sys
 
 import pytest
 import torch
 
 from ssiu_arch import fuse, load
+from ssiu_arch.utils import extras
+from ssiu_arch.utils.errors import UserError
 
 pytest.importorskip("huggingface_hub", reason="huggingface_hub, of the extra hub, is not installed")
 from ssiu_arch.weights import hub
@@ -68,10 +70,8 @@ def test_converted_weights_do(folder, ssiu, tmp_path):
     )
 
 
-def test_without_the_extra_it_says_so():
-    code = "import importlib.util as u; u.find_spec = lambda name: None; import ssiu_arch.weights.hub"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1] == (
-        "ssiu_arch.utils.errors.UserError: ssiu_arch.weights.hub needs huggingface_hub, which is not installed: "
-        "pip install 'ssiu-arch[hub]'"
-    )
+def test_without_the_extra_it_says_so(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "ssiu_arch.weights.hub")
+    with pytest.raises(UserError, match=r"huggingface_hub.*pip install 'ssiu-arch\[hub\]'"):
+        importlib.import_module("ssiu_arch.weights.hub")
