@@ -33,7 +33,7 @@ def main() -> None:
             print(f"WRONG {error}")
             wrong += 1
             continue
-        print(f"{'WRONG' if report.problems else 'ok   '} {pair.name}: {report.summary}")
+        print(f"{'WRONG' if report.problems else 'ok   '} {pair.dataroot_lq}: {report.summary}")
         for line in report.problems:
             print(f"        problem: {line}")
         for line in report.notes:

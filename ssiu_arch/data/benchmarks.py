@@ -1,6 +1,6 @@
-"""The benchmark sets in the layouts people have, brought to the one that the option files name.
+"""Benchmark sets in common layouts, converted to the layout of the option files.
 
-That one is EDSR's: ``Set5/HR/baby.png`` and ``Set5/LR_bicubic/X4/babyx4.png``, HR not cropped.
+That is EDSR's: ``Set5/HR/baby.png`` and ``Set5/LR_bicubic/X4/babyx4.png``, HR not cropped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,31 +18,26 @@ from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 
-HR_FOLDERS = ("HR", "GT", "original", "GTmod12")  # the first that is there counts
+HR_FOLDERS = ("HR", "GT", "original", "GTmod12")  # the first one that exists is used
 LR_FOLDERS = ("LR_bicubic/X{}", "LRbicx{}", "LR/X{}", "LR_bicubic/x{}", "X{}")
-DEPTH = 3
+DEPTH = 3  # folder levels below the source that are searched
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A benchmark set as it was found: its name, its folder, its HR folder, its LR folders by scale."""
+    """A benchmark set as found: name, folder, HR folder, LR folders by scale."""
 
     name: str
     folder: Path
     hr: Path
     lr: dict[int, Path]
 
-    @property
-    def is_cropped(self) -> bool:
-        """Whether HR is BasicSR's ``GTmod12``, cropped to multiples of 12, which scores differently."""
-        return self.hr.name == "GTmod12"
-
 
 def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
     """The benchmark sets below ``source``, the first of each name.
 
     Raises:
-        UserError: If ``source`` is no folder, or a set is there only in a layout that cannot be used.
+        UserError: ``source`` is not a folder, or the only copy of a set has an unusable layout.
     """
     if not source.is_dir():
         raise UserError(f"{source}: there is no such folder")
@@ -60,7 +55,7 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
             refused[name] = folder
     for name in refused.keys() - seen:
         raise UserError(
-            f"{refused[name]}: is the layout of the SelfExSR repository (image_SRF_4), whose LR images clamp at the "
+            f"{refused[name]}: has the layout of the SelfExSR repository (image_SRF_4), whose LR images clamp at the "
             "border and whose Urban100 x2 is wrong; use the files of EDSR's benchmark.tar or SwinIR's testsets"
         )
 
@@ -68,21 +63,21 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
 def prepare_benchmarks(
     source: Path, root: Path, scales: Sequence[int], *, force: bool = False, remake_lr: bool = False
 ) -> list[Path]:
-    """Bring the benchmark sets below ``source`` to ``root/benchmark``, making LR images where there are none.
+    """Copy the benchmark sets below ``source`` to ``root/benchmark``, and make missing LR images.
 
     Args:
-        source: Where they are; ``root/benchmark`` itself checks and completes what is there.
-        root: Where the data sets are.
-        scales: Which LR images to have.
-        force: Replace files that are there and differ.
-        remake_lr: Make all LR images from HR, whatever is given.
+        source: folder that holds them; ``root/benchmark`` itself is checked and completed.
+        root: folder of the data sets.
+        scales: scales of the LR images.
+        force: replace existing files that differ.
+        remake_lr: make all LR images from HR, even existing ones.
 
     Returns:
         The folders of the sets.
 
     Raises:
-        SetIncomplete: If images are missing or do not fit; they are named, and the others are in place.
-        UserError: If no set is found, or something else is in its place.
+        SetIncomplete: images are missing or do not fit; each was printed, and the others are in place.
+        UserError: there is no set, or an unusable one.
     """
     done, problems = [], 0
     for layout in find_sets(source, scales):
@@ -90,25 +85,24 @@ def prepare_benchmarks(
         problems += _prepare_set(layout, target, scales, force, remake_lr)
         done.append(target)
     if not done:
-        raise UserError(f"{source}: holds none of {', '.join(COUNTS)} (folders of these names are looked for)")
+        raise UserError(f"{source}: has no folder named {', '.join(COUNTS)}")
     absent = sorted(COUNTS.keys() - {folder.name for folder in done})
     if absent:
         say(f"not found below {source}: {', '.join(absent)}")
     if problems:
-        raise SetIncomplete(f"{problems} images or sets are not as they should be, see above")
+        raise SetIncomplete(f"{problems} problems, see above; the other images are ready")
     return done
 
 
 def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: bool, remake_lr: bool) -> int:
-    """Copy or make the files of one set; return the number of problems, each of which is named."""
+    """Copy or make the files of one set; returns the number of problems, each of which is printed."""
     images = list_images(layout.hr)
-    problems = 0
-    if len(images) != COUNTS[layout.name]:
+    problems = int(len(images) != COUNTS[layout.name])
+    if problems:
         say(f"problem: {layout.hr}: {len(images)} images, {layout.name} has {COUNTS[layout.name]}")
-        problems += 1
-    if layout.is_cropped:
-        say(f"note: {layout.hr}: HR is cropped to multiples of 12 (BasicSR's way); scores differ by up to 0.05 dB")
-    made, odd = 0, 0
+    if layout.hr.name == "GTmod12":
+        say(f"note: {layout.hr}: HR is cropped to multiples of 12, as in BasicSR; scores differ by up to 0.05 dB")
+    made = odd = 0
     for path in images:
         try:
             hr = read_image(path)
@@ -117,24 +111,23 @@ def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: boo
                 wanted = target / "LR_bicubic" / f"X{scale}" / f"{path.stem}x{scale}.png"
                 given = None if remake_lr else _given_lr(layout, path, scale, hr)
                 right = make_lr(hr, scale)
-                if given is None:
-                    if not (wanted.exists() and not force and np.array_equal(read_image(wanted), right)):
-                        _place(None, right, wanted, force)
-                        made += 1
-                else:
+                if given is not None:
                     odd += not np.array_equal(read_image(given), right)
                     _place(given, right, wanted, force)
+                elif not (wanted.exists() and not force and np.array_equal(read_image(wanted), right)):
+                    _place(None, right, wanted, force)
+                    made += 1
         except UserError as problem:
             say(f"problem: {problem}")
             problems += 1
     if odd:
-        say(f"note: {layout.folder}: {odd} LR images are not MATLAB's bicubic of HR; --remake-lr makes them so")
+        say(f"note: {layout.folder}: {odd} LR images are not MATLAB's bicubic of HR; --remake-lr replaces them")
     say(f"{layout.name}: {len(images)} images from {layout.folder} in {target}, {made} LR images made")
     return problems
 
 
 def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | None:
-    """The LR image that was found for an HR image, or None if there is none of the size HR asks for."""
+    """The existing LR image of an HR image; None: there is none, or it has the wrong size."""
     folder = layout.lr.get(scale)
     if folder is None:
         return None
@@ -150,33 +143,27 @@ def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | N
 
 
 def _place(original: Path | None, image: Image, path: Path, force: bool) -> None:
-    """Put a PNG file at ``path``: the bytes of ``original`` where that is PNG, else ``image`` encoded.
+    """Write a PNG file to ``path``: the bytes of ``original`` if it is PNG, else ``image`` encoded.
 
     Raises:
-        UserError: If another image is there, without ``force``.
+        UserError: ``path`` holds another image, without ``force``.
     """
     is_png = original is not None and original.suffix.lower() == ".png"
     data = original.read_bytes() if original is not None and is_png else encode_png(image)
-    if path.exists():
-        if path.read_bytes() == data:
-            return
-        if not force:
-            raise UserError(f"{path}: another image is there; move it, or replace it by --force")
-    write_file(path, data)
+    is_same = path.exists() and path.read_bytes() == data
+    if path.exists() and not is_same and not force:
+        raise UserError(f"{path}: is another image; move it, or replace it with --force")
+    if not is_same:
+        write_file(path, data)
 
 
 def _layout(name: str, folder: Path, scales: Sequence[int]) -> Layout | None:
     hr = next((folder / sub for sub in HR_FOLDERS if (folder / sub).is_dir()), None)
-    if hr is None and list_images(folder):
-        hr = folder
-    if hr is None:
+    if hr is None and not list_images(folder):
         return None
-    lr = {}
-    for scale in scales:
-        found = next((folder / sub.format(scale) for sub in LR_FOLDERS if (folder / sub.format(scale)).is_dir()), None)
-        if found:
-            lr[scale] = found
-    return Layout(name, folder, hr, lr)
+    found = {scale: [folder / sub.format(scale) for sub in LR_FOLDERS] for scale in scales}
+    lr = {scale: path for scale, paths in found.items() for path in reversed(paths) if path.is_dir()}
+    return Layout(name, folder, hr or folder, lr)
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:

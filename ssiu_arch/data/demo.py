@@ -1,4 +1,4 @@
-"""A small real data set from the photographs in scikit-image's wheel: nothing to download."""
+"""A small data set from the photographs in scikit-image's wheel, without a download."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from ssiu_arch.utils.files import read_json, write_json
 
 TRAIN = ("astronaut.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg")
 VALIDATION = "coffee.png"
-RECIPE = Recipe(size=144, step=72, smallest=96)  # small: a CPU decodes one for every 96-pixel patch it trains on
+RECIPE = Recipe(size=144, step=72, smallest=96)  # small: a training decodes a whole sub-image for each 96-pixel patch
 
 
 def prepare_demo(root: Path, *, jobs: int = 1, force: bool = False) -> None:
-    """Make ``root/demo``: training sub-images at x2, x3, x4 as LMDB, and one photo held out for validation.
+    """Make ``root/demo``: training sub-images at x2, x3, x4 as LMDB, and a held-out photo for validation.
 
-    The bicubic PSNR of that photo at x4, the figure to beat, is printed.
+    Prints the PSNR of bicubic interpolation on that photo at x4.
 
     Raises:
-        UserError: If scikit-image or one of its photographs is not there, or the set cannot be written.
+        UserError: scikit-image or one of its photographs is missing, or the set cannot be written.
     """
     folder = root / "demo"
     target = SubImageSet("train", folder, RECIPE)
@@ -36,7 +36,7 @@ def prepare_demo(root: Path, *, jobs: int = 1, force: bool = False) -> None:
 
 
 def _write_validation(folder: Path, photo: Path) -> float:
-    """Write HR and LR of the photo held out; return and note the PSNR of bicubic x4."""
+    """Write HR and LR of the held-out photo; returns the PSNR of bicubic x4, and writes it to ``bicubic.json``."""
     hr = read_image(photo)
     write_image(folder / "HR" / photo.name, hr)
     for scale in RECIPE.scales:
@@ -47,15 +47,13 @@ def _write_validation(folder: Path, photo: Path) -> float:
 
 
 def _photo_folder() -> Path:
-    """Where scikit-image keeps the photographs that come in its wheel."""
+    """The folder of scikit-image's photographs."""
     try:
         import skimage.data
     except ImportError:
-        raise UserError(
-            "scikit-image, which brings the photographs, is not installed: pip install scikit-image"
-        ) from None
+        raise UserError("the photographs come with scikit-image: pip install scikit-image") from None
     folder = Path(skimage.data.__path__[0])
     for name in (*TRAIN, VALIDATION):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: is missing from this scikit-image; reinstall it (0.18 to 0.26 have it)")
+            raise UserError(f"{folder / name}: is missing; reinstall scikit-image (0.18 to 0.26 have it)")
     return folder

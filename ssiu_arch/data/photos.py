@@ -1,4 +1,4 @@
-"""A training set from a folder of one's own photos."""
+"""A training set from a folder of photos."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,25 +21,22 @@ def prepare_photos(
     skip_bad: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Make ``root/NAME`` from all images in ``photos`` and below.
+    """Make ``root/NAME`` from all images in ``photos`` and the folders below it.
 
     Args:
-        photos: Folder of HR images.
-        root: Where the data sets are.
-        name: The name of the set.
-        recipe: How to cut; a single scale where ``lr`` is given.
-        lr: Folder of LR images, called like the HR ones or with ``x4`` after the name. Without it they are
-            made by MATLAB's bicubic.
-        jobs: Images worked on at once.
-        force: Replace what is there.
-        skip_bad: Finish without the images that are bad.
-        dry_run: Only say what would be written.
+        photos: folder of HR images.
+        root: folder of the data sets.
+        name: name of the set.
+        recipe: how to cut; a single scale if ``lr`` is given.
+        lr: folder of LR images, named like the HR ones or with ``x4`` (the scale) after the name; None: MATLAB's
+            bicubic makes them.
+        jobs, force, skip_bad, dry_run: see ``prepare``.
 
     Raises:
-        UserError: If folder, names or pairs are wrong; see ``prepare`` for the rest.
+        UserError: folder, name or pairs are wrong; see ``prepare`` for the rest.
     """
     if key_of(f"{name}.png") != name:
-        raise UserError(f"--name {name!r}: must be made of ASCII letters, digits, _ and -")
+        raise UserError(f"--name {name!r}: may only have ASCII letters, digits, _ and -")
     sources = from_folder(photos, recursive=True)
     if not sources:
         raise UserError(f"{photos}: holds no PNG, JPEG, WebP, TIFF or BMP images")
@@ -52,7 +49,7 @@ def prepare_photos(
 def _with_lr(sources: list[Source], folder: Path, recipe: Recipe) -> list[Source]:
     """``sources``, each with its LR image from ``folder``."""
     if len(recipe.scales) > 1:
-        raise UserError(f"--lr {folder}: is for one scale; name it by --scales, such as --scales 4")
+        raise UserError(f"--lr {folder}: needs a single scale, such as --scales 4")
     given = from_folder(folder, recursive=True)
     check_keys(given)
     by_key = {source.key: source for source in given}

@@ -1,6 +1,6 @@
-"""Checks of data sets before time is spent on them: counts, sizes, alignment, LMDB, and the right benchmark files."""
+"""Checks data sets: counts, sizes, alignment of HR and LR, LMDB, and whether benchmark files are the known ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 
 from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores
-from ssiu_arch.data.images import BadImage, Image, decode_image, list_images, read_image
-from ssiu_arch.data.lmdb_sets import MetaLine, check_file_size, open_lmdb, read_meta
+from ssiu_arch.data.images import BadImage, Image, decode_image, list_images
+from ssiu_arch.data.lmdb_sets import MetaLine, open_lmdb, read_meta
 from ssiu_arch.data.names import COUNTS, set_name
+from ssiu_arch.data.pairs import Pair, lr_path, read_pairs
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 
-SAMPLE = 64  # pairs looked at pixel by pixel in a set of sub-images
-BORDER = 4  # LR pixels at the border of a sub-image that depend on what was outside
-SAME_IMAGE = 20.0  # dB between LR and MATLAB's bicubic of HR, below which they do not show the same
-PSNR_TOLERANCE, SSIM_TOLERANCE = 0.005, 0.0005  # the known figures have three and four digits
+SAMPLE = 64  # pairs of an LMDB compared pixel by pixel
+BORDER = 4  # LR pixels at the border of a sub-image, which depend on HR pixels outside it
+SAME_IMAGE = 20.0  # PSNR (dB) of LR and MATLAB's bicubic of HR, below which they show different images
+PSNR_TOLERANCE, SSIM_TOLERANCE = 0.005, 0.0005  # the known scores have three and four digits
 
 
 @dataclass(frozen=True)
 class PairedSet:
-    """HR and LR images of one scale: two folders, or two LMDB; the words of BasicSR's option files."""
+    """HR and LR images of one scale: two folders or two LMDB; fields as in BasicSR's option files."""
 
     dataroot_gt: Path
     dataroot_lq: Path
@@ -30,15 +31,10 @@ class PairedSet:
     filename_tmpl: str = "{}"
     gt_size: int | None = None
 
-    @property
-    def name(self) -> str:
-        """For the report."""
-        return f"{self.dataroot_lq}"
-
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: what is right in one line, notes, and problems."""
+    """The result of a check: a line on the set, notes, and problems."""
 
     summary: str
     notes: list[str]
@@ -46,10 +42,10 @@ class Report:
 
 
 def find_pairs(path: Path) -> list[PairedSet]:
-    """The sets that ``path`` names: an option file (``.yml``), or a folder of LMDB pairs or of benchmarks.
+    """The sets in ``path``: an option file (``.yml``), or a folder of LMDB pairs or of benchmarks.
 
     Raises:
-        UserError: If it is neither.
+        UserError: ``path`` is neither, or holds no sets.
     """
     if path.suffix in (".yml", ".yaml"):
         return list(_from_options(path))
@@ -67,34 +63,32 @@ def find_pairs(path: Path) -> list[PairedSet]:
 
 
 def verify(pair: PairedSet) -> Report:
-    """Check one set; see the head of this module.
+    """Check one set.
 
     Raises:
-        UserError: If a folder or database is missing or cannot be read at all.
+        UserError: a folder or database is missing or cannot be read at all.
     """
     for folder in (pair.dataroot_gt, pair.dataroot_lq):
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder")
-    kinds = {folder.suffix == ".lmdb" for folder in (pair.dataroot_gt, pair.dataroot_lq)}
-    if len(kinds) == 2:
-        raise UserError(f"{pair.dataroot_gt} and {pair.dataroot_lq}: either both are .lmdb or none")
-    return _verify_lmdb(pair) if kinds.pop() else _verify_folders(pair)
+    are_lmdb = {folder.suffix == ".lmdb" for folder in (pair.dataroot_gt, pair.dataroot_lq)}
+    if len(are_lmdb) == 2:
+        raise UserError(f"{pair.dataroot_gt} and {pair.dataroot_lq}: either both must be .lmdb or none")
+    return _verify_lmdb(pair) if are_lmdb.pop() else _verify_folders(pair)
 
 
 def _verify_lmdb(pair: PairedSet) -> Report:
     problems: list[str] = []
-    metas = {}
+    metas = []
     for folder in (pair.dataroot_gt, pair.dataroot_lq):
-        metas[folder] = {line.key: line for line in read_meta(folder)}
-        problems += _check_database(folder, read_meta(folder))
-    gt, lq = metas[pair.dataroot_gt], metas[pair.dataroot_lq]
+        meta = read_meta(folder)
+        problems += _check_database(folder, meta)
+        metas.append({line.key: line for line in meta})
+    gt, lq = metas
     problems += _first(sorted(gt.keys() ^ lq.keys()), lambda key: f"{key}: only in one of the two meta_info.txt")
     common = sorted(gt.keys() & lq.keys())
-    for key in common:
-        problem = _size_problem((gt[key].height, gt[key].width), (lq[key].height, lq[key].width), pair)
-        if problem:
-            problems.append(f"{key}: {problem}")
-            break
+    sizes = ((key, _size_problem(gt[key], lq[key], pair)) for key in common)
+    problems += next(([f"{key}: {problem}"] for key, problem in sizes if problem), [])
     notes: list[str] = []
     if not problems:
         chosen = [common[i * len(common) // SAMPLE] for i in range(SAMPLE)] if len(common) > SAMPLE else common
@@ -108,19 +102,17 @@ def _verify_lmdb(pair: PairedSet) -> Report:
 
 
 def _check_database(folder: Path, meta: Sequence[MetaLine]) -> list[str]:
-    """Whether ``data.mdb`` is whole and holds exactly the keys of ``meta_info.txt``."""
+    """Problems of ``data.mdb``: its size, and keys that are not those of ``meta_info.txt``."""
     try:
-        check_file_size(folder)
+        env = open_lmdb(folder)
     except UserError as error:
         return [str(error)]
-    problems = []
+    with env, env.begin() as transaction:
+        stored = {key.decode("ascii", "backslashreplace") for key in transaction.cursor().iternext(values=False)}
     listed = {line.key for line in meta}
+    problems = [] if meta else [f"{folder}/meta_info.txt: is empty"]
     if len(listed) < len(meta):
         problems.append(f"{folder}/meta_info.txt: {len(meta) - len(listed)} keys are listed twice")
-    if not meta:
-        problems.append(f"{folder}/meta_info.txt: is empty")
-    with open_lmdb(folder) as env, env.begin() as transaction:
-        stored = {key.decode("ascii", "backslashreplace") for key in transaction.cursor().iternext(values=False)}
     problems += _first(sorted(listed - stored), lambda key: f"{folder}: {key} is in meta_info.txt, not in data.mdb")
     problems += _first(sorted(stored - listed), lambda key: f"{folder}: {key} is in data.mdb, not in meta_info.txt")
     return problems
@@ -141,32 +133,28 @@ def _verify_folders(pair: PairedSet) -> Report:
     problems = []
     if len(gt) != len(lq):
         problems.append(f"{len(gt)} images in {pair.dataroot_gt}, {len(lq)} in {pair.dataroot_lq}")
-    partners = {path: pair.dataroot_lq / f"{pair.filename_tmpl.format(path.stem)}{path.suffix}" for path in gt}
-    missing = [path for path in gt if not partners[path].is_file()]
-    problems += _first(missing, lambda path: f"{partners[path]}: is missing (filename_tmpl {pair.filename_tmpl!r})")
-
-    def images() -> Iterator[tuple[str, Image, Image]]:
-        for path in gt:
-            if path not in missing:
-                yield path.stem, read_image(path), read_image(partners[path])
-
-    notes: list[str] = []
-    if not missing:
-        notes, found = _check_alignment(images(), pair.scale, 0)
-        problems += found
+    folders = (pair.dataroot_gt, pair.dataroot_lq, pair.scale, pair.filename_tmpl)
+    missing = [path for path in gt if lr_path(path, *folders[1:]) is None]
+    wanted = f"is missing in {pair.dataroot_lq} (filename_tmpl {pair.filename_tmpl!r})"
+    problems += _first(missing, lambda path: f"{path}: its LR image {wanted}")
     summary = f"{len(gt)} pairs in folders, x{pair.scale}"
+    if missing:
+        return Report(summary, [], problems)
+
+    images = ((path.stem, *images) for path, images in zip(gt, read_pairs(*folders), strict=True))
+    notes, found = _check_alignment(images, pair.scale, 0)
+    problems += found
     name = set_name(pair.dataroot_gt.parent.name)
-    if name and not missing and not problems:
-        line, wrong = _check_benchmark(name, pair.scale, images, bool(notes))
+    if name and not problems:
+        line, problems = _check_benchmark(name, pair.scale, list(read_pairs(*folders)), bool(notes))
         summary += f", {line}"
-        problems += wrong
     return Report(summary, notes, problems)
 
 
 def _check_alignment(
-    images: Iterator[tuple[str, Image, Image]], scale: int, border: int
+    images: Iterable[tuple[str, Image, Image]], scale: int, border: int
 ) -> tuple[list[str], list[str]]:
-    """Compare LR with MATLAB's bicubic of HR; return notes and problems."""
+    """Compare LR with MATLAB's bicubic of HR; returns notes and problems."""
     different = samples = 0
     problems: list[str] = []
     try:
@@ -179,9 +167,8 @@ def _check_alignment(
             error = expected[inner].astype(float) - lr[inner]
             different += int(np.count_nonzero(error))
             samples += error.size
-            mse = float(np.mean(error**2))
-            if mse > 255**2 / 10 ** (SAME_IMAGE / 10):
-                problems.append(f"{key}: LR does not show what HR shows{_shift_hint(expected, lr)}")
+            if np.mean(error**2) > 255**2 / 10 ** (SAME_IMAGE / 10):
+                problems.append(f"{key}: LR does not show the same as HR{_shift_hint(expected, lr)}")
     except BadImage as problem:
         problems.append(str(problem))
     notes = []
@@ -191,50 +178,46 @@ def _check_alignment(
 
 
 def _shift_hint(expected: Image, lr: Image) -> str:
-    """If another place fits much better: how far LR is shifted."""
+    """By how much LR is shifted, if a shift of up to 3 pixels fits much better than none; else an empty text."""
     reach = 3
-    if min(lr.shape[:2]) < 8 * reach:
+    height, width = lr.shape[:2]
+    if min(height, width) < 8 * reach:
         return ""
     core = expected[reach:-reach, reach:-reach].astype(float)
-    errors = {}
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            rows = slice(reach + dy, lr.shape[0] - reach + dy)
-            errors[dy, dx] = float(np.mean((core - lr[rows, reach + dx : lr.shape[1] - reach + dx]) ** 2))
+    errors = {
+        (dy, dx): float(np.mean((core - lr[reach + dy : height - reach + dy, reach + dx : width - reach + dx]) ** 2))
+        for dy in range(-reach, reach + 1)
+        for dx in range(-reach, reach + 1)
+    }
     dy, dx = min(errors, key=lambda shift: errors[shift])
-    fits = errors[dy, dx] < errors[0, 0] / 4
-    return f"; it is shifted by {dx} pixels to the right and {dy} down" if fits else ""
+    return f"; it is shifted by {dx} pixels to the right and {dy} down" if errors[dy, dx] < errors[0, 0] / 4 else ""
 
 
-def _check_benchmark(
-    name: str, scale: int, images: Callable[[], Iterator[tuple[str, Image, Image]]], lr_differs: bool
-) -> tuple[str, list[str]]:
-    """Bicubic PSNR and SSIM against the known figures; return both as a line, and what is wrong."""
-    psnr, ssim = bicubic_scores(((hr, lr) for _, hr, lr in images()), scale)
+def _check_benchmark(name: str, scale: int, pairs: list[Pair], lr_differs: bool) -> tuple[str, list[str]]:
+    """Compare the scores of bicubic with the known ones; returns them as a line, and problems."""
+    psnr, ssim = bicubic_scores(pairs, scale)
     line = f"bicubic {psnr:.3f} dB / {ssim:.4f}"
     known = BICUBIC.get((name, scale))
     if known is None:
         return line, []
     if abs(psnr - known[0]) <= PSNR_TOLERANCE and abs(ssim - known[1]) <= SSIM_TOLERANCE:
         return f"{line} as known", []
-    sizes = [hr.shape for _, hr, _ in images()]
-    if len(sizes) != COUNTS[name]:
-        reason = f"{len(sizes)} images instead of {COUNTS[name]}"
+    if len(pairs) != COUNTS[name]:
+        reason = f"{len(pairs)} images instead of {COUNTS[name]}"
     elif lr_differs:
         reason = "LR was not made by MATLAB's bicubic from these HR images"
-    elif all(height % 12 == 0 and width % 12 == 0 for height, width, _ in sizes):
+    elif all(side % 12 == 0 for hr, _ in pairs for side in hr.shape[:2]):
         reason = "HR is cropped to multiples of 12 (GTmod12), which scores differently"
     else:
         reason = "the HR images are not the published ones"
-    wrong = f"{name} x{scale}: bicubic {psnr:.3f} dB / {ssim:.4f}, expected {known[0]:.3f} / {known[1]:.4f}: {reason}"
-    return line, [wrong]
+    return line, [f"{name} x{scale}: {line}, expected {known[0]:.3f} / {known[1]:.4f}: {reason}"]
 
 
-def _size_problem(gt: tuple[int, int], lq: tuple[int, int], pair: PairedSet) -> str | None:
-    if (lq[0] * pair.scale, lq[1] * pair.scale) != gt:
-        return f"GT {gt[1]}x{gt[0]} is not {pair.scale} x LQ {lq[1]}x{lq[0]}"
-    if pair.gt_size and min(gt) < pair.gt_size:
-        return f"GT {gt[1]}x{gt[0]} is smaller than gt_size {pair.gt_size}"
+def _size_problem(gt: MetaLine, lq: MetaLine, pair: PairedSet) -> str | None:
+    if (lq.height * pair.scale, lq.width * pair.scale) != (gt.height, gt.width):
+        return f"GT {gt.width}x{gt.height} is not {pair.scale} x LQ {lq.width}x{lq.height}"
+    if pair.gt_size and min(gt.height, gt.width) < pair.gt_size:
+        return f"GT {gt.width}x{gt.height} is smaller than gt_size {pair.gt_size}"
     return None
 
 
@@ -257,7 +240,7 @@ def _from_options(path: Path) -> Iterator[PairedSet]:
         scale = dataset.get("scale", options.get("scale"))
         gt_size = dataset.get("gt_size") if phase.startswith("train") else None
         if not isinstance(scale, int) or scale < 1:
-            raise UserError(f"{path}: scale ({scale!r}) must be a whole number from 1 on")
+            raise UserError(f"{path}: scale ({scale!r}) must be a whole number of at least 1")
         if gt_size is not None and (not isinstance(gt_size, int) or gt_size % scale):
             raise UserError(f"{path}: datasets: {phase}: gt_size ({gt_size!r}) must be a multiple of scale ({scale})")
         yield PairedSet(
@@ -279,12 +262,11 @@ def _from_folder(folder: Path) -> Iterator[PairedSet]:
     for scale in (2, 3, 4):
         if (folder / "HR").is_dir() and (folder / f"LR_bicubic/X{scale}").is_dir():
             lq = folder / "LR_bicubic" / f"X{scale}"
-            plain = not any(path.stem.endswith(f"x{scale}") for path in list_images(lq))
-            yield PairedSet(folder / "HR", lq, scale, "{}" if plain else "{}x" + str(scale))
+            has_scale = any(path.stem.endswith(f"x{scale}") for path in list_images(lq))
+            yield PairedSet(folder / "HR", lq, scale, f"{{}}x{scale}" if has_scale else "{}")
 
 
 def _first(items: Sequence[Any], text: Callable[[Any], str]) -> list[str]:
-    """The first of ``items`` in words, and how many there are."""
-    if not items:
-        return []
-    return [text(items[0]) + (f" (and {len(items) - 1} more like it)" if len(items) > 1 else "")]
+    """``text`` of the first of ``items``, and how many more there are, in a list; an empty list without items."""
+    more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+    return [text(item) + more for item in items[:1]]

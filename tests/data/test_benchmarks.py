@@ -92,7 +92,7 @@ def test_lr_of_another_kind_is_kept_with_a_note_or_remade(tmp_path, hr, capsys):
         odd = cv2.resize(image, (15, image.shape[0] // 4), interpolation=cv2.INTER_CUBIC)
         write_image(tmp_path / "in" / "Set5" / "LR_bicubic" / "X4" / f"{name}x4.png", odd)
     prepare_benchmarks(tmp_path / "in", tmp_path, [4])
-    assert "2 LR images are not MATLAB's bicubic of HR; --remake-lr makes them so" in capsys.readouterr().out
+    assert "2 LR images are not MATLAB's bicubic of HR; --remake-lr" in capsys.readouterr().out
     prepare_benchmarks(tmp_path / "in", tmp_path, [4], remake_lr=True, force=True)
     lr = read_image(tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png")
     np.testing.assert_array_equal(lr[:12, :15], make_lr(hr["baby"], 4))
@@ -103,9 +103,9 @@ def test_another_image_in_the_place_is_kept_without_force(tmp_path, hr, photo, c
     mine = tmp_path / "benchmark/Set5/HR/baby.png"
     write_image(mine, photo(51, 62, 9))
     kept = mine.read_bytes()
-    with pytest.raises(SetIncomplete, match="1 images or sets are not as they should be"):
+    with pytest.raises(SetIncomplete, match="1 problems"):
         prepare_benchmarks(tmp_path / "in", tmp_path, [4])
-    assert "baby.png: another image is there" in capsys.readouterr().out
+    assert "Set5/HR/baby.png: is another image" in capsys.readouterr().out
     assert mine.read_bytes() == kept
     prepare_benchmarks(tmp_path / "in", tmp_path, [4], force=True)
     np.testing.assert_array_equal(read_image(mine), hr["baby"])
@@ -115,7 +115,7 @@ def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr
     lay_out(tmp_path / "in" / "BSDS100", hr, "HR", None, "")
     (tmp_path / "in" / "BSDS100" / "HR" / "bird.png").write_bytes(b"")
     (tmp_path / "in" / "BSDS100" / "HR" / "third.png").write_bytes(b"x")
-    with pytest.raises(SetIncomplete, match="3 images or sets"):
+    with pytest.raises(SetIncomplete, match="3 problems"):
         prepare_benchmarks(tmp_path / "in", tmp_path, [4])
     out = capsys.readouterr().out
     assert "3 images, B100 has 2" in out
@@ -125,12 +125,12 @@ def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr
 
 def test_the_selfexsr_layout_is_refused_by_name(tmp_path, hr):
     lay_out(tmp_path / "in" / "Set5", hr, "image_SRF_4", None, "")
-    with pytest.raises(UserError, match="is the layout of the SelfExSR repository"):
+    with pytest.raises(UserError, match=r"in/Set5: .*SelfExSR"):
         list(find_sets(tmp_path / "in", [4]))
 
 
 def test_a_folder_without_sets_says_which_names_it_looked_for(tmp_path):
-    with pytest.raises(UserError, match="holds none of Set5, B100"):
+    with pytest.raises(UserError, match="Set5, B100"):
         prepare_benchmarks(tmp_path, tmp_path, [4])
     with pytest.raises(UserError, match="there is no such folder"):
         prepare_benchmarks(tmp_path / "none", tmp_path, [4])
