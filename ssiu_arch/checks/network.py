@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from textwrap import shorten
 from typing import Any
 
 from torch import nn
@@ -101,7 +102,9 @@ def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
         net.load_state_dict(weights)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]  # the first is a title
-        found = "; ".join(f"{line[:1].lower()}{line[1:150]}" for line in lines[:2])
+        found = "; ".join(
+            shorten(line[:1].lower() + line[1:].rstrip("."), 180, placeholder=" ...") for line in lines[:2]
+        )
         more = f" and {len(lines) - 2} more differences" if len(lines) > 2 else ""
         raise UserError(f"weights {file} do not fit network_g: {found}{more}{_advice(weights, net)}") from error
 

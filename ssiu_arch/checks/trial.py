@@ -60,7 +60,7 @@ class Trial:
             yield _tried("iteration", self.iterate)
         for phase in self.opt["datasets"]:
             if phase != "train" and self.opt.get("val"):
-                yield _tried("validation", self.validate, phase)
+                yield _tried(f"validation ({phase})", self.validate, phase)
 
     def build(self) -> str:
         """Build the model, with its losses, optimiser, scheduler and weights."""
@@ -143,7 +143,7 @@ def _tried(what: str, step: Callable[..., str], *arguments: Any) -> Finding:
         return Finding("error", what, str(error))
     except Exception as error:
         if is_out_of_memory(error):
-            return Finding("error", what, f"out of memory: {SMALLER.get(what, 'use a smaller network')}")
+            return Finding("error", what, f"out of memory: {SMALLER.get(what.split()[0], 'use a smaller network')}")
         return Finding("error", what, f"fails with {type(error).__name__}: {error}")
 
 

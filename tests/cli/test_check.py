@@ -49,7 +49,7 @@ def test_the_demo_is_in_order(check):
         "datasets.val: 1 pairs, a sample of 1 ",
         "model: SSIUModel on the ",
         "iteration: a batch of 2 takes ",
-        "validation: one image of ",
+        "validation (val): one image of ",
         ": psnr ",
         ", ssim 0.",
         "disk: 3 checkpoints with their states take",
@@ -65,7 +65,7 @@ def test_a_test_file_is_known_by_its_sections(check, workplace):
     assert code == 0
     assert ["ok", f"option file: {TEST}, a test"] in findings
     assert not [said for _, said in findings if said.startswith(("iteration", "disk"))]
-    assert [said for level, said in findings if level == "ok" and said.startswith("validation: one image of ")]
+    assert [said for level, said in findings if level == "ok" and said.startswith("validation (test): one image of ")]
 
 
 def test_all_that_is_wrong_is_said_at_once(check):
@@ -290,8 +290,8 @@ class TestTrial:
         [
             ("network_g={type: Enlarged}", "iteration: |network_g|(2, 3, 12, 12)|GT is (2, 3, 48, 48)"),
             ("network_g={type: Failing}", "iteration: |LookupError: no weights for this"),
-            ("val:metrics:psnr={type: failing_metric}", "validation: |LookupError: no such model"),
-            ("val:metrics:psnr={type: nan_metric}", "validation: |val.metrics.psnr is nan"),
+            ("val:metrics:psnr={type: failing_metric}", "validation (val): |LookupError: no such model"),
+            ("val:metrics:psnr={type: nan_metric}", "validation (val): |val.metrics.psnr is nan"),
         ],
     )
     def test_what_fails_is_found(self, check, change, parts):
@@ -306,7 +306,7 @@ class TestTrial:
         code, findings = check(network)
         assert code == 2
         (line,) = of(findings, "error")
-        assert line.startswith("validation: ")
+        assert line.startswith("validation (val): ")
         assert "set val.fast: false" in line
         assert [said for said in of(findings, "ok") if said.startswith("iteration: ")]
         code, findings = check(network, "val:fast=false")
