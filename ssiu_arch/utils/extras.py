@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and that therefore are optional extras of this one."""
+"""Optional packages, which only some commands need."""
 
 from importlib.util import find_spec
 
@@ -6,12 +6,12 @@ from ssiu_arch.utils.errors import UserError
 
 
 def require(module: str, extra: str, purpose: str) -> None:
-    """Check that a module of an optional extra is there, before any work is done that would need it.
+    """Check that a module of an optional extra is installed, before work that needs it.
 
     Args:
-        module: its name on import; the package of the index has the same.
-        extra: the extra of ssiu-arch that brings it.
-        purpose: what needs it, to begin the message with.
+        module: its import name, which is also its name on the package index.
+        extra: the extra of ssiu-arch that installs it.
+        purpose: what needs it; starts the message.
 
     Raises:
         UserError: it is not installed.

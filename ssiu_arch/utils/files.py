@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whenever the power goes: the base of every resumable step."""
+"""Atomic writes, locks, hashes and sizes of files."""
 
 import errno
 import hashlib
@@ -14,7 +14,7 @@ from ssiu_arch.utils.errors import UserError
 
 
 def size_text(size: float) -> str:
-    """A number of bytes as people read it: ``5.9 MB``, ``31 GB``."""
+    """A number of bytes with its unit, in powers of 1000: ``5.94 MB``, ``31 GB``."""
     units = ["TB", "GB", "MB", "kB", "bytes"]
     while size >= 999.5 and len(units) > 1:
         size /= 1000
@@ -23,12 +23,12 @@ def size_text(size: float) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, which afterwards, even after ``kill -9``, holds all of it or is as before.
+    """Write ``data`` to ``path`` atomically: after ``kill -9`` or a power cut the file is complete or unchanged.
 
     Raises:
-        UserError: If it cannot be written; with a full disk, how to go on.
+        UserError: If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that the next attempt takes up what a kill left
+    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so the next write replaces one left by a kill
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -44,7 +44,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the OSErrors of writing ``path`` into one line for the user.
+    """Turn an OSError while writing ``path`` into a one-line error.
 
     Raises:
         UserError: Instead of any OSError.
@@ -56,13 +56,13 @@ def writing(path: Path) -> Iterator[None]:
             free = shutil.disk_usage(existing_parent(path)).free
             raise UserError(
                 f"{path}: the disk is full ({size_text(free)} free); make room and run the same command again, "
-                "what is done is kept"
+                "finished work is kept"
             ) from None
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` as durable as their contents, where the system lets one."""
+    """Flush the names in ``folder`` to the disk, on systems that can."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -72,15 +72,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as readable JSON in ``path``, all or nothing; see ``write_file``."""
+    """Write ``value`` as indented JSON, atomically; see ``write_file``."""
     write_file(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """The contents of a JSON file that this package wrote, or None where there is none.
+    """The contents of a JSON file that this package wrote, or None if it does not exist.
 
     Raises:
-        UserError: If the file is there and cannot be read.
+        UserError: If the file exists and cannot be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -102,14 +102,14 @@ def existing_parent(path: Path) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, so that two runs never prepare the same set at once.
 
-    The lock belongs to the process and goes with it, however it ends.
+    The lock ends with the process, however that ends.
 
     Raises:
         UserError: If another process holds it.
     """
     try:
         import fcntl
-    except ImportError:  # Windows: no such lock, no such check
+    except ImportError:  # Windows has no such lock: not checked
         yield
         return
     with writing(path):
@@ -119,14 +119,14 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(f"{path.parent}: another run is preparing this set; wait for it to end") from None
+            raise UserError(f"{path.parent}: another run is preparing this set; wait until it has finished") from None
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
 
 
-DIGITS = 12  # of a hash, where it is shown
+DIGITS = 12  # of a hash as logs, cards and tables show it
 
 
 def sha256(path: str | Path) -> str:
@@ -139,5 +139,5 @@ def sha256(path: str | Path) -> str:
 
 
 def file_hash(path: str | Path) -> str:
-    """The first 12 digits of a file's SHA-256: what logs, cards and tables show."""
+    """The first 12 digits of a file's SHA-256."""
     return sha256(path)[:DIGITS]

@@ -1,4 +1,4 @@
-"""How much memory there is, and whether it was an error that there was not enough."""
+"""Free memory, and errors of being out of it."""
 
 import os
 from functools import cache
@@ -8,9 +8,9 @@ import torch
 
 
 def free_memory(device: torch.device, root: Path = Path("/")) -> int:
-    """Bytes that can still be allocated on ``device``: on a CPU, of the machine or its container (cgroup v2).
+    """Bytes that can still be allocated on ``device``; on a CPU within the limit of the container (cgroup v2).
 
-    ``root`` is where ``/proc`` and ``/sys`` are.
+    ``root`` is the folder of ``proc`` and ``sys``.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -18,19 +18,19 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     try:
         lines = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # no Linux
+    except (OSError, KeyError):  # not Linux
         free = _half_of_all()
     group = root / "sys/fs/cgroup"
     try:
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):  # no control group, or its limit is "max"
+    except (OSError, ValueError):  # no cgroup, or the limit "max"
         return free
-    return min(free, limit - used + int(stat.get("inactive_file", 0)))  # files in the cache can go
+    return min(free, limit - used + int(stat.get("inactive_file", 0)))  # cached files can be dropped
 
 
 def _half_of_all() -> int:
-    """Half of the machine's memory, in bytes; 4 GiB where the system does not say how much that is."""
+    """Half of the machine's memory in bytes; 4 GiB if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
@@ -39,10 +39,10 @@ def _half_of_all() -> int:
 
 @cache
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for what is allocated next: strips of some megabytes, again and again.
+    """Make glibc reuse freed blocks of some megabytes, such as strips, instead of returning them to the system.
 
-    glibc gives larger blocks back to the system at once, which clears every page of theirs anew: a fifth of the time
-    for a small image. What it takes for large grows with the blocks that are freed, up to 32 MiB; this is one of them.
+    The system clears every page it hands out again, which costs a fifth of the time for a small image. glibc's limit
+    for returning blocks at once rises to the size of the largest block freed, up to 32 MiB: this frees one of 31 MiB.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8, device="cpu")
 

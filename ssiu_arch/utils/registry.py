@@ -1,17 +1,17 @@
-"""Registries that work without BasicSR, and hand over to BasicSR's own once that is imported.
+"""Registries that work without BasicSR, and pass their content to BasicSR's once it is imported.
 
-The architecture and loss files say ``from ..utils.registry import ...``. Copied into a fork, they find the fork's
-registry. Here they find these, so that loading and running a network does not import BasicSR, torchvision or OpenCV.
+The files of the network and the losses say ``from ..utils.registry import ...``. In a fork that is the fork's registry.
+Here it is this one, so a network runs without importing BasicSR, torchvision or OpenCV.
 """
 
 from typing import Any
 
 
 class Registry:
-    """The part of BasicSR's ``Registry`` that the files of this package use.
+    """The part of BasicSR's ``Registry`` that this package uses.
 
     Args:
-        name: of BasicSR's registry, in ``basicsr.utils.registry``.
+        name: of the registry in ``basicsr.utils.registry``.
     """
 
     def __init__(self, name: str) -> None:
@@ -22,12 +22,12 @@ class Registry:
         return name in self._held
 
     def register(self, item: Any) -> Any:
-        """Hold ``item``, a class or function, under its own name until ``hand_over``; returns it."""
+        """Keep ``item``, a class or function, by its own name; return it."""
         self._held[item.__name__] = item
         return item
 
     def hand_over(self, host: Any) -> None:
-        """Register everything held here in ``host``, a registry of BasicSR, except for names that it has already."""
+        """Register everything in ``host``, a registry of BasicSR, except names that it already has."""
         for name, item in self._held.items():
             if name not in host:
                 host.register(item)

