@@ -30,7 +30,7 @@ SHORT = (  # 12 iterations of 5 a epoch, so that epochs end between, and after a
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(root):
     """Start a training and come back at once."""
     running = []
@@ -51,7 +51,7 @@ def start(root):
         process.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def place(tmp_path_factory, demo_data, root):
     def make(name):
         folder = tmp_path_factory.mktemp(name)
@@ -103,11 +103,18 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def whole(place, start):
+    """A training that nothing interrupts."""
+    folder = place("whole")
+    assert start(folder, "datasets:train:num_worker_per_gpu=1").wait(240) == 0, (folder / "log.txt").read_text()[-3000:]
+    return folder
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_killed_at_any_moment_it_ends_as_if_it_never_had_been(place, start, workers):
+def test_killed_at_any_moment_it_ends_as_if_it_never_had_been(whole, place, start, workers):
+    """Nor does the number of workers change anything."""
     change = f"datasets:train:num_worker_per_gpu={workers}"
-    whole = place("whole")
-    assert start(whole, change).wait(240) == 0, (whole / "log.txt").read_text()[-3000:]
     expected = outcome(whole)
     assert states(whole) == [2, 4, 6, 8, 10, 12]
     assert {int(n) for n, *_ in logged(whole) if n} == set(range(1, 13))
@@ -144,20 +151,16 @@ def test_a_signal_to_the_group_saves_a_state_and_says_how_to_go_on(place, start,
     assert process.wait(60) == 130
     text = (folder / "log.txt").read_text()
     assert "Traceback" not in text
-    (iteration,) = re.findall(r"stopped at iteration (\d+), its state is saved; go on with: basicsr train -opt", text)
+    (iteration,) = re.findall(r"stopped at iteration (\d+), .*: basicsr train -opt .*--auto_resume", text)
     assert states(folder) == [int(iteration)]
     assert int(iteration) >= 3
+    if number == signal.SIGTERM:
+        return  # what follows is the same
 
     more = f"train:total_iter={int(iteration) + 2}"
     assert start(folder, more, "train:scheduler:periods=[100000]").wait(120) == 0
     resumed = (folder / "log.txt").read_text()[len(text) :]
     assert f"Resuming training from epoch: {int(iteration) // 5}, iter: {iteration}." in resumed
-
-
-def test_a_set_smaller_than_a_batch_is_an_error(place, start):
-    folder = place("small")
-    assert start(folder, "datasets:train:batch_size_per_gpu=17").wait(120) == 2
-    assert "datasets.train: 160 images are fewer than a batch of 17" in (folder / "log.txt").read_text()
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_states_from_before(place, start):

@@ -119,7 +119,7 @@ def use_shipped_weights(opt: Options) -> None:
 @replaces(
     "basicsr.utils.options:parse_options",
     upstream="basicsr/utils/options.py:59, 117 and 136, utils/logger.py:69, models/sr_model.py:176, train.py:196",
-    is_needed=lambda parse_options: "exec(" in source(parse_options) or "opt['num_gpu'] ==" in source(parse_options),
+    is_needed=lambda parse_options: "--force_yml" not in source(parse_options) or "exec(" in source(parse_options),
 )
 def patch(upstream: Function) -> list[Function]:
     """`--force_yml` sets `-1` as text and takes no new keys; a missing `val.suffix` or `num_gpu` ends in KeyError."""

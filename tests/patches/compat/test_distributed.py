@@ -14,6 +14,7 @@ def backend(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **options: asked.append(backend))
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(dist_util.mp, "set_start_method", lambda method: None)  # else all later workers are spawned
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("RANK", "0")
     return asked

@@ -18,6 +18,7 @@ def group(monkeypatch):
         lambda backend, timeout: asked.append((backend, timeout.total_seconds())),
     )
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(dist_util.mp, "set_start_method", lambda method: None)  # else all later workers are spawned
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("RANK", "0")
