@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verb = {name: verbs.add_parser(name, help=text, description=text) for name, text in VERBS.items()}
     for name, each in verb.items():
-        each.add_argument("-opt", type=Path, required=True, help="option file of the training")
+        each.add_argument("-opt", type=Path, required=True, metavar="FILE", help="option file of the training")
         if name in ("start", "ship"):
             each.add_argument("--folder", type=Path, default=FOLDER, help="shipped weights (default: the package's)")
     verb["pairs"].add_argument("photos", type=Path, help="folder of HR photos")
