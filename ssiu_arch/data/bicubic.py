@@ -12,23 +12,14 @@ from ssiu_arch.data.resize import imresize
 Metrics = dict[str, dict[str, Any]]  # ``val.metrics`` of an option file: options by name
 
 # PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, crop border = scale.
-BICUBIC = {
-    ("Set5", 2): (33.678, 0.9304),
-    ("Set5", 3): (30.404, 0.8690),
-    ("Set5", 4): (28.431, 0.8113),
-    ("Set14", 2): (30.327, 0.8700),
-    ("Set14", 3): (27.632, 0.7759),
-    ("Set14", 4): (26.090, 0.7049),
-    ("B100", 2): (29.555, 0.8434),
-    ("B100", 3): (27.203, 0.7389),
-    ("B100", 4): (25.956, 0.6680),
-    ("Urban100", 2): (26.872, 0.8405),
-    ("Urban100", 3): (24.456, 0.7352),
-    ("Urban100", 4): (23.138, 0.6580),
-    ("Manga109", 2): (30.820, 0.9350),
-    ("Manga109", 3): (26.953, 0.8566),
-    ("Manga109", 4): (24.897, 0.7877),
+_KNOWN = {  # at x2, x3, x4
+    "Set5": [(33.678, 0.9304), (30.404, 0.8690), (28.431, 0.8113)],
+    "Set14": [(30.327, 0.8700), (27.632, 0.7760), (26.090, 0.7049)],
+    "B100": [(29.555, 0.8434), (27.203, 0.7389), (25.956, 0.6680)],
+    "Urban100": [(26.872, 0.8405), (24.456, 0.7352), (23.138, 0.6580)],
+    "Manga109": [(30.820, 0.9350), (26.953, 0.8566), (24.897, 0.7877)],
 }
+BICUBIC = {(name, scale): scores for name, row in _KNOWN.items() for scale, scores in zip((2, 3, 4), row, strict=True)}
 
 
 def enlarge(lr: Image, scale: int) -> Image:

@@ -1,4 +1,4 @@
-"""Reading images of every common kind by stated rules, and writing PNG."""
+"""Reads common image formats by fixed rules, and writes PNG."""
 
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ RULES = """\
   alpha          is dropped where opaque, else the image is laid on white
   16 bit         becomes 8 bit: v/257, rounded half up
   EXIF rotation  is applied
-  several pages  the first one counts
-  float or other depths, damaged files: refused, each with one line"""
+  several pages  only the first is read
+  other depths such as float, damaged files: rejected, each with a message"""
 PNG_LEVEL = 1  # BasicSR's
 PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 on
@@ -44,14 +44,14 @@ def decode_image(data: bytes, name: str) -> Image:
     """Decode an image file by the rules in ``RULES``.
 
     Args:
-        data: The bytes of the file.
-        name: What to call it in an error.
+        data: bytes of the file.
+        name: name in an error.
 
     Returns:
-        (H, W, 3), BGR as OpenCV and BasicSR have it, uint8.
+        (H, W, 3), BGR as in OpenCV and BasicSR, uint8.
 
     Raises:
-        BadImage: If it is empty, no image, damaged, or of a depth other than 8 or 16 bit.
+        BadImage: the file is empty, damaged, not an image, or of a depth other than 8 or 16 bit.
     """
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
@@ -72,21 +72,21 @@ def decode_image(data: bytes, name: str) -> Image:
 def encode_png(image: Image) -> bytes:
     """``image`` (H, W[, C]), uint8, as a PNG file.
 
-    Run lengths of the differences from the row above: on photos 5 % smaller than OpenCV's default at the
-    same level, written in half the time, and read in 0.56 of it, which is what a loader waits for.
+    Run-length encoding of the differences from the row above: for photos 5 % smaller than OpenCV's default at this
+    level, written in 0.5 and read in 0.56 of the time.
     """
     return cv2.imencode(".png", image, PNG_PARAMETERS)[1].tobytes()
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write ``image`` to ``path`` as PNG, all or nothing; see ``write_file``."""
+    """Write ``image`` to ``path`` as PNG, atomically; see ``write_file``."""
     write_file(path, encode_png(image))
 
 
 def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # a header that promises more pixels than OpenCV allows, and the like
+    except cv2.error:  # such as a header with more pixels than OpenCV allows
         return None
 
 
@@ -97,10 +97,10 @@ def _may_have_alpha(data: bytes) -> bool:
 
 
 def _on_white(image: NDArray[Any], raw: NDArray[Any] | None) -> NDArray[Any]:
-    """Lay ``image`` on white by the alpha channel of ``raw``, the same image as it is in the file.
+    """Blend ``image`` with white by the alpha channel of ``raw``, the same image before EXIF rotation.
 
-    Of the eight EXIF orientations the one is found that turns ``raw`` into ``image``. A fourth channel
-    that is no alpha (CMYK) fits none of them.
+    ``raw`` is turned by that of the eight EXIF orientations that gives ``image``. None does if the fourth channel is
+    not alpha (CMYK).
     """
     if raw is None or raw.ndim != 3 or raw.shape[2] != 4:
         return image

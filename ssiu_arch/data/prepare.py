@@ -128,7 +128,7 @@ def prepare(
         return
     check_keys(sources)
     if dry_run:
-        _estimate(target, sources, sources, jobs)
+        _estimate(target, sources, sources)
         return
     with locked(target.lock):
         _claim(target, force)
@@ -170,24 +170,25 @@ def _claim(target: SubImageSet, force: bool) -> None:
             )
 
 
-def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[Source], jobs: int) -> None:
+def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[Source]) -> None:
     """Print what will be written, and how large; refuse if the disk is too small for ``waiting``.
 
     Raises:
         UserError: the disk is too small.
     """
-    count = min(SAMPLE, len(waiting))
-    sample = [waiting[i * len(waiting) // count] for i in range(count)]
     read, made = 0, dict.fromkeys(target.recipe.outputs, 0)
-    with _pool(jobs) as pool:
-        for source, tiles in zip(sample, pool.map(lambda source: _try_cut(source, target.recipe), sample), strict=True):
-            read += source.size if tiles else 0
-            for output in tiles:
-                made[output] += sum(stored_size(len(tile.png)) for tile in tiles[output])
-    share = 1 / read if read else 0.0
-    total, rest = sum(source.size for source in sources), sum(source.size for source in waiting)
-    sizes = {output: amount * share * total for output, amount in made.items()}
-    needed = sum(made.values()) * share * rest + max(sizes.values())  # an LMDB exists beside its shards for a while
+    for source in waiting[:: max(1, len(waiting) // SAMPLE)]:
+        try:
+            cut_tiles = cut(source, target.recipe)
+        except BadImage:
+            continue
+        read += source.size
+        for output, tiles in cut_tiles.items():
+            made[output] += sum(stored_size(len(tile.png)) for tile in tiles)
+    total, rest = (sum(source.size for source in group) for group in (sources, waiting))
+    sizes = {output: size * total / max(read, 1) for output, size in made.items()}  # of the whole set
+    shards = sum(made.values()) * rest / max(read, 1)
+    needed = shards + max(sizes.values())  # for a while an LMDB exists beside its shards
     free = shutil.disk_usage(existing_parent(target.folder)).free
 
     say(f"{target.name}: {len(sources)} images, {size_text(total)}, sub-images of {target.recipe.size} pixels. Writes")
@@ -202,19 +203,12 @@ def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[
         )
 
 
-def _try_cut(source: Source, recipe: Recipe) -> dict[str, Any]:
-    try:
-        return cut(source, recipe)
-    except BadImage:
-        return {}
-
-
 def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad: bool) -> set[str]:
     """Write the missing shards, name every unusable image on stderr, and return the keys of these."""
     outputs = target.recipe.outputs
     waiting = [item for item in sources if not all(is_shard_of(target.shard(output, item), item) for output in outputs)]
     if waiting:
-        _estimate(target, sources, waiting, jobs)
+        _estimate(target, sources, waiting)
     bad: set[str] = set()
     small: set[str] = set()
 
@@ -223,8 +217,9 @@ def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad
             write_shard(target.shard(output, source), source, tiles)
 
     done = len(sources) - len(waiting)
-    with (
-        _pool(jobs) as pool,
+    cv2.setNumThreads(1)
+    with (  # threads, as OpenCV and numpy release Python's lock while they work
+        ThreadPoolExecutor(jobs) as pool,
         tqdm(total=len(sources), initial=done, unit="image", desc="sub-images", file=sys.stderr) as bar,
     ):
         futures = {pool.submit(work, source): source.key for source in waiting}
@@ -245,12 +240,6 @@ def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad
             "ones and run the same command again, or leave them out with --skip-bad"
         )
     return bad | small
-
-
-def _pool(jobs: int) -> ThreadPoolExecutor:
-    """Threads: OpenCV and numpy release Python's lock while they work."""
-    cv2.setNumThreads(1)
-    return ThreadPoolExecutor(jobs)
 
 
 def _merge(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source]) -> None:

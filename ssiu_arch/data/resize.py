@@ -1,4 +1,4 @@
-"""MATLAB's ``imresize(image, scale, 'bicubic')`` to the bit, which made all published LR images.
+"""MATLAB's ``imresize(image, scale, 'bicubic')`` to the bit, which made the published LR images.
 
 One pass over an axis is a product with a banded matrix. With ``s`` the scale and ``k`` Keys' cubic
 (a = -0.5), widened by ``1/s`` when shrinking, output sample ``i`` (counted from 0) is::
@@ -7,12 +7,12 @@ One pass over an axis is a product with a banded matrix. With ``s`` the scale an
     w_j  = k(min(s, 1) * (u - j))                   the weight of input sample j
     y_i  = round( sum_j w_j x_j / sum_j w_j )       beyond the border x is mirrored: x_-1 = x_0
 
-MATLAB goes over the rows (height) first, then over the columns, and keeps the type of the image in
-between: integer images are rounded half up and clipped after each pass.
+MATLAB resizes the height first, then the width, and keeps the type of the image in between: integer images are rounded
+half up and clipped after each pass.
 
-The weights repeat with ``i`` and are rational, so they are computed as fractions and applied as
-integers over one denominator. Float arithmetic on such integers is exact, in any order of summation:
-the result does not depend on the machine, and ties round half up as they should.
+The weights are rational and repeat with ``i``. They are computed as fractions and applied as integers over a common
+denominator. Float arithmetic on integers is exact in any order of summation, so the result is the same on every machine
+and ties round half up.
 """
 
 from fractions import Fraction
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[Any]
 
-MAX_DENOMINATOR = 1000  # of a scale; more would only be a float's rounding noise
+MAX_DENOMINATOR = 100  # of a scale: larger ones are rounding errors of a float
 ROWS_PER_BLOCK = 16  # output rows per matrix product: their band of the input fits the cache
 
 
@@ -34,16 +34,15 @@ def imresize(image: Image, scale: float | Fraction) -> Image:
     """Resize ``image`` by ``scale`` as MATLAB's ``imresize(image, scale, 'bicubic')`` does.
 
     Args:
-        image: (H, W) or (H, W, C), uint8, uint16, float32 or float64; the order of channels is free.
-            Floats are neither rounded nor clipped, so any range will do.
-        scale: The factor, such as ``1/4`` or ``4``: a fraction with a denominator up to 1000, or a
-            float that is one to machine precision.
+        image: (H, W) or (H, W, C), uint8, uint16, float32 or float64, in any order of channels. Floats may have any
+            range and are neither rounded nor clipped.
+        scale: such as ``1/4`` or ``4``: a fraction with a denominator up to 100, or a float equal to one.
 
     Returns:
         A new image of the same type, (ceil(scale H), ceil(scale W)) or the same with C.
 
     Raises:
-        ValueError: If ``image`` is no such array or is empty, or ``scale`` is no such number.
+        ValueError: ``image`` is no such array or is empty, or ``scale`` is no such number.
     """
     if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
@@ -55,13 +54,13 @@ def imresize(image: Image, scale: float | Fraction) -> Image:
 
 
 def mod_crop(image: Image, scale: int) -> Image:
-    """The top left part of ``image`` (H, W[, C]) whose sides are the largest multiples of ``scale``; a view."""
+    """The top left part of ``image`` (H, W[, C]), cropped to multiples of ``scale``; a view."""
     height, width = image.shape[:2]
     return image[: height - height % scale, : width - width % scale]
 
 
 def _as_fraction(scale: float | Fraction) -> Fraction:
-    """``scale`` as the fraction that was meant: ``1/3`` the float becomes 1/3 the number."""
+    """``scale`` as a fraction: the float ``1/3`` becomes the number 1/3."""
     try:
         factor = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
     except (TypeError, ValueError, OverflowError):
@@ -86,8 +85,8 @@ def _phases(scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64], in
     """The weights of the first ``p`` output samples, where scale = p/q; with i + p they move on by q.
 
     Returns:
-        The first input index of each of the p samples (p,), their weights (p, taps), which are whole
-        numbers wherever these fit float64, and the denominator of these.
+        The first input index of each of the p samples (p,), their weights (p, taps) as integers, and their common
+        denominator.
     """
     shrink = min(scale, Fraction(1))
     first, weights = [], []
@@ -97,12 +96,9 @@ def _phases(scale: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64], in
         raw = [_cubic(shrink * (u - j)) for j in range(first[-1], first[-1] + ceil(4 / shrink) + 2)]
         total = sum(raw)
         weights.append([w / total for w in raw])
-    denominator = 2
-    for w in {w for row in weights for w in row}:
-        denominator = lcm(denominator, w.denominator)
-        if denominator > 2**53:  # an odd scale such as 333/1000: no integers then, and no exact ties
-            denominator = 1
-            break
+    denominator = lcm(2, *(w.denominator for row in weights for w in row))
+    if denominator > 2**53:  # an odd scale such as 97/100: no integers in float64, and no exact ties
+        denominator = 1
     return np.array(first), np.array([[float(w * denominator) for w in row] for row in weights]), denominator
 
 
@@ -131,10 +127,10 @@ def _resize_rows(image: Image, scale: Fraction) -> Image:
 
 
 def _band(i: NDArray[np.int64], n: int, scale: Fraction) -> tuple[int, NDArray[np.float64]]:
-    """The matrix that makes output samples ``i`` of ``n`` input samples, cut to those that it touches.
+    """The matrix from ``n`` input samples to output samples ``i``, without the columns that are zero.
 
     Returns:
-        The first input sample touched, and the matrix (len(i), touched) of weights.
+        The index of the first column, and the matrix (len(i), columns) of weights.
     """
     first, weights, _ = _phases(scale)
     turn, phase = np.divmod(i, scale.numerator)
@@ -148,7 +144,7 @@ def _band(i: NDArray[np.int64], n: int, scale: Fraction) -> tuple[int, NDArray[n
 
 
 def _transpose(image: Image) -> Image:
-    """``image`` with its first two axes exchanged, in contiguous memory; OpenCV is 15 times faster at it."""
+    """``image`` with its first two axes exchanged, in contiguous memory; by OpenCV, which is 15 times as fast."""
     if image[0, 0].nbytes <= 32:
         return cv2.transpose(image).reshape(image.shape[1], image.shape[0], *image.shape[2:])
     return np.ascontiguousarray(image.swapaxes(0, 1))

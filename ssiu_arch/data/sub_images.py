@@ -1,10 +1,9 @@
 """Sub-images: overlapping squares of the training images, in pairs of HR and LR.
 
-A training sample is a small patch, so whole images of 2000 pixels would be decoded almost for nothing.
-The grid lies inside the HR image cropped to multiples of ``unit`` and all its corners are multiples of
-``unit``, the least common multiple of the scales. So every HR square meets an LR square of every scale
-exactly, one HR set serves all scales, and the counts agree whatever the size of an image. The LR image
-itself is made from the HR image cropped to multiples of its own scale, as the published ones are.
+A training sample is a small patch, and decoding a whole image of 2000 pixels for it would be a waste. All corners of
+the squares are multiples of ``unit``, the least common multiple of the scales, and the HR image is cropped to multiples
+of ``unit``. So every HR square corresponds to an LR square of every scale, one HR set serves all scales, and the counts
+agree for images of any size. The LR image is made from HR cropped to multiples of its own scale, like published ones.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from ssiu_arch.data.sources import Source
 from ssiu_arch.utils.errors import UserError
 
 LR_PATCH = 64  # the LR training patch of SSIU and its peers
-RULES = 1  # raised when the same images and settings come to give other sub-images
+RULES = 1  # incremented when the same images and settings give other sub-images
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,13 @@ class Recipe:
     """How sub-images are cut.
 
     Args:
-        scales: The LR sets to make.
-        size: Side of an HR sub-image; a multiple of ``unit``. An image with a shorter side gives
-            sub-images as long as that side allows.
-        step: From one sub-image to the next, at most; a multiple of ``unit``.
-        smallest: Images with a side below this cannot hold a training patch and are left out, by name.
+        scales: scales of the LR sets.
+        size: side of an HR sub-image, a multiple of ``unit``; smaller along a side of the image that is shorter.
+        step: largest distance between sub-images in HR pixels, a multiple of ``unit``.
+        smallest: images with a shorter side cannot hold a training patch; they are named and left out.
 
     Raises:
-        UserError: If these do not fit together.
+        UserError: these do not fit together.
     """
 
     scales: tuple[int, ...] = (2, 3, 4)
@@ -43,19 +41,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not self.scales or len(set(self.scales)) < len(self.scales) or not set(self.scales) <= {2, 3, 4}:
-            raise UserError(f"--scales {' '.join(map(str, self.scales))}: must be different ones of 2, 3, 4")
+            raise UserError(f"--scales {' '.join(map(str, self.scales))}: must be some of 2, 3, 4, each once")
         for option, value in (("--size", self.size), ("--step", self.step)):
             if value < 1 or value % self.unit:
                 near = max(1, round(value / self.unit)) * self.unit
                 raise UserError(f"{option} {value}: must be a multiple of {self.unit}, such as {near}")
         if self.step > self.size:
-            raise UserError(f"--step {self.step}: above --size {self.size} it would leave gaps; use at most that")
+            raise UserError(f"--step {self.step}: above --size {self.size}, which leaves gaps between sub-images")
         if not 1 <= self.smallest <= self.size:
             raise UserError(f"--smallest {self.smallest}: must be from 1 to --size {self.size}")
 
     @classmethod
     def from_options(cls, scales: Sequence[int], size: int, step: int, smallest: int | None) -> "Recipe":
-        """The recipe of a command line, where ``smallest`` is by default the HR patch of the largest scale."""
+        """The recipe of a command line; ``smallest`` defaults to the HR patch of the largest scale."""
         return cls(tuple(scales), size, step, smallest or LR_PATCH * max(scales))
 
     @property
@@ -65,7 +63,7 @@ class Recipe:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The sets made: ``HR``, ``X2`` and so on."""
+        """``HR``, ``X2`` and so on."""
         return ("HR", *(f"X{scale}" for scale in self.scales))
 
 
@@ -84,10 +82,10 @@ class TooSmall(BadImage):
 
 
 def starts(length: int, size: int, step: int, unit: int) -> list[int]:
-    """Where the sub-images begin along a side of ``length`` pixels.
+    """The first pixels of the sub-images along a side of ``length`` pixels.
 
-    From 0 to where the last one ends with the multiples of ``unit``, evenly, at most ``step`` apart;
-    one at 0 where the side is shorter than ``size``.
+    They are evenly spaced multiples of ``unit``, at most ``step`` apart, and the last sub-image ends at the last
+    multiple of ``unit``. There is one, at 0, if the side is shorter than ``size``.
     """
     last = max(0, length - length % unit - size)
     gaps = ceil(last / step)
@@ -95,20 +93,19 @@ def starts(length: int, size: int, step: int, unit: int) -> list[int]:
 
 
 def make_lr(hr: Image, scale: int) -> Image:
-    """The LR image as published ones are made: MATLAB's bicubic on ``hr`` cropped to multiples of ``scale``."""
+    """The LR image of ``hr`` as in published sets: cropped to multiples of ``scale``, MATLAB's bicubic."""
     return imresize(mod_crop(hr, scale), Fraction(1, scale))
 
 
 def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
-    """Read an image and cut it, and its LR images, into sub-images.
+    """Read an image and cut it and its LR images into sub-images.
 
     Returns:
-        For each of ``recipe.outputs`` the tiles, in the same order and with the same keys,
-        ``NAME_s001`` and on.
+        The tiles of each of ``recipe.outputs``, in the same order and with the same keys, ``NAME_s001`` and on.
 
     Raises:
-        BadImage: If an image cannot be used, or a given LR image is not of the size that its HR image asks for.
-        TooSmall: If a side is below ``recipe.smallest``.
+        BadImage: an image is bad, or a given LR image has the wrong size.
+        TooSmall: a side is below ``recipe.smallest``.
     """
     hr = source.read()
     height, width = hr.shape[:2]
@@ -141,7 +138,7 @@ def _given_lr(source: Source, hr: Image, scale: int) -> Image:
     wanted = (hr.shape[1] // scale, hr.shape[0] // scale)
     if (lr.shape[1], lr.shape[0]) != wanted:
         raise BadImage(
-            f"{source.lr.name}: {lr.shape[1]}x{lr.shape[0]} does not belong to {source.name} "
+            f"{source.lr.name}: {lr.shape[1]}x{lr.shape[0]} is not the LR size of {source.name} "
             f"({hr.shape[1]}x{hr.shape[0]}), whose x{scale} LR image is {wanted[0]}x{wanted[1]}"
         )
     return lr

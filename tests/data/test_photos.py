@@ -41,7 +41,7 @@ def test_lr_that_is_missing_or_of_the_wrong_size_is_named(tmp_path, photo, capsy
         write_image(tmp_path / "lr" / f"{i}.png", photo(12 + i, 17, i))
     with pytest.raises(UserError, match=r"1 of 2 images .*--skip-bad"):
         prepare_photos(tmp_path / "hr", tmp_path, "mine", X4, lr=tmp_path / "lr")
-    message = r"lr/1.png: 17x13 does not belong to .*hr/1.png \(70x50\), whose x4 LR image is 17x12"
+    message = r"lr/1.png: 17x13 .*hr/1.png \(70x50\).* 17x12"
     assert re.search(message, capsys.readouterr().err)
     (tmp_path / "lr" / "1.png").unlink()
     with pytest.raises(UserError, match=r"hr/1\.png: has no LR image in .*lr \(looked for 1 and 1x4\)"):
