@@ -26,6 +26,9 @@ def run(arguments: list[str]) -> None:
         UserError: an option is wrong, before anything is computed; or the results differ, and nothing is written.
     """
     args = _parser().parse_args(arguments)
+    from ssiu_arch.weights.shipped import weights_path
+
+    args.weights = weights_path(args.weights)
     check_outputs({"-o": args.output}, suffixes={"-o": [SUFFIX]}, inputs=[args.weights], overwrite=args.overwrite)
     _check_sizes(args)
 
@@ -42,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     what = "Write an SSIU as one ONNX file for images of any size, and check it against torch by ONNX Runtime."
     parser = Parser(prog="ssiu export", description=what, epilog=EXAMPLE, allow_abbrev=False)
     add = parser.add_argument
-    add("weights", type=Path, metavar="WEIGHTS", help="checkpoint of an SSIU; scale, width and depth are read from it")
+    add(
+        "weights", type=Path, metavar="WEIGHTS", help="checkpoint of an SSIU, or shipped: the x4 weights of the package"
+    )
     add("--key", metavar="NAME", help="set of weights in it: params_ema, params, ... (default: the first of these)")
     add("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="file to write")
     add("--overwrite", action="store_true", help="replace FILE.onnx if it exists")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ssiu_arch import SSIU
+from ssiu_arch.weights.shipped import shipped
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 QUICK = {"num_feat": 8, "num_block": 1, "sparse_attention": False, "feature_selector": False}  # to export
@@ -151,6 +152,13 @@ def test_bad_input_is_one_line_before_anything_is_computed(export, tmp_path, mon
     assert (code, out) == (2, ""), err
     assert re.fullmatch(rf"ssiu export: .*{line}.*\n", err), err
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_shipped_names_the_weights_of_the_package(export, monkeypatch):
+    given = []
+    monkeypatch.setattr("ssiu_arch.cli.export._export", lambda net, args: given.extend((net.upscale, args.weights)))
+    assert export("shipped", "-o", "x4.onnx") == (0, "", "")
+    assert given == [4, shipped(4)]
 
 
 @pytest.mark.parametrize("missing", PACKAGES)
