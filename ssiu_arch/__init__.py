@@ -1,9 +1,15 @@
 """SSIU (Ni et al., IEEE TIP 34, 2025), lightweight image super-resolution, as a plugin of BasicSR.
 
-``import ssiu_arch`` repairs BasicSR 1.4.2 for today's stack (``ssiu_arch.patches``) and registers
-``SSIU``, ``FFTL1Loss``, ``L1FFTLoss`` and ``SSIUModel`` in its registries. Both happen the moment
-BasicSR itself is imported, or at once where it already is, so that this import stays cheap: BasicSR
-brings torch and torchvision with it and takes several seconds.
+With weights at hand::
+
+    ssiu_arch.upscale(image, scale=2)     enlarge a Pillow image or numpy array with the shipped weights
+    ssiu_arch.load("SSIU_x4.pth")         a network from a weight file of any format; "shipped": the package's
+    ssiu_arch.fuse(net)                   its optimised form for inference, same output up to rounding
+    ssiu_arch.tiled(net, y, upscale=4)    any network tile by tile, in little memory (approximate)
+
+``import ssiu_arch`` is cheap. When BasicSR 1.4.2 is imported, before or after, it gets the patches it needs to run
+with current versions of its dependencies (``ssiu_arch.patches``), and ``SSIU``, ``FFTL1Loss``, ``L1FFTLoss`` and
+``SSIUModel`` are registered in it. None of the four functions above imports BasicSR.
 """
 
 from importlib import import_module

@@ -1,1 +1,1 @@
-"""The network. ``ssiu_arch.py`` stands alone: it can be copied into the ``archs`` folder of any BasicSR fork."""
+"""The network. ``ssiu_arch.py`` can be copied alone into the ``archs`` folder of any BasicSR fork."""

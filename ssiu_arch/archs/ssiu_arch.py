@@ -216,10 +216,10 @@ def reconstruction(upscale: int, num_feat: int, out_ch: int) -> nn.Sequential:
 
 
 def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Extend ``image``, ``(B, C, h, w)``, to the right and the bottom, mirrored at its last pixels, to such a multiple.
+    """Pad ``image``, ``(B, C, h, w)``, on the right and at the bottom by reflection, to multiples of ``multiple``.
 
-    ``F.pad`` reflects once only and refuses padding that is not smaller than the image; this goes to and fro as often
-    as it takes, so that any size from 1x1 up will do.
+    ``F.pad`` reflects only once, so it refuses padding as large as the image. This reflects as often as needed, so any
+    size from 1x1 works.
     """
     for dim in (2, 3):
         size = image.shape[dim]
@@ -256,7 +256,7 @@ class SSIU(nn.Module):
     Raises:
         ValueError: an argument breaks one of the rules above.
 
-    ``load_state_dict`` also takes the parameter names of the weights that the authors released.
+    ``load_state_dict`` also accepts the parameter names of the weights that the authors released.
     """
 
     def __init__(
@@ -303,8 +303,8 @@ class SSIU(nn.Module):
         base = F.interpolate(padded, scale_factor=self.upscale, mode="bilinear", align_corners=False)
         x = self.tail(f_x + f_y) + base
 
-        # Crop by negative padding: a slice keeps the strides of what it cuts from, and torch.export would fix whether
-        # it cuts at all.
+        # Crop by negative padding. A slice would keep the strides of the padded result, and torch.export would make
+        # constant whether it crops at all.
         surplus = [self.upscale * (now - before) for now, before in zip(padded.shape[2:], y.shape[2:], strict=True)]
         return F.pad(x, [0, -surplus[1], 0, -surplus[0]])
 
@@ -359,5 +359,5 @@ def rename_released(state_dict: dict, prefix: str = "") -> None:
         state_dict[prefix + name] = state_dict.pop(key)
 
 
-if "SSIU" not in ARCH_REGISTRY:  # a copy dropped into BasicSR and this package may meet in one process
+if "SSIU" not in ARCH_REGISTRY:  # a copy in BasicSR and this package may meet in one process
     ARCH_REGISTRY.register(SSIU)

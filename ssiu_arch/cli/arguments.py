@@ -1,4 +1,4 @@
-"""What the verbs of ``ssiu`` have in common: their parser, kinds of arguments, what may be written."""
+"""Command-line arguments that the verbs of ``ssiu`` share, and checks of output files."""
 
 import argparse
 import re
@@ -10,18 +10,18 @@ from typing import NoReturn
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import writing
 
-LARGEST = 2**14  # pixels of a side of an LR image
+LARGEST = 2**14  # pixels a side of an LR image
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, but what is wrong is one line, as everywhere here, without the usage before it."""
+    """argparse's parser, with errors in one line and without the usage before them."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
 
 
 def whole(least: int, most: int = 10**6) -> Callable[[str], int]:
-    """A type of arguments: whole numbers from ``least`` to ``most``."""
+    """An argument type: whole numbers from ``least`` to ``most``."""
 
     def parse(text: str) -> int:
         try:
@@ -29,17 +29,19 @@ def whole(least: int, most: int = 10**6) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return value
 
     return parse
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """A type of arguments: height and width of an LR image, written as ``180x320``."""
+    """An argument type: height and width of an LR image, such as ``180x320``."""
     found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
     if not found or max(map(int, found.groups())) > LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write height x width from 1 to {LARGEST}, as 180x320")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HEIGHTxWIDTH, each 1 to {LARGEST}, such as 180x320"
+        )
     return int(found[1]), int(found[2])
 
 
@@ -50,16 +52,16 @@ def check_outputs(
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> None:
-    """See that what is written at the end can be, before the work, and replaces nothing that is not to be replaced.
+    """Fail early if an output cannot be written or would overwrite a file.
 
     Args:
-        named: the options that name a file to write, each with its file, or None where it is not given.
-        suffixes: of the file of an option, where they matter.
-        inputs: files that are read, which are never replaced.
-        overwrite: whether files that are there may be.
+        named: options that name an output file, each with its file, or None if not given.
+        suffixes: that the file of an option may have; any if not listed.
+        inputs: files that are read, and never overwritten.
+        overwrite: whether other existing files may be overwritten.
 
     Raises:
-        UserError: one of them cannot be written, or may not.
+        UserError: an output cannot or must not be written.
     """
     files = {option: path for option, path in named.items() if path is not None}
     read = [path.resolve() for path in inputs]
@@ -67,19 +69,19 @@ def check_outputs(
         with writing(path):
             _check_file(option, path, tuple((suffixes or {}).get(option, ())))
             if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
-                raise UserError(f"{option} {path}: two outputs have this name")
+                raise UserError(f"{option} {path}: two outputs have this name; choose another")
             if path.resolve() in read:
-                raise UserError(f"{option} {path}: is what is read; choose another name")
+                raise UserError(f"{option} {path}: is an input file; choose another name")
             if path.exists() and not overwrite:
-                raise UserError(f"{option} {path}: is there already; choose another name, or add --overwrite")
-            with TemporaryFile(dir=path.parent):  # as it will be written: permissions alone do not tell
+                raise UserError(f"{option} {path}: exists; choose another name, or add --overwrite")
+            with TemporaryFile(dir=path.parent):  # permissions alone do not tell whether this works
                 pass
 
 
 def _check_file(option: str, path: Path, endings: tuple[str, ...]) -> None:
     if path.is_dir():
-        raise UserError(f"{option} {path}: is a folder: name a file")
+        raise UserError(f"{option} {path}: is a folder; name a file")
     if endings and path.suffix.lower() not in endings:
         raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
     if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: there is no folder {path.parent}")
+        raise UserError(f"{option} {path}: no such folder {path.parent}; create it first")

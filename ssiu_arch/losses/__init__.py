@@ -1,1 +1,1 @@
-"""The frequency-domain loss of SSIU. ``fft_loss.py`` stands alone, as the network does."""
+"""The frequency-domain loss of SSIU. ``fft_loss.py`` can be copied alone into a BasicSR fork."""

@@ -19,12 +19,12 @@ def fft_l1(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """L1 distance of two images' spectra.
 
     ``mean(|F(pred) - F(target)|)`` over the real and imaginary parts together, ``F`` the real 2-D Fourier transform
-    over the last two axes, not normalised. A coefficient sums over all pixels, so the value grows with the patch: it
-    about doubles with the side, and a weight belongs to one patch size.
+    over the last two axes, not normalised. A coefficient sums over all pixels, so the loss grows with the patch: it
+    about doubles with the side. A loss weight therefore belongs to one patch size.
 
     Args:
-        pred: images, ``(..., H, W)``, range [0, 1], any floating type and any size; half precision is transformed in
-            float32, since half-precision FFTs exist only for powers of two and lose the small coefficients.
+        pred: images, ``(..., H, W)``, range [0, 1], any floating type. Half precision is transformed in float32, since
+            half-precision FFTs need sizes that are powers of two, and lose the small coefficients.
         target: images of the same shape.
         reduction: ``mean``, ``sum``, or ``none`` for every part, ``(..., H, W//2 + 1, 2)``.
 
@@ -35,7 +35,7 @@ def fft_l1(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         ValueError: the shapes differ, or the reduction is unknown.
     """
     if pred.shape != target.shape:
-        raise ValueError(f"pred {tuple(pred.shape)} and target {tuple(target.shape)} must have one shape")
+        raise ValueError(f"pred {tuple(pred.shape)} and target {tuple(target.shape)} must have the same shape")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction ({reduction!r}) must be one of {', '.join(REDUCTIONS)}")
     precise = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
@@ -45,7 +45,7 @@ def fft_l1(pred: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
 
 class FFTL1Loss(nn.Module):
-    """``loss_weight * fft_l1(pred, target)``: ``fft_opt`` of ``SSIUModel``.
+    """``loss_weight * fft_l1(pred, target)``; ``fft_opt`` of ``SSIUModel``.
 
     Args:
         loss_weight: the paper's is 0.01, for HR patches of 64*s; see ``fft_l1`` for other sizes.
@@ -70,8 +70,7 @@ class FFTL1Loss(nn.Module):
 class L1FFTLoss(nn.Module):
     """The whole objective, ``loss_weight * (L1 + fft_weight * FFT-L1)``, as one loss.
 
-    For BasicSR's stock ``SRModel``, which has no second pixel loss: name it in ``pixel_opt``. It is logged as
-    ``l_pix``.
+    For BasicSR's own ``SRModel``, which has one pixel loss: name it in ``pixel_opt``. It is logged as ``l_pix``.
 
     Args:
         loss_weight: weight of the sum.
