@@ -1,4 +1,4 @@
-"""Prepare Set5, Set14, B100, Urban100 and Manga109 for testing, datasets/benchmark, from what you have of them."""
+"""Prepare Set5, Set14, B100, Urban100 and Manga109 for testing, in datasets/benchmark, from your copies of them."""
 
 from pathlib import Path
 
@@ -9,12 +9,16 @@ def main() -> None:
     """Parse the command line and prepare."""
     arguments = parser(__doc__, "python datasets_prep/benchmarks.py --source ~/Downloads/benchmark")
     arguments.add_argument(
-        "--source", type=Path, help="folder that holds them, as EDSR, SwinIR or BasicSR lay them out (ROOT/benchmark)"
+        "--source",
+        type=Path,
+        help="folder of your copies, in the layout of EDSR, SwinIR or BasicSR (default: ROOT/benchmark)",
     )
-    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder that holds the data sets")
-    arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="LR images to have")
-    arguments.add_argument("--remake-lr", action="store_true", help="make all LR images anew by MATLAB's bicubic")
-    arguments.add_argument("--force", action="store_true", help="replace files that are there and differ")
+    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
+    arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="scales of the LR images")
+    arguments.add_argument(
+        "--remake-lr", action="store_true", help="make all LR images with MATLAB's bicubic, even existing ones"
+    )
+    arguments.add_argument("--force", action="store_true", help="replace existing files that differ")
     given = arguments.parse_args()
 
     from ssiu_arch.data.benchmarks import prepare_benchmarks

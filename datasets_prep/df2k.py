@@ -1,4 +1,4 @@
-"""Prepare DF2K for training, datasets/DF2K, from the official DIV2K and Flickr2K (archives or folders)."""
+"""Prepare DF2K for training, in datasets/DF2K, from the official DIV2K and Flickr2K (archives or folders)."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ def main() -> None:
     """Parse the command line and prepare."""
     arguments = parser(__doc__, "python datasets_prep/df2k.py --source ~/Downloads")
     arguments.add_argument(
-        "--source", type=Path, default=Path("datasets/downloads"), help="folder that holds DIV2K and Flickr2K"
+        "--source", type=Path, default=Path("datasets/downloads"), help="folder of DIV2K and Flickr2K"
     )
-    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder that holds the data sets")
-    arguments.add_argument("--download", action="store_true", help="fetch what is missing into --source (about 24 GB)")
+    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
+    arguments.add_argument("--download", action="store_true", help="download missing archives to --source (24 GB)")
     add_recipe_options(arguments)
     add_preparation_options(arguments)
     given = arguments.parse_args()

@@ -8,10 +8,12 @@ from ssiu_arch.data.script import add_preparation_options, add_recipe_options, p
 def main() -> None:
     """Parse the command line and prepare."""
     arguments = parser(__doc__, "python datasets_prep/photos.py ~/Pictures --name photos --scales 4")
-    arguments.add_argument("photos", type=Path, help="folder of HR images; those in folders below it count too")
-    arguments.add_argument("--lr", type=Path, help="folder of their LR images, if you have them (one scale)")
+    arguments.add_argument("photos", type=Path, help="folder of HR images, with its subfolders")
+    arguments.add_argument(
+        "--lr", type=Path, help="folder of LR images of one scale (default: made with MATLAB's bicubic)"
+    )
     arguments.add_argument("--name", default="photos", help="name of the set")
-    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder that holds the data sets")
+    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
     add_recipe_options(arguments)
     add_preparation_options(arguments)
     given = arguments.parse_args()

@@ -1,4 +1,4 @@
-"""Check data sets: counts, sizes, alignment of HR and LR, LMDB files, and whether benchmarks are the known ones."""
+"""Check data sets: counts, sizes, alignment of HR and LR, LMDB files, and known benchmark files."""
 
 from pathlib import Path
 
@@ -10,10 +10,12 @@ def main() -> None:
     """Parse the command line and check."""
     arguments = parser(__doc__, "python datasets_prep/verify.py options/train_SSIU_x4.yml datasets/benchmark")
     arguments.add_argument("what", type=Path, nargs="*", help="option files, or folders of prepared sets")
-    arguments.add_argument("--gt", type=Path, help="HR folder or LMDB of a set of your own")
+    arguments.add_argument("--gt", type=Path, help="HR folder or LMDB of another set")
     arguments.add_argument("--lq", type=Path, help="its LR folder or LMDB")
     arguments.add_argument("--scale", type=positive, help="its scale")
-    arguments.add_argument("--filename-tmpl", default="{}", help="LR name for an HR name, such as {}x4")
+    arguments.add_argument(
+        "--filename-tmpl", default="{}", help="name of an LR file, {} stands for the HR name, such as {}x4"
+    )
     given = arguments.parse_args()
 
     from ssiu_arch.data.verify import PairedSet, find_pairs, verify
@@ -21,10 +23,10 @@ def main() -> None:
     pairs = [pair for path in given.what for pair in find_pairs(path)]
     if given.gt or given.lq or given.scale:
         if not (given.gt and given.lq and given.scale):
-            raise UserError("--gt, --lq and --scale go together")
+            raise UserError("--gt, --lq and --scale: give all three")
         pairs.append(PairedSet(given.gt, given.lq, given.scale, given.filename_tmpl))
     if not pairs:
-        raise UserError("nothing to check: name option files or folders, or --gt, --lq and --scale")
+        raise UserError("nothing to check: give option files or folders, or --gt, --lq and --scale")
     wrong = 0
     for pair in pairs:
         try:
@@ -40,7 +42,7 @@ def main() -> None:
             print(f"        note: {line}")
         wrong += bool(report.problems)
     if wrong:
-        raise SetIncomplete(f"{wrong} of {len(pairs)} sets are not right, see above")
+        raise SetIncomplete(f"{wrong} of {len(pairs)} sets have problems, see above")
 
 
 if __name__ == "__main__":

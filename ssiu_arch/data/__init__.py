@@ -1,4 +1,4 @@
-"""Data sets: MATLAB's resize, pairs of images, sub-images in LMDB, and checks that they are right.
+"""Data sets: MATLAB's resize, pairs of images, sub-images in LMDB, and their verification.
 
-Nothing here imports torch or BasicSR, so that the scripts of ``datasets_prep/`` start at once.
+Imports neither torch nor BasicSR at import time, so that the scripts of ``datasets_prep/`` start quickly.
 """
