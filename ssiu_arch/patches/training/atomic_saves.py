@@ -1,50 +1,34 @@
 """A kill or a full disk while a checkpoint is written leaves a truncated file under the name of a good one."""
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import write_file
 
 
-def save_atomically(held: Any, path: str | Path) -> None:
-    """``torch.save`` to a temporary file beside ``path``, then rename: ``path`` is the whole new file, or unchanged.
+def save_atomically(held: Any, path: Path, must: bool) -> None:
+    """``torch.save``; afterwards ``path`` is the whole new file, or as it was before.
 
-    Raises:
-        OSError: the disk is full, or the folder is not writable.
-    """
-    import torch
-
-    part = Path(f"{path}.part")
-    try:
-        with open(part, "wb") as file:
-            torch.save(held, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except RuntimeError as error:  # what torch raises for a failed write
-        raise OSError(str(error).splitlines()[0]) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def save_or_log(held: Any, path: str | Path, must: bool) -> None:
-    """Save atomically. A failure is logged and training continues, unless this save ``must`` succeed.
+    A failure is logged and training continues, unless this save ``must`` succeed.
 
     Raises:
         UserError: the save must succeed, and failed.
     """
+    import torch
     from basicsr.utils import get_root_logger
 
+    buffer = io.BytesIO()
+    torch.save(held, buffer)
     try:
-        save_atomically(held, path)
-    except OSError as error:
-        said = f"cannot save {path}: {error.strerror or error}; earlier checkpoints are intact"
+        write_file(path, buffer.getvalue())
+    except UserError as error:
         if must:
-            raise UserError(said) from error
-        get_root_logger().error(f"{said}. Training continues and saves again at the next checkpoint")
+            raise
+        get_root_logger().error(f"{error}. Training continues and saves again at the next checkpoint")
 
 
 @replaces(
@@ -69,6 +53,6 @@ def patch(upstream: Function) -> list[Function]:
             weights = self.get_bare_model(part).state_dict()
             held[key] = {name.removeprefix("module."): value.cpu() for name, value in weights.items()}
         label = "latest" if current_iter == -1 else current_iter
-        save_or_log(held, Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", must=current_iter == -1)
+        save_atomically(held, Path(self.opt["path"]["models"]) / f"{net_label}_{label}.pth", must=current_iter == -1)
 
     return [master_only(save_network)]

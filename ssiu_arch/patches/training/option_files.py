@@ -5,6 +5,7 @@ nor new keys. It also reads some options without asking whether they are there. 
 document, before BasicSR sees it.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -39,13 +40,10 @@ def split_arguments(argv: list[str]) -> tuple[list[str], list[Change]]:
 
 def split_force_yml(argv: list[str]) -> tuple[list[str], list[str]]:
     """Separate ``--force_yml A B ...`` from a command line: the rest of it, and the entries."""
-    argv = [part for word in argv for part in (word.split("=", 1) if word.startswith("--force_yml=") else [word])]
-    if "--force_yml" not in argv:
-        return argv, []
-    start = argv.index("--force_yml")
-    end = next((i for i in range(start + 1, len(argv)) if argv[i].startswith("-")), len(argv))
-    rest, more = split_force_yml(argv[:start] + argv[end:])
-    return rest, argv[start + 1 : end] + more
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--force_yml", nargs="+", action="extend", default=[])
+    found, rest = parser.parse_known_args(argv)
+    return rest, found.force_yml
 
 
 def parse_entry(entry: str) -> tuple[list[str], Any]:

@@ -17,23 +17,17 @@ WINDOW = 11  # pixels
 def patch(arrays: Function, tensors: Function) -> list[Function]:
     """SSIM of an image below 11x11 inside crop_border is nan, and so is the mean over its set."""
 
-    def _ssim(img: Any, img2: Any) -> Any:
-        """SSIM of one channel, (H, W), inside ``crop_border``."""
-        check_size(img.shape)
-        return arrays(img, img2)
+    def checked(ssim: Function) -> Function:
+        def of_large_images(img: Any, img2: Any) -> Any:
+            """SSIM inside ``crop_border`` of a channel (H, W), or of images (B, C, H, W)."""
+            height, width = img.shape[-2:]
+            if min(height, width) < WINDOW:
+                raise UserError(
+                    f"SSIM needs {WINDOW}x{WINDOW} pixels inside crop_border, the image has {height}x{width}: remove "
+                    "it from the set, or lower crop_border"
+                )
+            return ssim(img, img2)
 
-    def _ssim_pth(img: Any, img2: Any) -> Any:
-        """SSIM of images (B, C, H, W), inside ``crop_border``."""
-        check_size(img.shape[2:])
-        return tensors(img, img2)
+        return of_large_images
 
-    return [_ssim, _ssim_pth]
-
-
-def check_size(size: tuple[int, int]) -> None:
-    """Raise ``UserError`` if an image of this height and width is smaller than the window."""
-    if min(size) < WINDOW:
-        raise UserError(
-            f"SSIM needs {WINDOW}x{WINDOW} pixels inside crop_border, the image has {size[0]}x{size[1]}: remove it "
-            "from the set, or lower crop_border"
-        )
+    return [checked(arrays), checked(tensors)]

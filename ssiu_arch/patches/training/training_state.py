@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
-from ssiu_arch.patches.training.atomic_saves import save_or_log
+from ssiu_arch.patches.training.atomic_saves import save_atomically
 
 SCHEDULE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
 
@@ -64,7 +64,7 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
             "manual_seed": self.opt.get("manual_seed"),
             "random": random_state(),
         }
-        save_or_log(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
+        save_atomically(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
 
     def resume_training(self: Any, resume_state: dict[str, Any]) -> None:
         """Restore optimisers, scheduler positions and best scores; the schedule itself is the option file's."""
