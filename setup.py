@@ -14,6 +14,7 @@ SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
 CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/export.md
 HUB = [*SAFETENSORS, "huggingface_hub"]
+DOCS = ["mkdocs", "mkdocs-material", "mkdocstrings[python]"]
 TEST = [
     *PLOT,
     *EXPORT,
@@ -49,6 +50,7 @@ setup(
         "opencv-python",
         "pillow>=10.1",  # torchvision's; since then it brings letters
         "pyyaml",
+        "tqdm",
     ],
     extras_require={
         "plot": PLOT,
@@ -56,6 +58,7 @@ setup(
         "export": EXPORT,
         "hub": HUB,
         "converters": CONVERTERS,
+        "docs": DOCS,
         "test": TEST,
     },
     entry_points={

@@ -5,7 +5,6 @@
 
 import math
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,33 +94,6 @@ def ssiu(capsys):
         code = command([str(argument) for argument in arguments])
         said = capsys.readouterr()
         return code, said.out, said.err
-
-    return run
-
-
-SSIU = "import sys; from ssiu_arch.cli.main import ssiu; sys.exit(ssiu(sys.argv[1:]))"
-
-
-def interruptible() -> None:
-    """Let a child process be interrupted although this one was started with SIGINT ignored, as by ``nohup``."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@pytest.fixture(scope="session")
-def interrupted():
-    """Run ``ssiu`` in a process of its own, and interrupt it once stderr holds ``at``: exit code, all of stderr."""
-
-    def run(*arguments, at):
-        command = [sys.executable, "-c", SSIU, *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_MININTERVAL": "0"}
-        with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, preexec_fn=interruptible) as process:
-            said = b""
-            while at.encode() not in said:
-                said += (chunk := os.read(process.stderr.fileno(), 4096))
-                assert chunk, said.decode()
-            process.send_signal(signal.SIGINT)
-            said += process.stderr.read()
-        return process.returncode, said.decode()
 
     return run
 
