@@ -21,6 +21,7 @@ from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_json
 from ssiu_arch.weights import load
+from ssiu_arch.weights.shipped import shipped
 
 LINE = "iter: {:>7,}, lr:(1.0e-04,)] [eta: 0:01:41, time (data): {} (0.002)] l_pix: {} l_fft: 1.0e-01\n"
 LOG = LINE.format(10, 0.5, 0.2) + "\t # psnr: 24.0\tBest: 24.0 @ 10 iter\n" + LINE.format(20, 0.25, 0.1)
@@ -144,7 +145,7 @@ def test_the_card_names_the_weights_whose_training_is_not_counted(ship, folder):
 
 
 def test_runs_add_up_and_one_that_is_shipped_again_counts_once(ship, folder, networks):
-    def shipped(earlier):
+    def ship_after(earlier):
         note(earlier=earlier)
         state = torch.load(networks["spoilt"])["params_ema"]
         torch.save({"params_ema": state}, folder / "SSIU_x4.pth")
@@ -152,11 +153,11 @@ def test_runs_add_up_and_one_that_is_shipped_again_counts_once(ship, folder, net
         rows = [row["run"] for row in csv.DictReader((folder / "SSIU_x4.csv").open())]
         return len(record()["runs"]), rows
 
-    assert shipped(0) == (1, ["1", "1"])
-    assert shipped(1) == (2, ["1", "1", "2", "2"])
-    assert shipped(1) == (2, ["1", "1", "2", "2"])
+    assert ship_after(0) == (1, ["1", "1"])
+    assert ship_after(1) == (2, ["1", "1", "2", "2"])
+    assert ship_after(1) == (2, ["1", "1", "2", "2"])
     assert "| iterations | 44 |" in (folder / "SSIU_x4.md").read_text()
-    assert shipped(0) == (1, ["1", "1"])
+    assert ship_after(0) == (1, ["1", "1"])
 
 
 def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(ship):
@@ -211,12 +212,12 @@ def test_validation_pairs(options, place):
     assert np.array_equal(read_image(Path("SunHays80/LR/astronaut.png")), make_lr(hr, 4))
 
 
-def test_scores_are_those_of_basicsrs_metrics(place, networks):
+def test_scores_are_those_of_basicsrs_metrics(place):
     from basicsr.metrics import calculate_psnr, calculate_ssim
 
     from ssiu_arch import upscale
 
-    net = load(networks["bilinear"])
+    net = load(shipped(4))  # tells RGB from BGR
     ((hr, lr),) = read_pairs(place / "SunHays80/HR", 4)
     result = upscale(np.ascontiguousarray(lr[..., ::-1]), net)[..., ::-1]
     expected = [metric(result, hr, 4, test_y_channel=True) for metric in (calculate_psnr, calculate_ssim)]
