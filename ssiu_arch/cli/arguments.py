@@ -39,9 +39,7 @@ def image_size(text: str) -> tuple[int, int]:
     """An argument type: height and width of an LR image, such as ``180x320``."""
     found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
     if not found or max(map(int, found.groups())) > LARGEST:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not HEIGHTxWIDTH, each 1 to {LARGEST}, such as 180x320"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, each 1 to {LARGEST}, such as 180x320")
     return int(found[1]), int(found[2])
 
 

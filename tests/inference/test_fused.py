@@ -39,7 +39,7 @@ def tiny(sine_weights):
 
 
 def fused_by(way, net, **options):
-    """The fast form of ``net``, which computes in one way alone."""
+    """The optimised form of ``net``, which computes in one way alone."""
     if way.startswith("by strips"):
         options["strip"] = int(way.split()[-1])
     fused = fuse(net, **options)
@@ -51,7 +51,7 @@ def image(net, *size, batch=1):
     return torch.rand(batch, net.head.in_channels, *size, generator=torch.Generator().manual_seed(0))
 
 
-def plain(net, y):
+def eager(net, y):
     with torch.no_grad():
         return net(y)
 
@@ -69,7 +69,7 @@ def plain(net, y):
 )
 def test_equals_the_network(net, way, size):
     y = image(net, *size, batch=2)
-    expected = plain(net, y)
+    expected = eager(net, y)
     torch.testing.assert_close(fused_by(way, net)(y), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
@@ -86,7 +86,7 @@ def test_features_of_little_contrast(tiny):
     for parameter in tiny.head.parameters():
         parameter.data *= 1e-3
     y = image(tiny, 20, 20)
-    torch.testing.assert_close(fuse(tiny)(y), plain(tiny, y), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(fuse(tiny)(y), eager(tiny, y), atol=1e-5, rtol=1e-5)
 
 
 def test_compiled_for_one_size_then_for_all(tiny):
@@ -94,12 +94,12 @@ def test_compiled_for_one_size_then_for_all(tiny):
     fused = fuse(tiny, compile={"backend": "eager", "fullgraph": True})
     for size in [(16, 16), (40, 24), (20, 100)]:
         y = image(tiny, *size)
-        torch.testing.assert_close(fused(y), plain(tiny, y), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(fused(y), eager(tiny, y), atol=1e-5, rtol=1e-5)
 
 
 def test_bands_are_the_result_from_the_top(net):
     y = image(net, 75, 20)
-    expected = plain(net, y)
+    expected = eager(net, y)
     for strip in (None, 16):
         bands = list(fuse(net, strip=strip).bands(y))
         assert len(bands) > 1 or strip is None
@@ -192,7 +192,7 @@ class TestMemory:
         y = image(tiny, 40, 20)
         with caplog.at_level(logging.WARNING, logger="basicsr"):
             found = fuse(tiny)(y)
-        torch.testing.assert_close(found, plain(tiny, y), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found, eager(tiny, y), atol=1e-5, rtol=1e-5)
         assert "not enough memory stage by stage, trying by strips of" in caplog.text
 
     def test_where_the_last_way_runs_out_it_is_raised(self, monkeypatch, tiny):
@@ -220,7 +220,7 @@ class TestPrecision:
     def test_half_is_close(self, sine_weights, precision):
         net = SSIU(**TINY).eval()
         y = image(net, 48, 40)
-        noise = (fuse(net, precision=precision)(y) - plain(net, y)).square().mean()
+        noise = (fuse(net, precision=precision)(y) - eager(net, y)).square().mean()
         assert 1e-12 < noise < 1e-5  # something was rounded; 50 dB
 
     @pytest.mark.parametrize("precision", ["bf16", "fp16"])

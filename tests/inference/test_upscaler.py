@@ -11,8 +11,8 @@ from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import size_text
 
 
-def plain(net, image):
-    """The plain network's result of ``(h, w, 3)`` in [0, 1], float32."""
+def eager(net, image):
+    """The eager network's result of ``(h, w, 3)`` in [0, 1], float32."""
     y = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[None]
     with torch.no_grad():
         return net(y)[0].permute(1, 2, 0).numpy()
@@ -22,7 +22,7 @@ def plain(net, image):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8", "16"])
 def test_equals_the_rounded_result_of_the_network(net, noise, dtype, size):
     image, top = noise(*size, 3, dtype), np.iinfo(dtype).max
-    expected = np.round(plain(net, image / top).clip(0, 1).astype(np.float64) * top)
+    expected = np.round(eager(net, image / top).clip(0, 1).astype(np.float64) * top)
     found = Upscaler(net)(image)
     assert found.dtype == dtype
     difference = np.abs(found - expected)
@@ -35,12 +35,12 @@ def test_floating_point_stays_and_is_clamped(net, noise, dtype):
     image = (noise(20, 30) / 255).astype(dtype)
     found = Upscaler(net)(image)
     assert found.dtype == dtype
-    np.testing.assert_allclose(found, plain(net, image).clip(0, 1), atol=1e-5 if dtype != np.float16 else 1e-3)
+    np.testing.assert_allclose(found, eager(net, image).clip(0, 1), atol=1e-5 if dtype != np.float16 else 1e-3)
 
 
 def test_grey_is_the_luma_of_the_result(net, noise):
     grey = noise(20, 30, 1)
-    x = plain(net, grey.repeat(3, 2) / 255).clip(0, 1)
+    x = eager(net, grey.repeat(3, 2) / 255).clip(0, 1)
     expected = np.round(255 * (x @ np.array([0.299, 0.587, 0.114])))[:, :, None]
     found = Upscaler(net)(grey)
     assert found.shape == (40, 60, 1)
@@ -50,7 +50,7 @@ def test_grey_is_the_luma_of_the_result(net, noise):
 def test_a_network_of_grey_images(sine_weights, noise):
     net = sine_weights(SSIU(2, num_in_ch=1, num_feat=16, num_block=3))
     grey = noise(20, 30, 1)
-    expected = np.round(255 * plain(net, grey / 255).clip(0, 1))
+    expected = np.round(255 * eager(net, grey / 255).clip(0, 1))
     assert np.abs(Upscaler(net)(grey) - expected).max() <= 1
     with pytest.raises(UserError, match="weights are for grey images"):
         Upscaler(net)(noise(20, 30))
@@ -63,7 +63,7 @@ class TestSelfEnsemble:
         for flip in (lambda x: x, np.fliplr):
             for k in range(4):
                 turned = np.rot90(flip(image), k)
-                total += flip(np.rot90(plain(net, turned), -k))
+                total += flip(np.rot90(eager(net, turned), -k))
         found = Upscaler(net, self_ensemble=True)(image)
         np.testing.assert_allclose(found, (total / 8).clip(0, 1), atol=1e-5)
 
@@ -145,7 +145,7 @@ def test_the_image_given_stays(net, noise):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "tf32"])
-def test_precision_is_that_of_the_fast_form(net, noise, precision):
+def test_precision_is_that_of_the_optimised_form(net, noise, precision):
     image = noise(20, 30)
     assert np.array_equal(Upscaler(net, precision=precision)(image), Upscaler(fuse(net, precision=precision))(image))
 
@@ -178,6 +178,6 @@ def test_bad_options(net, options, line):
         Upscaler(net, **options)
 
 
-def test_a_fast_form_keeps_its_own_precision(net):
+def test_a_fused_network_keeps_its_own_precision(net):
     with pytest.raises(ValueError, match=r"precision \('bf16'\)"):
         Upscaler(fuse(net), precision="bf16")
