@@ -82,14 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--plot", type=Path, metavar="FILE.png", help="picture of cost against PSNR, as the paper's Fig. 1")
     add("--plot-cost", choices=["macs", "latency"], default="macs", help="its horizontal axis (default: macs)")
     add("--psnr-set", choices=SETS, default="Manga109", help="data set of the PSNR column (default: Manga109)")
-    add(
-        "--psnr",
-        nargs="+",
-        type=_psnr,
-        default=[],
-        metavar="NETWORK=DB",
-        help="PSNR of networks that Table I lacks",
-    )
+    add("--psnr", nargs="+", type=_psnr, default=[], metavar="NETWORK=DB", help="PSNR that Table I does not have")
     return parser
 
 

@@ -10,16 +10,16 @@ from ssiu_arch.archs.ssiu_arch import SAM, SSIU
 
 
 class Exportable(nn.Module):
-    """``net`` with its padding and cropping spelled so that they stay what they are in ONNX; see ``SSIU``.
+    """``net`` with padding and cropping in operations that ONNX computes alike; see ``SSIU``.
 
-    Three things differ from ``SSIU.forward``, none of them in the result. The period of the reflection is a tensor: the
-    exporter has no remainder by an open size. Sizes are rounded up by a division of positive numbers: the exporter's
-    rounds towards zero. And the result is cropped by ``narrow``, which gives a plain slice of ``s*h`` by ``s*w``.
+    Three things differ from ``SSIU.forward``, none of them in the result. The period of the reflection is a tensor,
+    because the exporter has no remainder by an open size. Sizes are rounded up by dividing positive numbers, because
+    the exporter rounds towards zero. ``narrow`` crops, because it exports as one slice of ``s*h`` by ``s*w``.
 
     Args:
         net: weights are shared with it, or with ``half`` copied.
         half: float16 weights and feature maps. The image, its interpolation and the sum of both stay float32, as in
-            the fast form.
+            the optimised form.
 
     Shape: ``(B, C, h, w)`` to ``(B, C, s*h, s*w)``, both float32, any ``h, w >= 1``.
     """

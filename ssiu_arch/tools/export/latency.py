@@ -7,7 +7,7 @@ import torch
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference import fuse
 from ssiu_arch.tools.export.parity import Net, random_images
-from ssiu_arch.tools.profile.latency import Latency, by_host_clock, in_turns, machine
+from ssiu_arch.tools.profile.latency import Latency, by_host_clock, digits, in_turns, machine
 from ssiu_arch.utils.table import Table
 
 EAGER, FUSED, EXPORTED = "torch, eager", "torch, optimised", "ONNX Runtime"
@@ -40,11 +40,6 @@ def table(found: dict[str, Latency], size: tuple[int, int], precision: str) -> T
         f"{machine(torch.device('cpu'))}; torch {torch.__version__}.",
     )
     for name, latency in found.items():
-        spread = " to ".join(map(_ms, latency.quartiles))
-        shown.rows.append((name, [_ms(latency.median), spread, f"{latency.relative_to(found[EAGER]):.3f}"]))
+        median, low, high = (digits(1000 * seconds) for seconds in (latency.median, *latency.quartiles))
+        shown.rows.append((name, [median, f"{low} to {high}", f"{latency.relative_to(found[EAGER]):.3f}"]))
     return shown
-
-
-def _ms(seconds: float) -> str:
-    """Milliseconds, with three digits or more."""
-    return f"{1000 * seconds:,.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"

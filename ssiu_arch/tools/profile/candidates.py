@@ -134,7 +134,7 @@ def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
         device: ``cpu`` or ``cuda``; TF32 and CUDA graphs need a GPU.
 
     Raises:
-        UserError: there is no such preset, or it has no such scale or does not run on the device.
+        UserError: the preset is unknown, lacks the scale, or does not run on the device.
     """
     if name not in PRESETS:
         close = get_close_matches(name.lower(), PRESETS, n=1)

@@ -1,14 +1,11 @@
 """Cost against PSNR, as in the paper's Fig. 1: networks of its Table I beside those measured."""
 
-import math
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.evaluation.published import points
 from ssiu_arch.tools.profile.run import Plan, Row
 
-COSTS = ("macs", "latency")
-FORMATS = (".png", ".pdf", ".svg")
 Point = tuple[float, float, str]  # cost, PSNR in dB, name
 
 
@@ -22,7 +19,7 @@ def draw(path: Path, plan: Plan, rows: list[Row], cost: str) -> list[str]:
         path: picture to write; its suffix decides the format.
         plan: what was measured.
         rows: of one size and batch.
-        cost: one of ``COSTS``.
+        cost: ``macs`` or ``latency``.
 
     Returns:
         Names of the candidates left out, without a PSNR or a latency.
@@ -30,11 +27,11 @@ def draw(path: Path, plan: Plan, rows: list[Row], cost: str) -> list[str]:
     from matplotlib.figure import Figure
 
     measured, left_out = _measured(plan, rows, cost)
-    known = {row.candidate.row for row in rows}
+    known = {candidate.row for candidate in plan.candidates}
     table = points(plan.upscale, plan.psnr_set) if cost == "macs" else []
     others = [point for point in table if point.method not in known]
     printed: list[Point] = [(point.cost.giga_macs, point.psnr, point.method) for point in others]
-    size = f"{rows[0].size[0]}x{rows[0].size[1]}"
+    size = f"{rows[0].height}x{rows[0].width}"
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -53,17 +50,15 @@ def _measured(plan: Plan, rows: list[Row], cost: str) -> tuple[list[Point], list
     """The points of the candidates, one for all modes of SSIU if they cost the same, and the names left out."""
     found: dict[str, Point] = {}
     left_out = []
-    for row in rows:
-        name = row.candidate.name
-        value = row.macs / row.batch / 1e9
-        if cost == "latency":
-            value = 1000 * row.latency.median if row.latency else math.nan
-        if math.isnan(value) or name not in plan.psnr:
+    for candidate, row in zip(plan.candidates, rows, strict=True):
+        name = candidate.name
+        value = row.macs / row.batch / 1e9 if cost == "macs" else row.latency_s and 1000 * row.latency_s
+        if value is None or row.psnr is None:
             left_out.append(name)
             continue
-        if row.candidate.row == "SSIU":
+        if candidate.row == "SSIU":
             name = "SSIU (ours)" if cost == "macs" else f"SSIU (ours), {name}"
-        found.setdefault(name, (value, plan.psnr[row.candidate.name], name))
+        found.setdefault(name, (value, row.psnr, name))
     return list(found.values()), left_out
 
 

@@ -88,3 +88,8 @@ def machine(device: torch.device) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def digits(value: float) -> str:
+    """``value`` with three digits or more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

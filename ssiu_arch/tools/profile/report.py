@@ -3,45 +3,39 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from ssiu_arch.tools.profile.latency import machine
+from ssiu_arch.tools.profile.latency import digits, machine
 from ssiu_arch.tools.profile.run import Plan, Row
 from ssiu_arch.utils.table import Table, escaped
 
-
-def _digits(value: float) -> str:
-    """Three digits or more."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # of the tables: entry of a record, and how it is written
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # of the tables: attribute of a row, and how it is written
     "parameters": ("parameters", "{:,}".format),
     "G mult-adds": ("macs", lambda count: f"{count / 1e9:.1f}"),
-    "ms": ("latency_s", lambda seconds: _digits(1000 * seconds)),
-    "25 %": ("latency_25_s", lambda seconds: _digits(1000 * seconds)),
-    "75 %": ("latency_75_s", lambda seconds: _digits(1000 * seconds)),
+    "ms": ("latency_s", lambda seconds: digits(1000 * seconds)),
+    "25 %": ("latency_25_s", lambda seconds: digits(1000 * seconds)),
+    "75 %": ("latency_75_s", lambda seconds: digits(1000 * seconds)),
     "ms ratio": ("latency_ratio", "{:.3f}".format),
-    "images/s": ("images_per_s", _digits),
-    "MB": ("memory_bytes", lambda count: _digits(count / 1e6)),
+    "images/s": ("images_per_s", digits),
+    "MB": ("memory_bytes", lambda count: digits(count / 1e6)),
     "MB ratio": ("memory_ratio", "{:.3f}".format),
     "PSNR (dB)": ("psnr", "{:.2f}".format),
 }
 
 
 def tables(plan: Plan, cases: list[list[Row]]) -> list[Table]:
-    """One for each size and batch, with the columns that were measured."""
+    """One for each size and batch, with the columns that have a value."""
     found = []
     for rows in cases:
-        (height, width), batch = rows[0].size, rows[0].batch
-        records = [_record(plan, row) for row in rows]
-        measured = [name for name, (key, _) in COLUMNS.items() if any(record[key] is not None for record in records)]
-        table = Table(f"LR {height}x{width} (height x width), batch {batch}; ratios to {plan.baseline}", measured)
-        for record in records:
-            values = [(record[COLUMNS[name][0]], COLUMNS[name][1]) for name in measured]
-            table.rows.append((record["candidate"], ["-" if value is None else text(value) for value, text in values]))
+        case = f"LR {rows[0].height}x{rows[0].width} (height x width), batch {rows[0].batch}"
+        used = {name: each for name, each in COLUMNS.items() if any(getattr(row, each[0]) is not None for row in rows)}
+        table = Table(f"{case}; ratios to {plan.baseline}", list(used))
+        for row in rows:
+            values = [(getattr(row, key), written) for key, written in used.values()]
+            table.rows.append((row.candidate, ["-" if value is None else written(value) for value, written in values]))
         found.append(table)
     return found
 
@@ -60,10 +54,10 @@ def facts(plan: Plan, cases: list[list[Row]]) -> list[tuple[str, str]]:
     if plan.psnr:
         found.append(("PSNR", f"on Y of {plan.psnr_set}: from the paper's Table I, or given by --psnr; not measured"))
     for row in (row for rows in cases for row in rows):
-        if row.failure:
-            found.append(("not measured", f"latency of {row}: {row.failure}"))
-        elif row.peak and row.peak.note:
-            found.append(("not measured", f"memory of {row}: {row.peak.note}"))
+        if row.latency_note:
+            found.append(("not measured", f"latency of {row}: {row.latency_note}"))
+        elif row.memory_note:
+            found.append(("not measured", f"memory of {row}: {row.memory_note}"))
     return found
 
 
@@ -83,40 +77,11 @@ def markdown(plan: Plan, cases: list[list[Row]]) -> str:
 
 def csv_text(plan: Plan, cases: list[list[Row]]) -> str:
     """One line for each candidate, size and batch with all digits; seconds and bytes."""
-    records = [_record(plan, row) for rows in cases for row in rows]
+    about = {"upscale": plan.upscale, "baseline": plan.baseline, "runs": plan.runs, "device": str(plan.device)}
+    about |= {"machine": machine(plan.device), "threads": plan.threads, "torch": torch.__version__}
+    records = [asdict(row) | about for rows in cases for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, list(records[0]))
     writer.writeheader()
     writer.writerows(records)  # None is written as nothing
     return file.getvalue()
-
-
-def _record(plan: Plan, row: Row) -> dict[str, Any]:
-    latency = row.latency
-    low, high = latency.quartiles if latency else (None, None)
-    return {
-        "candidate": row.candidate.name,
-        "arch": row.candidate.arch,
-        "precision": row.candidate.precision,
-        "upscale": plan.upscale,
-        "height": row.size[0],
-        "width": row.size[1],
-        "batch": row.batch,
-        "parameters": row.parameters,
-        "macs": row.macs,
-        "latency_s": latency.median if latency else None,
-        "latency_25_s": low,
-        "latency_75_s": high,
-        "latency_ratio": row.latency_ratio,
-        "images_per_s": row.batch / latency.median if latency else None,
-        "memory_bytes": row.peak.bytes if row.peak else None,
-        "memory_ratio": row.memory_ratio,
-        "psnr": plan.psnr.get(row.candidate.name),
-        "baseline": plan.baseline,
-        "runs": plan.runs,
-        "device": str(plan.device),
-        "machine": machine(plan.device),
-        "threads": plan.threads,
-        "torch": torch.__version__,
-        "failure": row.failure,
-    }

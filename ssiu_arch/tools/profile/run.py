@@ -1,6 +1,6 @@
 """Measure candidates at every size and batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size, prefixed
-from ssiu_arch.tools.profile.latency import Latency, Stopwatch, Work, by_device_events, by_host_clock, in_turns
+from ssiu_arch.tools.profile.latency import Stopwatch, Work, by_device_events, by_host_clock, in_turns
 from ssiu_arch.tools.profile.macs import multiply_adds
-from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY, Peak
+from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
@@ -51,34 +51,41 @@ class Plan:
 
 @dataclass
 class Row:
-    """What was measured of one candidate at one size and batch.
+    """What was measured of one candidate at one size and batch: a line of the CSV file; None where unknown.
 
     Attributes:
-        candidate: which.
-        size: LR height and width.
+        candidate, arch, precision: of the ``Candidate``.
+        height, width: of the LR images.
         batch: images at a time.
         parameters: of the network.
         macs: multiply-adds of the batch.
-        latency: of the batch.
-        latency_ratio: to the baseline, round by round.
-        peak: memory of the forward.
-        memory_ratio: to the baseline.
-        failure: why there is no latency.
+        psnr: published, dB.
+        latency_s: median of the batch; with quartiles, and the ratio to the baseline, round by round.
+        memory_bytes: peak of one forward; with the ratio to the baseline.
+        latency_note, memory_note: why it is unknown.
     """
 
-    candidate: Candidate
-    size: Size
+    candidate: str
+    arch: str
+    precision: str
+    height: int
+    width: int
     batch: int
     parameters: int
     macs: int
-    latency: Latency | None = None
+    psnr: float | None = None
+    latency_s: float | None = None
+    latency_25_s: float | None = None
+    latency_75_s: float | None = None
     latency_ratio: float | None = None
-    peak: Peak | None = None
+    images_per_s: float | None = None
+    memory_bytes: int | None = None
     memory_ratio: float | None = None
-    failure: str = ""
+    latency_note: str = ""
+    memory_note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.candidate.name}, {self.size[0]}x{self.size[1]}, batch {self.batch}"
+        return f"{self.candidate}, {self.height}x{self.width}, batch {self.batch}"
 
 
 def measure(plan: Plan) -> list[list[Row]]:
@@ -88,55 +95,70 @@ def measure(plan: Plan) -> list[list[Row]]:
         UserError: a candidate cannot run. Running out of memory is a result, not an error.
     """
     torch.set_num_threads(plan.threads)
-    counted = [list(_count(plan, size)) for size in plan.sizes]
+    counts = {size: [_count(candidate, size) for candidate in plan.candidates] for size in plan.sizes}
     cases = [
-        [Row(candidate, size, batch, parameters, batch * macs) for candidate, parameters, macs in counts]
-        for size, counts in zip(plan.sizes, counted, strict=True)
+        [
+            Row(each.name, each.arch, each.precision, *size, batch, parameters, batch * macs, plan.psnr.get(each.name))
+            for each, (parameters, macs) in zip(plan.candidates, counts[size], strict=True)
+        ]
+        for size in plan.sizes
         for batch in plan.batches
     ]
     if plan.with_memory:
-        for row in tqdm([row for rows in cases for row in rows], "peak memory", leave=False, disable=None):
-            row.peak = memory.in_fresh_process(row.candidate, str(plan.device), row.size, row.batch, plan.threads)
-            if row.peak.note.startswith(OUT_OF_MEMORY):
-                row.failure = row.peak.note
+        with tqdm(total=len(cases) * len(plan.candidates), desc="peak memory", leave=False, disable=None) as bar:
+            for rows in cases:
+                _fill_memory(plan, rows, bar.update)
     if plan.runs:
-        prepared = {candidate.name: Prepared(candidate, plan.device) for candidate in plan.candidates}
+        ready = [Prepared(candidate, plan.device) for candidate in plan.candidates]
         for rows in cases:
-            _time(plan, rows, prepared)
-    for rows in cases:
-        _compare(rows, next(row for row in rows if row.candidate.name == plan.baseline))
+            _fill_latency(plan, rows, ready)
     return cases
 
 
-def _count(plan: Plan, size: Size) -> Iterator[tuple[Candidate, int, int]]:
-    """Each candidate with its parameters, and its multiply-adds for one image."""
-    for candidate in plan.candidates:
-        net = candidate.build()
-        with prefixed(candidate.name):
-            macs = multiply_adds(net, (1, candidate.channels, *size))
-        yield candidate, sum(parameter.numel() for parameter in net.parameters()), macs
+def _count(candidate: Candidate, size: Size) -> tuple[int, int]:
+    """Parameters, and multiply-adds for one image."""
+    net = candidate.build()
+    with prefixed(candidate.name):
+        macs = multiply_adds(net, (1, candidate.channels, *size))
+    return sum(parameter.numel() for parameter in net.parameters()), macs
 
 
-def _time(plan: Plan, rows: list[Row], prepared: dict[str, Prepared]) -> None:
-    """Fill in the latencies of one size and batch."""
+def _fill_memory(plan: Plan, rows: list[Row], tick: Callable[[], object]) -> None:
+    for candidate, row in zip(plan.candidates, rows, strict=True):
+        size = row.height, row.width
+        peak = memory.in_fresh_process(candidate, str(plan.device), size, row.batch, plan.threads)
+        row.memory_bytes, row.memory_note = peak.bytes, peak.note
+        if peak.note.startswith(OUT_OF_MEMORY):
+            row.latency_note = peak.note
+        tick()
+    base = next(row.memory_bytes for row in rows if row.candidate == plan.baseline)
+    for row in rows:
+        if row.memory_bytes is not None and base:
+            row.memory_ratio = row.memory_bytes / base
+
+
+def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
     stopwatch: Stopwatch = by_device_events if plan.device.type == "cuda" else by_host_clock
     torch.compiler.reset()  # each size is compiled for itself
     works: dict[str, Work] = {}
-    for row in rows:
-        ready = prepared[row.candidate.name]
-        work = partial(ready, ready.input(row.size, row.batch))
-        row.failure = row.failure or _first_run(work, row)
-        if not row.failure:
-            works[row.candidate.name] = work
+    for row, prepared in zip(rows, ready, strict=True):
+        work = partial(prepared, prepared.input((row.height, row.width), row.batch))
+        row.latency_note = row.latency_note or _first_run(work, row)
+        if not row.latency_note:
+            works[row.candidate] = work
     with tqdm(total=len(works) * (plan.warmup + plan.runs), leave=False, disable=None) as bar:
 
         def tick(name: str) -> None:
-            bar.set_description(f"latency of {name}, {rows[0].size[0]}x{rows[0].size[1]}", refresh=False)
+            bar.set_description(f"latency of {name}, {rows[0].height}x{rows[0].width}", refresh=False)
             bar.update()
 
         measured = in_turns(works, plan.runs, plan.warmup, stopwatch, tick)
+    base = measured.get(plan.baseline)
     for row in rows:
-        row.latency = measured.get(row.candidate.name)
+        if latency := measured.get(row.candidate):
+            row.latency_s, row.images_per_s = latency.median, row.batch / latency.median
+            row.latency_25_s, row.latency_75_s = latency.quartiles
+            row.latency_ratio = latency.relative_to(base) if base else None
 
 
 def _first_run(work: Work, row: Row) -> str:
@@ -150,12 +172,3 @@ def _first_run(work: Work, row: Row) -> str:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{row}: cannot run: {reason[:500]}") from error
     return ""
-
-
-def _compare(rows: list[Row], base: Row) -> None:
-    """Fill in the ratios to the baseline's row."""
-    for row in rows:
-        if row.latency and base.latency:
-            row.latency_ratio = row.latency.relative_to(base.latency)
-        if row.peak and row.peak.bytes is not None and base.peak and base.peak.bytes:
-            row.memory_ratio = row.peak.bytes / base.peak.bytes

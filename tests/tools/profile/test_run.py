@@ -44,13 +44,11 @@ def profile(plan, measured):
 
 def test_cases_and_ratios(profile):
     cases = profile[1]
-    assert [(rows[0].size, rows[0].batch) for rows in cases] == [
-        ((16, 16), 1), ((16, 16), 3), ((16, 32), 1), ((16, 32), 3),
-    ]  # fmt: skip
-    assert [row.candidate.name for row in cases[1]] == ["eager", "fused-bf16"]
+    assert [(rows[0].width, rows[0].batch) for rows in cases] == [(16, 1), (16, 3), (32, 1), (32, 3)]
+    assert [row.candidate for row in cases[1]] == ["eager", "fused-bf16"]
     assert [row.latency_ratio for row in cases[1]] == [1.0, 2.0]
     assert [row.memory_ratio for row in cases[1]] == [1.0, 4 / 3]
-    assert [row.peak.bytes for rows in cases for row in rows] == [n * 10**6 for n in range(1, 9)]
+    assert [row.memory_bytes for rows in cases for row in rows] == [n * 10**6 for n in range(1, 9)]
 
 
 def test_multiply_adds_are_those_of_the_batch_and_the_network_itself(profile):
@@ -87,7 +85,7 @@ def test_csv_has_all_digits(profile):
     assert float(last["latency_s"]) == 2.0
     assert float(last["memory_bytes"]) == 8e6
     assert int(last["macs"]) == profile[1][-1][-1].macs
-    assert (last["baseline"], last["failure"], last["psnr"]) == ("eager", "", "")
+    assert (last["baseline"], last["latency_note"], last["psnr"]) == ("eager", "", "")
 
 
 def test_markdown_and_text_have_tables_and_facts(profile):
@@ -102,7 +100,7 @@ def test_a_candidate_without_memory_leaves_its_row_and_the_others_go_on(plan, mo
     monkeypatch.setattr(memory, "in_fresh_process", lambda *args: next(peaks))
     made = plan(with_memory=True)
     ((first, second),) = cases = run.measure(made)
-    assert (first.latency, second.latency) == (None, Latency([1.0, 1.0]))
+    assert (first.latency_s, second.latency_s) == (None, 1.0)
     assert (second.latency_ratio, second.memory_ratio) == (None, None)  # there is no baseline
     assert set(report.tables(made, cases)[0].rows[0][1][2:]) == {"-"}
     said = [fact for name, fact in report.facts(made, cases) if name == "not measured"]
@@ -113,7 +111,7 @@ def test_unknown_memory_is_explained(plan, monkeypatch):
     monkeypatch.setattr(memory, "in_fresh_process", lambda *args: Peak(None, "below an earlier peak"))
     made = plan(with_memory=True)
     cases = run.measure(made)
-    assert cases[0][0].latency
+    assert cases[0][0].latency_s
     assert ("not measured", "memory of eager, 16x24, batch 1: below an earlier peak") in report.facts(made, cases)
 
 
@@ -123,8 +121,8 @@ def test_running_out_of_memory_in_a_run_is_no_error(plan, monkeypatch):
 
     monkeypatch.setattr(FusedSSIU, "forward", fail)
     ((first, second),) = run.measure(plan())
-    assert first.latency
-    assert (second.latency, second.failure) == (None, "out of memory")
+    assert first.latency_s
+    assert (second.latency_s, second.latency_note) == (None, "out of memory")
 
 
 def test_other_errors_of_a_run_end_it(plan, monkeypatch):
