@@ -29,7 +29,7 @@ class Beside(NamedTuple):
 
 
 def describe(options: dict[str, Any]) -> str:
-    """The protocol of a metric: its type, Y or RGB, 8 bit or float, the border."""
+    """The protocol of a metric: type, Y or RGB, 8 bit or float, crop border."""
     kind = options["type"]
     parts = [kind]
     if kind in PUBLISHED:

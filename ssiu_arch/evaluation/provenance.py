@@ -56,12 +56,11 @@ def versions() -> str:
 
 def _files(dataset: Any) -> list[tuple[str, Path]]:
     """The files of a data set, each with its role, ``gt`` or ``lq``."""
-    opt = dataset.opt
-    roots = {role: opt.get(f"dataroot_{role}") for role in ("gt", "lq")}
-    if any(str(root).endswith(".lmdb") for root in roots.values() if root):
-        return [(role, Path(root) / name) for role, root in roots.items() if root for name in LMDB_FILES]
+    roots = {role: Path(root) for role in ("gt", "lq") if (root := dataset.opt.get(f"dataroot_{role}"))}
+    if any(root.suffix == ".lmdb" for root in roots.values()):
+        return [(role, root / name) for role, root in roots.items() for name in LMDB_FILES]
     pairs = getattr(dataset, "paths", None) or []
     if not all(isinstance(pair, dict) for pair in pairs):
         return []
-    found = [(role, Path(pair[f"{role}_path"])) for pair in pairs for role in roots if f"{role}_path" in pair]
+    found = [(role, Path(pair[key])) for pair in pairs for role in ("gt", "lq") if (key := f"{role}_path") in pair]
     return found if all(path.is_file() for _, path in found) else []

@@ -11,7 +11,6 @@ from ssiu_arch.evaluation.record import SetScores, grey_effect
 from ssiu_arch.utils.table import WIDTH, Table, escaped
 
 Options = dict[str, Any]
-NONE = "-"
 
 
 def report(opt: Options | None, sets: list[SetScores]) -> None:
@@ -69,7 +68,7 @@ def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
 
 
 def _cell(score: float | None, digits: int = 4) -> str:
-    return NONE if score is None else f"{score:.{digits}f}"
+    return "-" if score is None else f"{score:.{digits}f}"
 
 
 def _markdown(opt: Options, tables: list[Table], facts: list[tuple[str, str]]) -> str:
