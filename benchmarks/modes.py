@@ -178,10 +178,8 @@ def compare(net: SSIU, found: list[Mode], pairs: Iterable[Pair], device: torch.d
     count = 0
     for count, (hr, lr) in enumerate(pairs, 1):
         y = torch.from_numpy(lr[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
-        if not all(
-            0 <= side - net.upscale * small < net.upscale
-            for side, small in zip(hr.shape[:2], lr.shape[:2], strict=True)
-        ):
+        cut = [large - net.upscale * small for large, small in zip(hr.shape[:2], lr.shape[:2], strict=True)]
+        if not all(0 <= rows < net.upscale for rows in cut):
             sizes = " and ".join(f"{image.shape[0]}x{image.shape[1]}" for image in (hr, lr))
             raise UserError(f"image {count}: {sizes} are not HR and LR of x{net.upscale}, the scale of the weights")
         reference = net(y)
