@@ -7,7 +7,8 @@ HEAD = """# Patches of BasicSR 1.4.2
 BasicSR 1.4.2 does not import with current packages, and has defects that cost a long training. `ssiu_arch` replaces
 single functions of it at run time; BasicSR's files stay as they are.
 
-- Each patch is one file in `ssiu_arch/patches/`, with a test of the same name in `tests/patches/`.
+- The patches are in `ssiu_arch/patches/`, one file each, and their tests in `tests/patches/`. Two that replace removed
+  modules share `removed_modules.py`.
 - A patch reads the function that it would replace. It does nothing where BasicSR, a fork or an older release has no
   such function, or has no such defect.
 - `basicsr doctor` prints the state of every patch on your machine.
