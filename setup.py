@@ -47,6 +47,7 @@ setup(
         "torchvision",
         "einops>=0.7",
         "lmdb",
+        "numpy",
         "opencv-python",
         "pillow>=10.1",  # torchvision's; since then it brings letters
         "pyyaml",
