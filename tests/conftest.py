@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import ssiu_arch  # noqa: F401  (repairs BasicSR before any test imports it)
+import ssiu_arch  # noqa: F401  (patches BasicSR before any test imports it)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -47,10 +47,14 @@ def run(verb: str, arguments: list[str]) -> None:
 
     from ssiu_arch.checks import check_run, options
 
-    several = which_basicsr.warning()
+    def say(line: str | None) -> None:
+        if line and is_first:
+            print(f"basicsr {verb}: {line}", file=sys.stderr)
+
+    say(which_basicsr.warning())  # before the checks: an unknown name may be another basicsr's
     opt = check_run(args.opt, verb == "train", args.force_yml)
-    for line in (*([several] if several else []), *options.unknown(opt)) if is_first else ():
-        print(f"basicsr {verb}: {line}", file=sys.stderr)
+    for line in options.unknown(opt):
+        say(line)
     sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it, and writes it into its copy of the option file
 
     from ssiu_arch.evaluation import summary

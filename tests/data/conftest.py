@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import ssiu_arch  # noqa: F401 (repairs the import of BasicSR for the tests that read with it)
+import ssiu_arch  # noqa: F401 (patches the import of BasicSR for the tests that read with it)
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
