@@ -27,12 +27,12 @@ from ssiu_arch.inference import FusedSSIU, fuse, tiled
 from ssiu_arch.inference.precision import tf32
 from ssiu_arch.inference.tiles import SMALLEST
 from ssiu_arch.inference.whole import whole
-from ssiu_arch.tools.profile.latency import machine
 from ssiu_arch.utils.device import check_device
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.precisions import PRECISIONS
 from ssiu_arch.utils.table import Table
+from ssiu_arch.utils.timing import machine
 from ssiu_arch.weights import load
 
 FLOAT32 = 1e-5  # largest difference, of the larger of 1 and the largest value

@@ -24,9 +24,9 @@ from ssiu_arch.data.pairs import Pair
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.evaluation.provenance import versions
 from ssiu_arch.inference import Upscaler
-from ssiu_arch.tools.profile.latency import machine
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_file, write_json
+from ssiu_arch.utils.timing import machine
 from ssiu_arch.weights import load
 from ssiu_arch.weights.reading import read_checkpoint
 from ssiu_arch.weights.shipped import weights_file

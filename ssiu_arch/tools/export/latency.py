@@ -7,8 +7,8 @@ import torch
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference import fuse
 from ssiu_arch.tools.export.parity import Net, random_images
-from ssiu_arch.tools.profile.latency import Latency, by_host_clock, digits, in_turns, machine
 from ssiu_arch.utils.table import Table
+from ssiu_arch.utils.timing import Latency, by_host_clock, digits, in_turns, machine
 
 EAGER, FUSED, EXPORTED = "torch, eager", "torch, optimised", "ONNX Runtime"
 WARMUP = 2  # rounds that do not count

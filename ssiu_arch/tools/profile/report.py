@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ssiu_arch.tools.profile.latency import digits, machine
 from ssiu_arch.tools.profile.run import Plan, Row
 from ssiu_arch.utils.table import Table, escaped
+from ssiu_arch.utils.timing import digits, machine
 
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # of the tables: attribute of a row, and how it is written
     "parameters": ("parameters", "{:,}".format),

@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size, prefixed
-from ssiu_arch.tools.profile.latency import Stopwatch, Work, by_device_events, by_host_clock, in_turns
 from ssiu_arch.tools.profile.macs import multiply_adds
 from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
+from ssiu_arch.utils.timing import Stopwatch, Work, by_device_events, by_host_clock, in_turns
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 
 from ssiu_arch.tools.export import latency
-from ssiu_arch.tools.profile.latency import Latency
+from ssiu_arch.utils.timing import Latency
 
 
 def test_torch_its_optimised_form_and_the_exported_network_run_in_turns(net):

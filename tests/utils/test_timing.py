@@ -1,6 +1,6 @@
 """Turns and ratios, by a clock that is no clock."""
 
-from ssiu_arch.tools.profile.latency import Latency, by_host_clock, in_turns
+from ssiu_arch.utils.timing import Latency, by_host_clock, in_turns
 
 
 def test_works_take_turns_and_warm_up_does_not_count():
