@@ -202,7 +202,7 @@ def test_images(image_pair):
         cut = data.draw(st.sampled_from([0, 1, len(put), len(whole)]))
         write(side, whole[:start] + put + whole[start + cut :])
         told(lambda: datasets.check_one("val", PAIR, 4))
-        levels.update(finding.level for finding in samples.check("datasets.val", PAIR, 4, {"calculate_ssim": 4}))
+        levels.update(finding.level for finding in samples.check("datasets.val", PAIR, 4))
         dataset = datasets.build("datasets.val", PAIR, 4)
         told(lambda: dataset[0])
 
@@ -227,7 +227,7 @@ for line in sys.stdin:  # an offset, and the bytes to be put there; or the lengt
         file.truncate() if put == "cut" else file.write(bytes.fromhex(put))
     try:
         datasets.check_one("train", options, 4)
-        levels = sorted({finding.level for finding in samples.check("datasets.train", options, 4, {})})
+        levels = sorted({finding.level for finding in samples.check("datasets.train", options, 4)})
     except UserError as error:
         levels = ["error"]
         assert str(error).count("\\n") == 0

@@ -4,11 +4,13 @@ They raise ``UserError`` and write nothing. They run first because BasicSR begin
 run with the same name: after that, no option should turn out to be wrong.
 """
 
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from torch import nn
+
 from ssiu_arch.checks import datasets, network, option_file, options, training
-from ssiu_arch.utils.errors import UserError
 
 
 def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -28,12 +30,21 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
     opt = option_file.read(path, is_train, overrides or [])
     options.check(opt)
     option_file.check_types(opt)
-    net = network.build(opt)
-    network.check_weights(opt, net)
-    training.check(opt)
-    training.check_acceleration(opt, net)
-    datasets.check(opt)
-    for folder in map(Path, ("experiments", "tb_logger") if is_train else ("results",)):
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder.absolute()} is a file, but the run needs a folder there: move it")
+    for _, check in cheap_checks(opt, network.build(opt)):
+        check()
     return opt
+
+
+def cheap_checks(opt: dict[str, Any], net: nn.Module | None) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    """Yield name and function of each check of options whose types are registered; they raise ``UserError``.
+
+    ``net`` is the network of ``opt``; None, if it cannot be built: what needs it is left out.
+    """
+    if net is not None:
+        yield "weights", partial(network.check_weights, opt, net)
+        yield "speed", partial(training.check_acceleration, opt, net)
+    for what, part in training.PARTS:
+        yield what, partial(part, opt)
+    if opt.get("scale") is not None:
+        for phase in opt["datasets"]:
+            yield f"datasets.{phase}", partial(datasets.check, phase, opt)

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from textwrap import shorten
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
+from ssiu_arch.checks.finding import did_you_mean, located
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import StateDict, read_state_dict, ssiu_options
 
@@ -32,18 +32,10 @@ def build(opt: dict[str, Any]) -> nn.Module:
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         for argument in arguments:
             if argument not in accepted:
-                close = get_close_matches(str(argument), accepted, n=1)
-                meant = f"did you mean {close[0]}? " if close else ""
-                raise UserError(
-                    f"network_g.{argument}: {name} has no such argument; {meant}Arguments: {', '.join(accepted)}"
-                )
-    try:
-        with limited_size():
-            return arch(**arguments)
-    except Exception as error:
-        raise UserError(
-            f"network_g: {name} cannot be built: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
+                meant = did_you_mean(str(argument), accepted)
+                raise UserError(f"network_g.{argument}: {name} has only {', '.join(accepted)}{meant}")
+    with located(f"network_g: {name} cannot be built"), limited_size():
+        return arch(**arguments)
 
 
 @contextmanager

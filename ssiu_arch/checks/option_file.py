@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ssiu_arch.checks.finding import did_you_mean
 from ssiu_arch.checks.options import shown
 from ssiu_arch.patches.training.option_files import split_arguments
 from ssiu_arch.plugins import loaded_plugins
@@ -38,9 +38,10 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
     """
     opt = load(path)
     for change in split_arguments(["--force_yml", *overrides] if overrides else [])[1]:
-        _check_mappings(path, opt)  # the next change relies on it
+        for section in SECTIONS:  # the change relies on it
+            if opt.get(section) is not None and not isinstance(opt[section], dict):
+                raise UserError(f"{path}: {section} ({shown(opt[section])}) must be a mapping of options")
         change(opt)
-    _check_mappings(path, opt)
     _check_sections(path, opt, is_train)
     return opt
 
@@ -72,12 +73,6 @@ def load(path: str) -> dict[str, Any]:
     return opt
 
 
-def _check_mappings(path: str, opt: dict[str, Any]) -> None:
-    for section in SECTIONS:
-        if opt.get(section) is not None and not isinstance(opt[section], dict):
-            raise UserError(f"{path}: {section} ({shown(opt[section])}) must be a mapping of options")
-
-
 def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
     needed = ("name", "model_type", "datasets", "network_g", *(("train",) if is_train else ()))
     missing = [section for section in needed if opt.get(section) is None]
@@ -86,9 +81,7 @@ def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
         hint = "; this looks like a test file" if missing == ["train"] else ""
         raise UserError(f"{path}: a {kind} needs {', '.join(missing)}{hint}")
     known, names = (("val",), "train, val, val_1, ...") if is_train else (("val", "test"), "test, test_1, test_2, ...")
-    for phase, dataset in opt["datasets"].items():
-        if not isinstance(dataset, dict):
-            raise UserError(f"{path}: datasets.{phase} ({shown(dataset)}) must be a mapping of options")
+    for phase in opt["datasets"]:
         if str(phase).split("_")[0] not in known and not (is_train and phase == "train"):
             raise UserError(f"{path}: datasets.{phase}: BasicSR expects one of the names {names}")
     if is_train and "train" not in opt["datasets"]:
@@ -103,8 +96,15 @@ def check_types(opt: dict[str, Any]) -> None:
         known = getattr(registry, f"{kind.upper()}_REGISTRY")
         if name is None:
             raise UserError(f"{where} is missing")
-        if not isinstance(name, str) or (name not in known and f"{name}_basicsr" not in known):
-            raise UserError(f"{where}: {_unregistered(str(name), kind, sorted(map(str, known.keys())))}")
+        if isinstance(name, str) and (name in known or f"{name}_basicsr" in known):
+            continue
+        names = sorted(map(str, known.keys()))
+        source = BROUGHT_BY.get(str(name).lower().removesuffix("model"), f"the package that defines this {kind}")
+        raise UserError(
+            f"{where}: no {kind} {name!r} is registered{did_you_mean(str(name), names, 2)}. Registered: "
+            f"{', '.join(names)}. Plugins: {', '.join(loaded_plugins()) or 'none'}. To use {name}, install {source} "
+            "with an entry point in the group basicsr.plugins"
+        )
 
 
 def named_types(opt: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
@@ -120,15 +120,3 @@ def named_types(opt: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
             yield f"train.{section}.type", options["type"], "loss"
     for metric, options in ((opt.get("val") or {}).get("metrics") or {}).items():
         yield f"val.metrics.{metric}.type", (options or {}).get("type"), "metric"
-
-
-def _unregistered(name: str, kind: str, known: list[str]) -> str:
-    lower = {entry.lower(): entry for entry in known}
-    close = [lower[match] for match in get_close_matches(name.lower(), lower, n=2)]
-    meant = f"; did you mean {' or '.join(close)}?" if close else "."
-    source = BROUGHT_BY.get(name.lower().removesuffix("model"), f"the package that defines this {kind}")
-    return (
-        f"no {kind} {name!r} is registered{meant} Registered: {', '.join(known)}. Plugins: "
-        f"{', '.join(loaded_plugins()) or 'none'}. To use {name}, install {source} with an entry point in the group "
-        "basicsr.plugins"
-    )

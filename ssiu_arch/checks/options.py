@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import PurePath
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ssiu_arch.checks.finding import did_you_mean
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.precisions import PRECISIONS, TRAINING_PRECISIONS
 
@@ -32,20 +31,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_whole(value: Any) -> bool:
-    return _is_number(value) and value == int(value)
-
-
 def _is_text(value: Any) -> bool:
     """Whether ``value`` is text that can name a file."""
     return isinstance(value, str) and value.isprintable() and max(map(len, value.encode().split(b"/"))) < 256
-
-
-def _is_folder_name(value: Any) -> bool:
-    if not _is_text(value) or len(value) > 200:
-        return False
-    path = PurePath(value)
-    return len(path.parts) == 1 and not path.is_absolute() and ".." not in path.parts and "\\" not in value
 
 
 def _is_template(value: Any) -> bool:
@@ -61,38 +49,36 @@ def _one_of(*values: str) -> Kind:
 
 ANYTHING = Kind("anything", lambda value: True)
 TEXT = Kind("text", _is_text)
-NAME = Kind("a folder name, without / and ..", _is_folder_name, null=False)
-TEMPLATE = Kind("text with {} for the image's name", _is_template, null=False)
+NAME = Kind(
+    "a folder name, without / and ..",
+    lambda value: _is_text(value) and 0 < len(value) <= 200 and not {*value} & {*"/\\"} and value not in (".", ".."),
+)
+TEMPLATE = Kind("text with {} for the image's name", _is_template)
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-NUMBER = Kind("a number", _is_number, null=False)
-FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1, null=False)
+NUMBER = Kind("a number", _is_number)
+FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
-TIMES = Kind("a number above 0", POSITIVE.fits, null=False)
-FREQUENCY = Kind("a whole number, at least 1", lambda value: _is_whole(value) and value >= 1, null=False)
+FREQUENCY = Kind("a whole number, at least 1", lambda value: _is_number(value) and value == int(value) >= 1)
 COUNT = Kind(FREQUENCY.what, lambda value: isinstance(value, int) and FREQUENCY.fits(value))
-WORKERS = Kind("a whole number, at least 0", lambda value: isinstance(value, int) and _is_whole(value) and value >= 0)
-BORDER = Kind(WORKERS.what, WORKERS.fits, null=False)
+WORKERS = Kind("a whole number, at least 0", lambda value: isinstance(value, int) and _is_number(value) and value >= 0)
 SEED = Kind("a whole number from 0 to 2^32 - 1", lambda value: WORKERS.fits(value) and value < 2**32)
 GPUS = Kind("a whole number, or auto", lambda value: value == "auto" or WORKERS.fits(value))
-COLOUR = Kind(
-    "three numbers", lambda value: isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
-)
-QUEUE = Kind(COUNT.what, COUNT.fits, null=False)
-TOTAL = Kind(FREQUENCY.what, FREQUENCY.fits)
 TILE = Kind("a whole number, at least 32", lambda value: COUNT.fits(value) and value >= 32)
 COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
 MAPPING = Kind("a mapping of options", lambda value: isinstance(value, dict))
-NAMES = Kind("a list of names", lambda value: isinstance(value, list))
+LIST = Kind("a list", lambda value: isinstance(value, list))
 
 
 def _options(*lines: tuple[Kind, str]) -> dict[str, Kind]:
-    """The kind of each option; a line lists all options of one kind."""
-    return {name: kind for kind, names in lines for name in names.split()}
+    """The kind of each option; a line lists all options of one kind, with ``!`` those that may not be empty (``~``)."""
+    return {
+        name.rstrip("!"): replace(kind, null=not name.endswith("!")) for kind, names in lines for name in names.split()
+    }
 
 
 ROOT = _options(
-    (NAME, "name"),
+    (NAME, "name!"),
     (TEXT, "model_type"),
     (COUNT, "scale"),
     (GPUS, "num_gpu"),
@@ -100,10 +86,10 @@ ROOT = _options(
     (FLAG, "find_unused_parameters"),
     (MAPPING, "datasets path train val logger dist_params"),
 )
-PATH = _options((TEXT, "resume_state"), (NAMES, "ignore_resume_networks"))
+PATH = _options((TEXT, "resume_state"), (LIST, "ignore_resume_networks"))
 PATH_OF_NETWORK = _options((TEXT, "pretrain_network_ param_key_"), (FLAG, "strict_load_"))
-LOGGER = _options((FREQUENCY, "print_freq save_checkpoint_freq"), (FLAG, "use_tb_logger"), (MAPPING, "wandb"))
-VAL = _options((FREQUENCY, "val_freq"), (FLAG, "save_img pbar bicubic"), (SUFFIX, "suffix"), (MAPPING, "metrics"))
+LOGGER = _options((FREQUENCY, "print_freq! save_checkpoint_freq!"), (FLAG, "use_tb_logger"), (MAPPING, "wandb"))
+VAL = _options((FREQUENCY, "val_freq!"), (FLAG, "save_img pbar bicubic"), (SUFFIX, "suffix"), (MAPPING, "metrics"))
 SSIU_VAL = VAL | _options(
     (FLAG, "fast cuda_graphs"),
     (_one_of(*PRECISIONS), "precision"),
@@ -114,28 +100,27 @@ SSIU_VAL = VAL | _options(
 METRIC = _options(
     (TEXT, "type convert_to"),
     (_one_of("higher", "lower"), "better"),
-    (BORDER, "crop_border"),
+    (WORKERS, "crop_border!"),
     (_one_of("HWC", "CHW"), "input_order"),
     (FLAG, "test_y_channel float_output"),
 )
 METRICS = ("calculate_psnr", "calculate_ssim", "calculate_psnr_pt", "calculate_ssim_pt", "calculate_niqe")
 PAIRED = _options(
-    (NAME, "name"),
+    (NAME, "name!"),
     (TEXT, "type phase dataroot_gt dataroot_lq meta_info_file color"),
-    (COUNT, "scale gt_size batch_size_per_gpu"),
-    (QUEUE, "num_prefetch_queue"),
+    (COUNT, "scale gt_size batch_size_per_gpu num_prefetch_queue!"),
     (WORKERS, "num_worker_per_gpu"),
-    (TIMES, "dataset_enlarge_ratio"),
+    (POSITIVE, "dataset_enlarge_ratio!"),
     (FLAG, "use_hflip use_rot pin_memory persistent_workers"),
     (_one_of("cpu", "cuda"), "prefetch_mode"),
-    (TEMPLATE, "filename_tmpl"),
-    (COLOUR, "mean std"),
+    (TEMPLATE, "filename_tmpl!"),
+    (LIST, "mean std"),
     (MAPPING, "io_backend"),
 )
 TRAIN = _options(
-    (TOTAL, "total_iter"),
-    (NUMBER, "warmup_iter"),
-    (FRACTION, "ema_decay"),
+    (FREQUENCY, "total_iter"),
+    (NUMBER, "warmup_iter!"),
+    (FRACTION, "ema_decay!"),
     (MAPPING, "optim_g scheduler pixel_opt perceptual_opt"),
 )
 SSIU_TRAIN = TRAIN | _options(
@@ -146,7 +131,7 @@ SSIU_TRAIN = TRAIN | _options(
     (_one_of(*TRAINING_PRECISIONS), "precision"),
     (COMPILE, "compile"),
 )
-LOSS = _options((TEXT, "type"), (NUMBER, "loss_weight fft_weight eps"), (_one_of("mean", "sum"), "reduction"))
+LOSS = _options((TEXT, "type"), (NUMBER, "loss_weight! fft_weight! eps!"), (_one_of("mean", "sum"), "reduction"))
 MODELS = {"SRModel": (TRAIN, VAL), "SSIUModel": (SSIU_TRAIN, SSIU_VAL)}  # all options of these are known
 
 
@@ -178,9 +163,7 @@ def unknown(opt: Options) -> list[str]:
     for where, section, kinds, is_complete in _sections(opt):
         for key in section if is_complete else ():
             if key not in kinds:
-                close = get_close_matches(key, kinds, n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
-                lines.append(f"{where}{key} is an unknown option, nothing reads it{meant}")
+                lines.append(f"{where}{key} is an unknown option, nothing reads it{did_you_mean(key, kinds)}")
     return lines
 
 
@@ -190,8 +173,7 @@ def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind], boo
     of_train, of_val = MODELS.get(model, (TRAIN, VAL))
     networks = [key for key in opt if key.startswith("network_")]
     yield "", opt, ROOT | dict.fromkeys(networks, MAPPING), model in MODELS
-    suffixes = [key.removeprefix("network_") for key in networks]
-    path = {start + suffix: kind for suffix in suffixes for start, kind in PATH_OF_NETWORK.items()}
+    path = {start + key[len("network_") :]: kind for key in networks for start, kind in PATH_OF_NETWORK.items()}
     yield "path.", opt.get("path") or {}, PATH | path, True
     yield "logger.", opt.get("logger") or {}, LOGGER, True
     val, train = opt.get("val") or {}, opt.get("train") or {}
@@ -204,7 +186,8 @@ def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind], boo
     for name, section in _mappings(train):
         if name.endswith("_opt"):
             yield f"train.{name}.", section, LOSS, False  # ``training.check`` compares them with the loss's signature
-    for phase, dataset in _mappings(opt.get("datasets")):
+    yield "datasets.", opt["datasets"], dict.fromkeys(opt["datasets"], MAPPING), True
+    for phase, dataset in _mappings(opt["datasets"]):
         yield f"datasets.{phase}.", dataset, PAIRED, dataset.get("type") == "PairedImageDataset"
 
 

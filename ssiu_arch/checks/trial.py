@@ -1,12 +1,11 @@
 """A trial of the run: one training iteration and one validation step of the real model, on real data."""
 
-import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from copy import deepcopy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from ssiu_arch.checks import datasets
-from ssiu_arch.checks.finding import Finding
+from ssiu_arch.checks.finding import Finding, tried
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import size_text
-from ssiu_arch.utils.memory import is_out_of_memory
 
 CPU_SIDE = 64  # LR pixels: on a CPU, larger patches and images are cropped to this side
 CPU_IMAGES = 2  # images of a batch that are tried on a CPU
 CPU_PARAMETERS = 10**8  # a larger network is not tried on a CPU
-SMALLER = {
-    "iteration": "lower batch_size_per_gpu, or with SSIUModel set train.checkpointing or train.micro_batch_size",
-    "validation": "set val.tile: 256 (SSIUModel), or validate on smaller images",
-}
 
 
 class Trial:
@@ -46,21 +40,20 @@ class Trial:
         self.opt = _completed(opt, is_train, self.on_gpu)
         self.model: Any = None
 
-    def findings(self, net: nn.Module) -> Iterator[Finding]:
-        """Run the steps; ``net`` is the network of the options. Nothing is written."""
-        parameters = sum(parameter.numel() for parameter in net.parameters())
+    def findings(self, parameters: int) -> Iterator[Finding]:
+        """Run the steps for a network of so many ``parameters``. Nothing is written."""
         if not self.on_gpu and parameters > CPU_PARAMETERS:
             yield Finding("warning", "iteration", f"not tried: {parameters:,} parameters are too many for a CPU")
             return
-        built = _tried("model", self.build)
+        built = tried("model", self.build)
         yield built
         if built.level == "error":
             return
         if self.is_train:
-            yield _tried("iteration", self.iterate)
+            yield tried("iteration", self.iterate)
         for phase in self.opt["datasets"]:
             if phase != "train" and self.opt.get("val"):
-                yield _tried(f"validation ({phase})", self.validate, phase)
+                yield tried(f"validation ({phase})", self.validate, phase)
 
     def build(self) -> str:
         """Build the model, with its losses, optimiser, scheduler and weights."""
@@ -87,14 +80,14 @@ class Trial:
             seconds = time.perf_counter() - started
         hook.remove()
         seconds *= area * batch / images
-        if self.on_gpu:
-            how = f" and {size_text(torch.cuda.max_memory_allocated())} of GPU memory"
-        elif area * batch == images:
-            how = ""
-        else:
+        how = f" and {size_text(torch.cuda.max_memory_allocated())} of GPU memory" if self.on_gpu else ""
+        if area * batch != images:
             how = f", extrapolated from {images} images of {data['lq'].shape[-1]} LR pixels a side"
         total = int(train["total_iter"])
-        return f"a batch of {batch} takes {seconds:.3g} s{how}; {total:,} iterations take {_duration(seconds * total)}"
+        return (
+            f"a batch of {batch} takes {seconds:.3g} s{how}; {total:,} iterations take "
+            f"{timedelta(seconds=round(seconds * total))} (h:mm:ss)"
+        )
 
     def validate(self, phase: str) -> str:
         """Validate on the first image of ``datasets.<phase>``, with the options and metrics of ``val``."""
@@ -134,30 +127,6 @@ class _Loader(list):
     dataset: Any
 
 
-def _tried(what: str, step: Callable[..., str], *arguments: Any) -> Finding:
-    """The finding of a step, which may fail in any way: networks, losses, metrics and data sets are anybody's."""
-    try:
-        with _silent():
-            return Finding("ok", what, step(*arguments))
-    except UserError as error:
-        return Finding("error", what, str(error))
-    except Exception as error:
-        if is_out_of_memory(error):
-            return Finding("error", what, f"out of memory: {SMALLER.get(what.split()[0], 'use a smaller network')}")
-        return Finding("error", what, f"fails with {type(error).__name__}: {error}")
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress the log of the model, for example the print-out of its network."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _completed(opt: dict[str, Any], is_train: bool, on_gpu: bool) -> dict[str, Any]:
     """A copy of the options as BasicSR's ``parse_options`` completes them for one process."""
     opt = deepcopy(opt)
@@ -176,10 +145,3 @@ def _completed(opt: dict[str, Any], is_train: bool, on_gpu: bool) -> dict[str, A
         for section in (train, val):
             section.pop("compile", None)
     return opt
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"

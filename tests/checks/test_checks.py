@@ -2,12 +2,14 @@
 
 import shutil
 
+import cv2
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import check_run, option_file
+from ssiu_arch.checks import check_run, datasets, option_file
 from ssiu_arch.cli import main as command
 from ssiu_arch.utils.errors import UserError
 
@@ -155,12 +157,14 @@ BAD_OPTIONS = [
     ("datasets:train:use_rot=~", "datasets.train.use_rot is missing"),
     ("datasets:train:prefetch_mode=gpu", "datasets.train.prefetch_mode ('gpu')|cpu or cuda"),
     ("datasets:train:dataset_enlarge_ratio=0.01", "160 images|batch of 4|raise dataset_enlarge_ratio"),
-    ("datasets:train:dataset_enlarge_ratio=1e12", "dataset_enlarge_ratio (1000000000000.0)|lower it"),
     ("datasets:val:dataroot_lq=datasets/demo/val/LR_bicubic/X2", "datasets.val|400x600|200x300|scale 4"),
     ("datasets:val:filename_tmpl='{}x4'", "datasets.val|coffeex4.png"),
     ("datasets:val:persistent_workers=true", "datasets.val.persistent_workers (true)|remove it"),
-    ("datasets:val:io_backend={type: disk, readahead: true}", "datasets.val.io_backend|readahead|remove it"),
-    ("datasets:val:io_backend={type: tape}", "io_backend.type ('tape')|disk, lmdb"),
+    (
+        "datasets:val:io_backend={type: disk, readahead: true}",
+        "datasets.val.io_backend|readahead: True|remove",
+    ),
+    ("datasets:val:io_backend={type: tape}", "datasets.val.io_backend (type: 'tape')|disk or lmdb"),
     ("datasets:val:name=photographs of scikit-image", "datasets.val.name|'photographs of scikit-image'|own name"),
     ("datasets:other={name: a}", "datasets.other|train, val"),
     ("path:pretrain_network_g=none.pth", "weights none.pth: no such file"),
@@ -265,10 +269,22 @@ def test_every_pair_of_a_validation_set_is_measured(place, capsys):
     assert "b.png is 400x600 in GT and 200x300 in LQ" in line
 
 
+@pytest.mark.parametrize(("orientation", "turned"), [(3, False), (6, True)])
+def test_sizes_of_a_photo_are_those_after_its_rotation(place, orientation, turned):
+    image = Image.new("RGB", (40, 24))
+    exif = image.getexif()
+    exif[274] = orientation
+    image.save(place / "a.jpg", exif=exif)
+    assert datasets._size(str(place / "a.jpg")) == cv2.imread(str(place / "a.jpg")).shape[:2]
+    assert datasets._size(str(place / "a.jpg")) == ((40, 24) if turned else (24, 40))
+
+
 def test_a_file_where_the_run_makes_a_folder(place, capsys):
     shutil.rmtree(place / "experiments")
     (place / "experiments").touch()
-    assert "experiments is a file" in refused(place, capsys, "train", "-opt", TRAIN)
+    line = refused(place, capsys, "train", "-opt", TRAIN)
+    assert f"{place}/experiments " in line
+    assert "move it" in line
 
 
 def test_test_names_missing_weights(place, capsys):

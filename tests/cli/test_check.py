@@ -10,9 +10,10 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import dry_run, option_file
+from ssiu_arch.checks import dry_run, option_file, training
 from ssiu_arch.checks.trial import Trial
 from ssiu_arch.cli import main as command
+from ssiu_arch.utils.errors import UserError
 
 TRAIN, TEST = "options/demo/train_SSIU_x4.yml", "options/demo/test_SSIU_x4.yml"
 
@@ -90,7 +91,7 @@ def test_all_that_is_wrong_is_said_at_once(check):
     assert len(of(findings, "error")) == 4
     for part in (
         "gt_size (50) must be divisible",
-        "periods add up to 1,",
+        "periods ([1])",
         "none.pth: no such file",
         "no folder nowhere",
     ):
@@ -183,7 +184,8 @@ class TestImages:
         val(lambda image: image[:32, :32])
         code, findings = check(*val(lambda image: image[:8, :8], "LR_bicubic"), "val:metrics:ssim:crop_border=12")
         assert code == 2
-        assert "crop_border (12) leaves 8 pixels, calculate_ssim needs 11" in of(findings, "error")[0]
+        assert "validation (val): SSIM needs 11x11 pixels" in of(findings, "error")[0]
+        assert "lower crop_border" in of(findings, "error")[0]
 
     def test_an_image_with_a_wrong_checksum(self, check, val, workplace):
         changes = val(lambda image: image)
@@ -357,20 +359,26 @@ class TestTrial:
         assert opt["train"]["pixel_opt"]
 
     def test_too_large_for_a_cpu(self, trial):
-        net = torch.nn.Linear(1, 1)
-        net.weight.numel = lambda: 10**9
-        (finding,) = trial().findings(net)
+        (finding,) = trial().findings(10**9)
         assert finding.level == "warning"
 
 
-def test_a_full_disk_and_a_folder_without_permission(monkeypatch, tmp_path):
+def test_a_full_disk(monkeypatch):
     opt = {"name": "x", "logger": {"save_checkpoint_freq": 10}, "train": {"total_iter": 1000}}
     net = torch.nn.Linear(99, 100)
-    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
-    assert [finding.level for finding in dry_run.outputs(opt, net, tmp_path)] == ["ok", "error"]
-    monkeypatch.setattr(dry_run.os, "access", lambda path, mode: False)
-    assert [finding.level for finding in dry_run.outputs(opt, net, tmp_path)] == ["error", "error"]
     assert dry_run.checkpoint_bytes(opt, net) == 3 * 4 * 10_000
+    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
+    with pytest.raises(UserError, match=r"12.1 MB, 1 MB are free: raise logger.save_checkpoint_freq"):
+        dry_run.check_disk(opt, net)
+
+
+def test_a_folder_without_permission(check, monkeypatch, workplace):
+    monkeypatch.setattr(training.os, "access", lambda path, mode: str(path) != str(workplace))
+    code, findings = check()
+    assert code == 2
+    (line,) = of(findings, "error")
+    assert line.startswith("outputs: experiments/demo_SSIU_x4 ")
+    assert str(workplace) in line
 
 
 def test_an_empty_validation_set(workplace, monkeypatch, check):
