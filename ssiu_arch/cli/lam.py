@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> None:
     if not os.path.isfile(args.image):  # os.path returns False where pathlib raises, as for a name that is too long
         raise UserError(f"{args.image}: no such file; give an image file")
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
-    outputs = {"-o": args.output, "--csv": args.csv, "--npz": args.npz}
+    outputs = {"-o": args.output, "--npz": args.npz}
     check_outputs(outputs, suffixes={"-o": [".png"], "--npz": [".npz"]}, inputs=inputs, overwrite=args.overwrite)
     if args.kernel % 2 == 0:
         raise UserError(f"--kernel {args.kernel}: must be odd; use {args.kernel + 1}")
@@ -52,14 +52,11 @@ def run(arguments: list[str]) -> None:
     settings = Settings(args.sigma, args.kernel, args.steps, args.batch)
     found = [attribute(network, seen.lr, seen.patch, settings, device) for network in networks]
 
-    rows = [report.row(args.image.name, seen, settings, *pair) for pair in zip(networks, found, strict=True)]
-    print(report.table(rows).text())
+    print(report.table(args.image.name, seen, settings, found).text())
     for each in found:
         if each.error > LARGEST_ERROR:
             _warn(f"the integration error of {each.name} is {each.error:.0%}: raise --steps")
     write_file(args.output, picture.draw(seen, found))
-    if args.csv:
-        report.write_csv(args.csv, rows)
     if args.npz:
         report.write_npz(args.npz, seen, found)
     print("\n".join(f"{'written to':14}{path}" for path in outputs.values() if path))
@@ -89,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=whole(1, 10**5), default=50, metavar="N", help="steps of the integration (default: 50)")
     add("--batch", type=whole(1, 1024), default=1, metavar="N", help="steps per forward pass (default: 1)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    add("--csv", type=Path, metavar="FILE", help="write all numbers with all digits")
     add("--npz", type=Path, metavar="FILE.npz", help="write the maps as numpy arrays")
     add("--overwrite", action="store_true", help="replace existing files")
     return parser
@@ -124,7 +120,7 @@ def _networks(args: argparse.Namespace) -> "list[Network]":
             raise UserError(f"two networks are named {each.name}: give --names")
         if each.scale != networks[0].scale:
             raise UserError(f"{each.name} is x{each.scale}, but {names[0]} x{networks[0].scale}: give one scale")
-        if each.weights is None:
+        if not each.has_weights:
             _warn(f"{each.name} has random weights: its map means nothing; set path.pretrain_network_g")
     return networks
 

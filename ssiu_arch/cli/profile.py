@@ -69,12 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list the presets and exit")
     add("--upscale", type=whole(1, 8), metavar="N", help="scale (default: that of -opt, or 4)")
     add("--size", nargs="+", type=image_size, metavar="HxW", help="LR sizes (default: for a result of 720x1280)")
-    add("--batch", nargs="+", type=whole(1), default=[1], metavar="N", help="images at a time (default: 1)")
+    add("--batch", type=whole(1), default=1, metavar="N", help="images at a time (default: 1)")
     add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     add("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
     add("--runs", type=whole(1), default=10, metavar="N", help="rounds that count (default: 10)")
     add("--warmup", type=whole(0), metavar="N", help="rounds before them (default: 2; on a GPU 10)")
-    add("--baseline", metavar="NETWORK", help="network that ratios refer to (default: eager, or the first)")
     add("--no-latency", action="store_true", help="leave out latency")
     add("--no-memory", action="store_true", help="leave out peak memory, which takes a process for each network")
     add("--markdown", type=Path, metavar="FILE", help="Markdown file to write")
@@ -108,9 +107,6 @@ def _plan(args: argparse.Namespace) -> "Plan":
     candidates = [from_preset(name, upscale, device.type) for name in dict.fromkeys(presets)]
     candidates += [from_option_file(path, upscale) for path in dict.fromkeys(args.opt)]
     names = [candidate.name for candidate in candidates]
-    baseline = args.baseline or ("eager" if "eager" in names else names[0])
-    if baseline not in names:
-        raise UserError(f"--baseline {baseline}: is not measured; choose one of {', '.join(names)}")
     printed = {point.method: point.psnr for point in points(upscale, args.psnr_set)}
     known = {each.name: printed[each.row] for each in candidates if each.row in printed} | dict(args.psnr)
     if unknown := sorted(known.keys() - names):
@@ -118,10 +114,9 @@ def _plan(args: argparse.Namespace) -> "Plan":
     for_result = (-(-RESULT[0] // upscale), -(-RESULT[1] // upscale))
     return Plan(
         candidates=candidates,
-        baseline=baseline,
         upscale=upscale,
         sizes=list(dict.fromkeys(args.size or [for_result])),
-        batches=list(dict.fromkeys(args.batch)),
+        batch=args.batch,
         device=device,
         threads=args.threads or torch.get_num_threads(),
         runs=0 if args.no_latency else args.runs,

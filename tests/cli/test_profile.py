@@ -47,7 +47,7 @@ def test_a_run_from_words_to_files(profile, mine, tmp_path, monkeypatch):
     assert torch.get_num_threads() == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.csv", "cost.md", "cost.png", "mine.yml"]
     names = ["fused", "eager", mine]
-    assert requests == [("cpu", size, 2, 1) for size in ((8, 12), (16, 16)) for _ in names]
+    assert requests == [(torch.device("cpu"), size, 2, 1) for size in ((8, 12), (16, 16)) for _ in names]
     records = list(csv.DictReader((tmp_path / "cost.csv").open()))
     assert [(r["candidate"], r["height"], r["width"], r["upscale"], r["runs"], r["threads"]) for r in records] == [
         (name, *size, "3", "3", "1") for size in (("8", "12"), ("16", "16")) for name in names
@@ -92,7 +92,6 @@ BAD = {
     "a negative warm-up": (["--warmup", "-1"], r"--warmup: "),
     "no threads": (["--threads", "0"], r"--threads: '0'"),
     "no device": (["--device", "gpu"], r"--device gpu: .*cpu, cuda"),
-    "another baseline": (["eager", "--baseline", "edsr-m"], r"--baseline edsr-m: .*eager"),
     "no option file": (["-opt", "none.yml"], r"-opt none.yml: "),
     "an option file without a network": (["-opt", "empty.yml"], r"-opt empty.yml: .*network_g"),
     "an option file of nobody's network": (["-opt", "other.yml"], r"-opt other.yml: .*'NoNet'"),

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from basicsr.utils.color_util import rgb2ycbcr_pt
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,7 +41,7 @@ class Attribution:
 
     Attributes:
         name: of the network.
-        map: (channels, h, w): what each value of the LR image contributes to the edges in the patch, signed.
+        map: (3, h, w): what each value of the LR image contributes to the edges in the patch, signed.
         before, after: D of the results of the blurred image and of the image.
     """
 
@@ -102,10 +101,10 @@ def attribute(
             or refuses the image.
     """
     network.net.to(device)
-    image = as_input(lr, network.channels).to(device)
+    image = as_input(lr).to(device)
 
     def objective(points: Tensor) -> Tensor:
-        return detail(network(points.float()), patch).double()
+        return detail(network.net(points.float()), patch).double()
 
     def path(alpha: float) -> Tensor:
         return blurred(image, settings.sigma * (1 - alpha), settings.kernel)
@@ -129,7 +128,6 @@ def attribute(
     return Attribution(network.name, total.cpu().numpy(), before, after)
 
 
-def as_input(lr: NDArray[np.uint8], channels: int) -> Tensor:
-    """(h, w, 3), RGB, uint8, to ``(channels, h, w)``, float64, in [0, 1]; one channel is Y of YCbCr."""
-    rgb = torch.from_numpy(lr.astype(np.float64) / 255).permute(2, 0, 1)
-    return rgb if channels == 3 else rgb2ycbcr_pt(rgb[None], y_only=True)[0]
+def as_input(lr: NDArray[np.uint8]) -> Tensor:
+    """(h, w, 3), uint8, to ``(3, h, w)``, float64, in [0, 1]."""
+    return torch.from_numpy(lr.astype(np.float64) / 255).permute(2, 0, 1)

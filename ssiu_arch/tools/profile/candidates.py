@@ -1,16 +1,16 @@
 """The networks that ``ssiu profile`` measures: presets by name, any other from an option file."""
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ssiu_arch.archs.ssiu_arch import reflect_to_multiple
+from ssiu_arch.checks.build import load_network_options, ready
+from ssiu_arch.checks.finding import did_you_mean, located
+from ssiu_arch.checks.network import build
 from ssiu_arch.inference import fuse
 from ssiu_arch.inference.precision import tf32
 from ssiu_arch.utils.errors import UserError
@@ -49,15 +49,6 @@ class Candidate:
     row: str | None = None
 
     @property
-    def multiple(self) -> int:
-        """Input sides are padded to multiples of this: SwinIR and its kin take whole windows only.
-
-        BasicSR's ``SwinIRModel`` pads by the same option. Networks that pad inside, as SSIU does, have no such option.
-        """
-        window = self.options.get("window_size")
-        return window if type(window) is int and window > 0 else 1
-
-    @property
     def channels(self) -> int:
         """Input channels, by the network's arguments or their defaults; 3 if it has no such argument."""
         defaults = {name: parameter.default for name, parameter in _parameters(self.arch).items()}
@@ -65,17 +56,13 @@ class Candidate:
         return next((channels for channels in found if type(channels) is int), 3)
 
     def build(self) -> nn.Module:
-        """The network on the CPU with random weights, in eval mode, reflect-padding its input where it has to.
+        """The network on the CPU with random weights, ``ready`` for images of any size.
 
         Raises:
             UserError: the network refuses its arguments.
         """
-        from ssiu_arch.checks.network import build
-
-        with prefixed(self.name):
-            net = build({"network_g": {"type": self.arch, **self.options}})
-        net = net if self.multiple == 1 else _Padded(net, self.multiple)
-        return net.eval().requires_grad_(False)
+        with located(self.name):
+            return ready(build({"network_g": {"type": self.arch, **self.options}}), self.options)
 
 
 SWINIR_LIGHT = {
@@ -137,9 +124,7 @@ def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
         UserError: the preset is unknown, lacks the scale, or does not run on the device.
     """
     if name not in PRESETS:
-        close = get_close_matches(name.lower(), PRESETS, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise UserError(f"{name}: no such preset; {meant}See --list; name any other network by -opt FILE")
+        raise UserError(f"{name}: no such preset: see --list, or use -opt FILE{did_you_mean(name, PRESETS)}")
     preset = PRESETS[name]
     if upscale not in preset.scales:
         raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, preset.scales))}")
@@ -154,28 +139,16 @@ def from_option_file(path: str, upscale: int) -> Candidate:
     Raises:
         UserError: the file is missing, or has no network of this scale.
     """
-    from ssiu_arch.checks.option_file import check_types
-
-    network = _network_g(path)
-    with prefixed(f"-opt {path}"):
-        check_types({"model_type": "SRModel", "datasets": {}, "network_g": network})
+    network = dict(load_network_options(path)["network_g"])
+    with located(f"-opt {path}"):
         return _at_scale(Candidate(path, "", network.pop("type"), network), upscale)
 
 
 def scale_of(option_files: list[str]) -> int:
     """The scale of the first option file that names one; 4 if none does."""
-    networks = map(_network_g, option_files)
+    networks = (load_network_options(path)["network_g"] for path in option_files)
     found = (network[word] for network in networks for word in SCALE_WORDS if type(network.get(word)) is int)
     return next(found, 4)
-
-
-def _network_g(path: str) -> dict[str, Any]:
-    from ssiu_arch.checks.option_file import load
-
-    network = load(path).get("network_g")
-    if not isinstance(network, dict) or not isinstance(network.get("type"), str):
-        raise UserError(f"-opt {path}: has no network_g with a type; give an option file of a training or a test")
-    return dict(network)
 
 
 def _at_scale(candidate: Candidate, upscale: int) -> Candidate:
@@ -192,30 +165,6 @@ def _parameters(arch: str) -> dict[str, inspect.Parameter]:
     from basicsr.utils.registry import ARCH_REGISTRY
 
     return dict(inspect.signature(ARCH_REGISTRY.get(arch)).parameters)
-
-
-@contextmanager
-def prefixed(name: str) -> Iterator[None]:
-    """Begin the message of a ``UserError`` with ``name``."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
-
-
-class _Padded(nn.Module):
-    """``net`` with its input reflect-padded to multiples of so many pixels, and its result cropped."""
-
-    def __init__(self, net: nn.Module, multiple: int) -> None:
-        super().__init__()
-        self.net, self.multiple = net, multiple
-
-    def forward(self, y: Tensor) -> Tensor:
-        height, width = y.shape[2:]
-        padded = reflect_to_multiple(y, self.multiple)
-        x = self.net(padded)
-        scale = x.shape[2] // padded.shape[2]
-        return x[:, :, : scale * height, : scale * width]
 
 
 class Prepared:

@@ -10,7 +10,7 @@ Point = tuple[float, float, str]  # cost, PSNR in dB, name
 
 
 def draw(path: Path, plan: Plan, rows: list[Row], cost: str) -> list[str]:
-    """Draw the candidates of one size and batch.
+    """Draw the candidates of one size.
 
     Multiply-adds of Table I are for a result of 1280x720 pixels. Latencies of other machines do not compare, so the
     measured networks stand alone there.
@@ -18,7 +18,7 @@ def draw(path: Path, plan: Plan, rows: list[Row], cost: str) -> list[str]:
     Args:
         path: picture to write; its suffix decides the format.
         plan: what was measured.
-        rows: of one size and batch.
+        rows: of one size.
         cost: ``macs`` or ``latency``.
 
     Returns:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.checks.finding import located
 
 
 def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
@@ -27,12 +27,9 @@ def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
         return _count(copy.deepcopy(net).to("meta"), torch.empty(shape, device="meta"))
     except Exception:  # no meta kernel, or data-dependent control flow: compute
         pass
-    try:
+    batch, _, height, width = shape
+    with located(f"cannot run on LR images of {height}x{width}, batch {batch}"):
         return _count(net, torch.rand(shape))
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        batch, _, height, width = shape
-        raise UserError(f"cannot run on LR images of {height}x{width}, batch {batch}: {reason}") from error
 
 
 def _count(net: nn.Module, x: torch.Tensor) -> int:

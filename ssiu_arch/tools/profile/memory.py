@@ -11,19 +11,18 @@ A compiled network is compiled before. With CUDA graphs, whose memory lies apart
 
 import ctypes
 import gc
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
+from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
-from ssiu_arch.utils.device import check_device
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
@@ -42,44 +41,30 @@ class Peak:
     note: str = ""
 
 
-def in_fresh_process(candidate: Candidate, device: str, size: Size, batch: int, threads: int) -> Peak:
+def in_fresh_process(candidate: Candidate, device: torch.device, size: Size, batch: int, threads: int) -> Peak:
     """The peak of a forward of the candidate.
 
     Raises:
         UserError: it cannot run. Running out of memory is a result, not an error.
     """
-    request = {"candidate": asdict(candidate), "device": device, "size": size, "batch": batch, "threads": threads}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", __name__, json.dumps(request, default=str)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
-    if done.returncode < 0:
-        return Peak(None, f"{OUT_OF_MEMORY}, or ended by signal {-done.returncode} for another reason")
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UserError(f"{candidate.name}: the process that measures memory failed: {last}") from error
-    if "error" in answer:
-        raise UserError(f"{candidate.name}: {answer['error']}")
-    return Peak(**answer)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        try:
+            return pool.submit(answer, candidate, device, size, batch, threads).result()
+        except BrokenProcessPool:  # as when Linux kills a process that takes too much
+            return Peak(None, f"{OUT_OF_MEMORY}, or the process ended for another reason")
 
 
-def main() -> None:
-    """Answer one request, JSON in the first argument, by one line of JSON: a ``Peak``, or an error."""
-    request = json.loads(sys.argv[1])
-    from ssiu_arch.plugins import load_plugins
-
+def answer(candidate: Candidate, device: torch.device, size: Size, batch: int, threads: int) -> Peak:
+    """What the fresh process does, see ``in_fresh_process``."""
     load_plugins()
-    torch.set_num_threads(request["threads"])
-    candidate = Candidate(**request["candidate"])
+    torch.set_num_threads(threads)
     try:
-        answer = asdict(measure(candidate, check_device(request["device"]), tuple(request["size"]), request["batch"]))
-    except UserError as error:
-        answer = {"error": str(error).removeprefix(f"{candidate.name}: ")}
+        return measure(candidate, device, size, batch)
     except Exception as error:  # a network or a compiler may raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        answer = asdict(Peak(None, OUT_OF_MEMORY)) if is_out_of_memory(error) else {"error": reason}
-    print(json.dumps(answer))
+        if is_out_of_memory(error):
+            return Peak(None, OUT_OF_MEMORY)
+        reason = " ".join(str(error).split()).removeprefix(f"{candidate.name}: ") or type(error).__name__
+        raise UserError(f"{candidate.name}: {reason}") from error
 
 
 def measure(candidate: Candidate, device: torch.device, size: Size, batch: int) -> Peak:
@@ -147,7 +132,3 @@ def _status(name: str) -> int:
     """A line of /proc/self/status, in bytes."""
     (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024
-
-
-if __name__ == "__main__":
-    main()

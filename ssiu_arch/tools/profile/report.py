@@ -27,7 +27,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # of the tables: attri
 
 
 def tables(plan: Plan, cases: list[list[Row]]) -> list[Table]:
-    """One for each size and batch, with the columns that have a value."""
+    """One for each size, with the columns that have a value."""
     found = []
     for rows in cases:
         case = f"LR {rows[0].height}x{rows[0].width} (height x width), batch {rows[0].batch}"
@@ -76,7 +76,7 @@ def markdown(plan: Plan, cases: list[list[Row]]) -> str:
 
 
 def csv_text(plan: Plan, cases: list[list[Row]]) -> str:
-    """One line for each candidate, size and batch with all digits; seconds and bytes."""
+    """One line for each candidate and size with all digits; seconds and bytes."""
     about = {"upscale": plan.upscale, "baseline": plan.baseline, "runs": plan.runs, "device": str(plan.device)}
     about |= {"machine": machine(plan.device), "threads": plan.threads, "torch": torch.__version__}
     records = [asdict(row) | about for rows in cases for row in rows]

@@ -1,14 +1,14 @@
 """Measure candidates at every size and batch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from tqdm import tqdm
 
+from ssiu_arch.checks.finding import located
 from ssiu_arch.tools.profile import memory
-from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size, prefixed
+from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.tools.profile.macs import multiply_adds
 from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
 from ssiu_arch.utils.errors import UserError
@@ -22,10 +22,9 @@ class Plan:
 
     Attributes:
         candidates: in the order of their turns.
-        baseline: name of the one that ratios refer to.
         upscale: scale.
         sizes: LR height and width.
-        batches: images at a time.
+        batch: images at a time.
         device: where.
         threads: of the CPU.
         runs: rounds that count; 0 leaves latency out.
@@ -36,10 +35,9 @@ class Plan:
     """
 
     candidates: list[Candidate]
-    baseline: str
     upscale: int
     sizes: list[Size]
-    batches: list[int]
+    batch: int
     device: torch.device
     threads: int
     runs: int
@@ -47,6 +45,11 @@ class Plan:
     with_memory: bool
     psnr: dict[str, float]
     psnr_set: str
+
+    @property
+    def baseline(self) -> str:
+        """Name of the candidate that ratios refer to: ``eager``, or else the first."""
+        return next((each.name for each in self.candidates if each.name == "eager"), self.candidates[0].name)
 
 
 @dataclass
@@ -89,25 +92,16 @@ class Row:
 
 
 def measure(plan: Plan) -> list[list[Row]]:
-    """The rows of each case, every size with every batch, in the order of the candidates.
+    """The rows of each size, in the order of the candidates.
 
     Raises:
         UserError: a candidate cannot run. Running out of memory is a result, not an error.
     """
     torch.set_num_threads(plan.threads)
-    counts = {size: [_count(candidate, size) for candidate in plan.candidates] for size in plan.sizes}
-    cases = [
-        [
-            Row(each.name, each.arch, each.precision, *size, batch, parameters, batch * macs, plan.psnr.get(each.name))
-            for each, (parameters, macs) in zip(plan.candidates, counts[size], strict=True)
-        ]
-        for size in plan.sizes
-        for batch in plan.batches
-    ]
+    cases = [[_counted(plan, candidate, size) for candidate in plan.candidates] for size in plan.sizes]
     if plan.with_memory:
-        with tqdm(total=len(cases) * len(plan.candidates), desc="peak memory", leave=False, disable=None) as bar:
-            for rows in cases:
-                _fill_memory(plan, rows, bar.update)
+        for rows in cases:
+            _fill_memory(plan, rows)
     if plan.runs:
         ready = [Prepared(candidate, plan.device) for candidate in plan.candidates]
         for rows in cases:
@@ -115,22 +109,24 @@ def measure(plan: Plan) -> list[list[Row]]:
     return cases
 
 
-def _count(candidate: Candidate, size: Size) -> tuple[int, int]:
-    """Parameters, and multiply-adds for one image."""
+def _counted(plan: Plan, candidate: Candidate, size: Size) -> Row:
+    """A row with parameters, multiply-adds and PSNR."""
     net = candidate.build()
-    with prefixed(candidate.name):
-        macs = multiply_adds(net, (1, candidate.channels, *size))
-    return sum(parameter.numel() for parameter in net.parameters()), macs
+    with located(candidate.name):
+        macs = multiply_adds(net, (plan.batch, candidate.channels, *size))
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    name, psnr = candidate.name, plan.psnr.get(candidate.name)
+    return Row(name, candidate.arch, candidate.precision, *size, plan.batch, parameters, macs, psnr)
 
 
-def _fill_memory(plan: Plan, rows: list[Row], tick: Callable[[], object]) -> None:
-    for candidate, row in zip(plan.candidates, rows, strict=True):
+def _fill_memory(plan: Plan, rows: list[Row]) -> None:
+    pairs = list(zip(plan.candidates, rows, strict=True))
+    for candidate, row in tqdm(pairs, "peak memory", leave=False, disable=None):
         size = row.height, row.width
-        peak = memory.in_fresh_process(candidate, str(plan.device), size, row.batch, plan.threads)
+        peak = memory.in_fresh_process(candidate, plan.device, size, row.batch, plan.threads)
         row.memory_bytes, row.memory_note = peak.bytes, peak.note
         if peak.note.startswith(OUT_OF_MEMORY):
             row.latency_note = peak.note
-        tick()
     base = next(row.memory_bytes for row in rows if row.candidate == plan.baseline)
     for row in rows:
         if row.memory_bytes is not None and base:

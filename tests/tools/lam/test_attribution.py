@@ -16,8 +16,8 @@ QUICK = Settings(steps=4)
 LR = np.random.default_rng(3).integers(0, 256, (16, 18, 3), np.uint8)
 
 
-def named(net, channels=3, scale=1):
-    return Network("mine", net.eval().requires_grad_(False), channels, scale, None)
+def named(net, scale=1):
+    return Network("mine", net.eval().requires_grad_(False), scale)
 
 
 def seen(patch, reach):
@@ -95,7 +95,7 @@ def test_ssiu_sees_further_than_a_convolution(sine_weights, conv):
 
 def test_the_sum_of_a_map_is_the_change_of_the_detector(ssiu):
     coarse, fine = (attribute(named(ssiu, scale=2), LR, Patch(14, 14, 4), Settings(steps=n), CPU) for n in (2, 50))
-    image = as_input(LR, 3)
+    image = as_input(LR)
     with torch.no_grad():
         ends = [blurred(image, sigma, 9)[None].float() for sigma in (1.2, 0.0)]
         before, after = (detail(ssiu(end), Patch(14, 14, 4)).item() for end in ends)
@@ -114,7 +114,7 @@ def test_float32_is_enough(ssiu):
     single = attribute(named(ssiu, scale=2), LR, Patch(14, 14, 4), Settings(steps=6), CPU)
     double = SSIU(upscale=2, num_feat=16, num_block=3).double()
     double.load_state_dict(ssiu.state_dict())
-    image = as_input(LR, 3)
+    image = as_input(LR)
     exact = integrated_gradients(
         lambda points: detail(double(points), Patch(14, 14, 4)),
         lambda alpha: blurred(image, 1.2 * (1 - alpha), 9),
@@ -122,14 +122,6 @@ def test_float32_is_enough(ssiu):
     )
     exact = exact.detach().numpy()
     np.testing.assert_allclose(single.map, exact, rtol=0, atol=1e-4 * np.abs(exact).max())
-
-
-def test_a_network_of_one_channel_sees_y():
-    grey = np.repeat(LR[..., :1], 3, axis=2)
-    one = attribute(named(nn.Identity(), channels=1), grey, Patch(5, 4, 4), QUICK, CPU)
-    three = attribute(named(nn.Identity()), grey, Patch(5, 4, 4), QUICK, CPU)
-    assert one.map.shape == (1, *LR.shape[:2])
-    np.testing.assert_allclose(one.map[0], 219 / 255 * three.map[0], rtol=0, atol=1e-5)  # Y has 219 of 255 levels
 
 
 def test_parameters_get_no_gradient_and_stay(ssiu):

@@ -20,10 +20,9 @@ def plan():
         ]
         settings = {
             "candidates": candidates,
-            "baseline": "eager",
             "upscale": 4,
             "sizes": [(16, 24)],
-            "batches": [1],
+            "batch": 1,
             "device": torch.device("cpu"),
             "threads": torch.get_num_threads(),
             "runs": 2,

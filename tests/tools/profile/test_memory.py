@@ -1,7 +1,7 @@
 """Peak memory of a forward: the fresh process, its answers and failures, and the peaks themselves."""
 
 import json
-import subprocess
+import os
 
 import pytest
 import torch
@@ -11,45 +11,28 @@ from ssiu_arch.tools.profile.candidates import Candidate
 from ssiu_arch.tools.profile.memory import Peak
 from ssiu_arch.utils.errors import UserError
 
+CPU = torch.device("cpu")
+
 
 def test_a_forward_in_a_fresh_process():
     """Two maps at the size of the result, on both sides of the last activation, exist at the same time."""
     options = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 32, "num_block": 1, "upscale": 4}
     maps = 2 * 32 * (4 * 96) * (4 * 128) * 4
-    found = memory.in_fresh_process(Candidate("edsr", "", "EDSR", options), "cpu", (96, 128), 1, threads=1)
+    found = memory.in_fresh_process(Candidate("edsr", "", "EDSR", options), CPU, (96, 128), 1, threads=1)
     assert found.note == ""
     assert 0.9 * maps < found.bytes < 4 * maps
 
 
-@pytest.fixture
-def child(monkeypatch, capsys):
-    """Answer requests in this process, or as ``answer`` says."""
-
-    def install(answer=None):
-        def run(command, **options):
-            assert command[1:3] == ["-m", "ssiu_arch.tools.profile.memory"]
-            if answer is not None:
-                return answer
-            monkeypatch.setattr("sys.argv", ["memory", command[3]])
-            memory.main()
-            return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
-
-        monkeypatch.setattr(memory.subprocess, "run", run)
-
-    return install
-
-
 def ask(name, arch="SSIU", **options):
-    return memory.in_fresh_process(Candidate(name, "", arch, options), "cpu", (8, 8), 1, torch.get_num_threads())
+    """What the fresh process answers, in this one."""
+    return memory.answer(Candidate(name, "", arch, options), CPU, (8, 8), 1, torch.get_num_threads())
 
 
-def test_a_request_and_its_answer(child):
-    child()
+def test_a_request_and_its_answer():
     assert ask("tiny", num_feat=8, num_block=3).bytes >= 0
 
 
-def test_what_goes_wrong_there_is_one_line(child):
-    child()
+def test_what_goes_wrong_there_is_one_line():
     with pytest.raises(UserError, match=r"^wrong: .*num_fet.*num_feat") as error:
         ask("wrong", num_fet=3)
     assert str(error.value).count("wrong: ") == 1
@@ -64,11 +47,10 @@ def test_what_goes_wrong_there_is_one_line(child):
         (RuntimeError("shapes\ndiffer"), "^tiny: shapes differ$"),
     ],
 )
-def test_running_out_of_memory_is_a_result_and_other_errors_are_errors(child, monkeypatch, raised, expected):
+def test_running_out_of_memory_is_a_result_and_other_errors_are_errors(monkeypatch, raised, expected):
     def fail(*arguments):
         raise raised
 
-    child()
     monkeypatch.setattr(memory, "measure", fail)
     if isinstance(expected, Peak):
         assert ask("tiny") == expected
@@ -77,23 +59,17 @@ def test_running_out_of_memory_is_a_result_and_other_errors_are_errors(child, mo
             ask("tiny")
 
 
-def test_a_process_that_is_killed_ran_out_of_memory_most_likely(child):
-    child(subprocess.CompletedProcess([], -9, "", ""))
-    note = ask("tiny").note
-    assert note.startswith(memory.OUT_OF_MEMORY)
-    assert "signal 9" in note
+class Killed:
+    """An option that ends the process that reads it."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
 
 
-def test_a_process_that_answers_nothing(child):
-    child(subprocess.CompletedProcess([], 1, "", "Traceback ...\nImportError: no torch\n"))
-    with pytest.raises(UserError, match=r"^tiny: .*ImportError: no torch$"):
-        ask("tiny")
-
-
-def test_what_plugins_print_is_not_the_answer(child):
-    line = json.dumps({"bytes": 7, "note": ""})
-    child(subprocess.CompletedProcess([], 0, f"hello from a plugin\n{line}\n", ""))
-    assert ask("tiny") == Peak(7)
+def test_a_process_that_is_killed_ran_out_of_memory_most_likely():
+    peak = memory.in_fresh_process(Candidate("tiny", "", "SSIU", {"num_feat": Killed()}), CPU, (8, 8), 1, 1)
+    assert peak.bytes is None
+    assert peak.note.startswith(memory.OUT_OF_MEMORY)
 
 
 PROBES = """
