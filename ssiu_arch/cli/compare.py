@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> None:
         raise UserError(
             f"{len(images)} images with {crops} crops each: a figure holds at most {MOST_BLOCKS} crops; use --image"
         )
-    plan = figure.Plan(args.scale, [Box(*crop) for crop in args.crop], args.side, args.enlarge, args.score == "crop")
+    plan = figure.Plan(args.scale, [Box(*crop) for crop in args.crop], args.side, args.enlarge)
     page, tables = figure.figure(images, plan)
     write_file(args.output, figure.png(page))
     print("\n".join(table.text() for table in tables))
@@ -62,8 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", type=whole(2, 8), default=4, metavar="N", help="scale of the results (default: 4)")
     low = "LR file or folder, for bicubic interpolation (default: HR downscaled like MATLAB's imresize)"
     add("--lr", type=Path, metavar="PATH", help=low)
-    score = "what the scores are computed on (default: image)"
-    add("--score", choices=["image", "crop"], default="image", help=score)
     factor = "factor that enlarges crops (default: such that they are some 200 pixels wide)"
     add("--enlarge", type=whole(1, 64), metavar="N", help=factor)
     return parser

@@ -68,12 +68,12 @@ def test_folders_become_one_figure_and_tables(ssiu, folder):
 
 def test_files_options_and_bytes_that_are_the_same_each_time(ssiu, folder):
     write_image(folder / "lr.png", make_lr(read_image(folder / "HR/face.png"), 4))
-    arguments = [*ONE[:2], "--side", 24, "--enlarge", 3, "--score", "crop"]
+    arguments = [*ONE[:2], "--side", 24, "--enlarge", 3]
     assert ssiu("compare", *arguments, "-o", "a.png")[0] == 0
     code, out, _ = ssiu("compare", *arguments, "-o", "b.png", "--lr", "lr.png", "--image", "face")
     assert code == 0
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
-    assert re.match(r"face, crop \d+ \d+ 24 24, on Y", out)
+    assert re.match(r"face, whole image \(crops shown: \d+ \d+ 24 24\), on Y", out)
     assert not list(folder.glob(".*"))
 
 
@@ -131,10 +131,6 @@ BAD = {
     "three numbers": ([FACE, "--crop", "1", "1", "40"], r"argument --crop: expected 4 arguments"),
     "words for numbers": ([FACE, "--crop", "a", "1", "9", "9"], r"argument --crop: 'a' "),
     "a negative place": ([FACE, "--crop", "-4", "1", "9", "9"], r"argument --crop: '-4' "),
-    "a crop without SSIM": (
-        [FACE, "--crop", *["0", "0", "14", "14"], "--score", "crop"],
-        r"--crop 0 0 14 14: SSIM .*larger",
-    ),
     "a crop beyond the page": (
         [FACE, "--crop", *["0", "0", "60", "60"], "--enlarge", "20"],
         r"--crop 0 0 60 60: .*1200.*908",
@@ -142,7 +138,6 @@ BAD = {
     "no enlarging": ([FACE, "--enlarge", "0"], r"argument --enlarge: '0' .*1 to 64"),
     "a side of nothing": ([FACE, "--side", "0"], r"argument --side: '0' .*8 to 1024"),
     "no scale": ([FACE, "--scale", "1"], r"argument --scale: '1' .*2 to 8"),
-    "other scores": ([FACE, "--score", "lpips"], r"argument --score: invalid choice: 'lpips'"),
     "an LR of another size": ([FACE, "--lr", "HR/cup.png"], r"--lr HR/cup\.png: is 70x70, but .* requires 23x18"),
     "no LR": ([FACE, "--lr", "none.png"], r"--lr none\.png: no such file"),
     "no such image": (["HR", "--image", "dog"], r"--image dog: .*HR, which has cup, face, grey"),

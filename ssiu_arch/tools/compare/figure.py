@@ -43,14 +43,12 @@ class Plan:
         crops: of every image; empty: one per image, see ``most_different``.
         side: of that crop, in HR pixels.
         factor: by which crops are enlarged; None: such that their longer side comes near to ``CROP``.
-        by_crop: scores are those of the crops, not of whole images.
     """
 
     scale: int = 4
     crops: Sequence[Box] = ()
     side: int = 64
     factor: int | None = None
-    by_crop: bool = False
 
 
 class Line(NamedTuple):
@@ -73,24 +71,22 @@ def figure(images: Sequence[Files], plan: Plan) -> tuple[Image, list[Table]]:
         plan: how.
 
     Returns:
-        The page; a table for each image, or with ``by_crop`` for each crop.
+        The page, and a table for each image.
 
     Raises:
-        UserError: see ``read``, ``scores`` and ``block``.
+        UserError: see ``read`` and ``block``.
     """
     blocks: list[tuple[Image, list[Line], Image]] = []
     tables: list[Table] = []
     for files in tqdm(images, "compare", leave=False, disable=None):
         subject = read(files, plan.scale, plan.crops)
         crops = plan.crops or [most_different(subject, plan.scale, plan.side)]
-        found = {region: scores(subject, plan.scale, region) for region in (crops if plan.by_crop else [None])}
-        shown = "; ".join(map(str, crops))
-        for region, scored in found.items():
-            what = f"crop {region}" if region else f"whole image (crops shown: {shown})"
-            table = Table(f"{files.name}, {what}, on Y of YCbCr, border {plan.scale}", ["PSNR (dB)", "SSIM"])
-            table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in scored.items()]
-            tables.append(table)
-        blocks += [block(subject, crop, found[crop if plan.by_crop else None], plan) for crop in crops]
+        found = scores(subject, plan.scale)
+        shown = f"whole image (crops shown: {'; '.join(map(str, crops))})"
+        table = Table(f"{files.name}, {shown}, on Y of YCbCr, border {plan.scale}", ["PSNR (dB)", "SSIM"])
+        table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in found.items()]
+        tables.append(table)
+        blocks += [block(subject, crop, found, plan) for crop in crops]
 
     left = max(max(view.shape[1], *(line.width for line in lines)) for view, lines, _ in blocks)
     rows = [joined([panel(view, lines, left), crops], axis=1, gap=2 * GAP) for view, lines, crops in blocks]
@@ -201,9 +197,8 @@ def png(page: Image) -> bytes:
 
 
 def _caption(plan: Plan, count: int) -> str:
-    what = "crop" if plan.by_crop else "whole image"
     legend = {0: "", 1: "Bold: the better PSNR. "}.get(count, "Bold: the best PSNR; underlined: the second best. ")
     return (
-        f"PSNR (dB) / SSIM of the {what} on Y of YCbCr, without the image's border of {plan.scale} pixels. "
+        f"PSNR (dB) / SSIM of the whole image on Y of YCbCr, without the image's border of {plan.scale} pixels. "
         f"{legend}Crops are enlarged by repeating pixels."
     )

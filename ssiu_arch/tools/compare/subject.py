@@ -89,31 +89,13 @@ def read(files: Files, scale: int, crops: Sequence[Box] = ()) -> Subject:
     return Subject(files.name, hr, results)
 
 
-def scores(subject: Subject, scale: int, crop: Box | None = None) -> dict[str, Score]:
-    """PSNR and SSIM of each result by BasicSR's functions, on Y of YCbCr, without the image's border.
-
-    Args:
-        subject: the image.
-        scale: of the results, and width of the border in pixels.
-        crop: score only the part of it that lies inside the border; None: the whole image.
-
-    Raises:
-        UserError: the crop leaves too few pixels for SSIM.
-    """
+def scores(subject: Subject, scale: int) -> dict[str, Score]:
+    """PSNR and SSIM of each result by BasicSR's functions, on Y of YCbCr, without a border as wide as the scale."""
     from basicsr.metrics import calculate_psnr, calculate_ssim
 
-    height, width = subject.hr.shape[:2]
-    x, y, w, h = crop or Box(0, 0, width, height)
-    left, top = max(x, scale), max(y, scale)
-    inner = Box(left, top, min(x + w, width - scale) - left, min(y + h, height - scale) - top)
-    if min(inner.width, inner.height) < WINDOW:
-        raise UserError(
-            f"--crop {crop}: SSIM needs {WINDOW}x{WINDOW} pixels inside the border ({scale}) of {subject.name}: "
-            "give a larger crop, or --score image"
-        )
-    hr, metrics = inner.of(subject.hr), (calculate_psnr, calculate_ssim)
+    metrics = calculate_psnr, calculate_ssim
     return {
-        name: Score(*(float(metric(inner.of(image), hr, 0, test_y_channel=True)) for metric in metrics))
+        name: Score(*(float(metric(image, subject.hr, scale, test_y_channel=True)) for metric in metrics))
         for name, image in subject.results.items()
     }
 

@@ -65,33 +65,9 @@ def test_scores_of_the_image_are_basicsrs(subject, scale):
         assert score.ssim == calculate_ssim(image, subject.hr, crop_border=scale, test_y_channel=True)
 
 
-def test_scores_of_a_crop_leave_the_images_border_out(subject):
-    hr, image = subject.hr, subject.results["a"]
-    for crop, y, x in (
-        (Box(10, 20, 30, 40), slice(20, 60), slice(10, 40)),
-        (Box(0, 0, 30, 40), slice(4, 40), slice(4, 30)),
-        (Box(60, 40, 32, 32), slice(40, 68), slice(60, 88)),
-        (Box(0, 0, 92, 72), slice(4, 68), slice(4, 88)),
-    ):
-        score = scores(subject, 4, crop)["a"]
-        assert score.psnr == calculate_psnr(image[y, x], hr[y, x], crop_border=0, test_y_channel=True)
-        assert score.ssim == calculate_ssim(image[y, x], hr[y, x], crop_border=0, test_y_channel=True)
-    assert scores(subject, 4, Box(0, 0, 92, 72)) == scores(subject, 4)
-
-
 def test_equal_images_score_without_end(subject):
     (score,) = scores(Subject("photo", subject.hr, {"x": subject.hr}), 4).values()
     assert (score.psnr, str(score)) == (float("inf"), "inf / 1.0000")
-
-
-def test_a_crop_too_small_for_ssim_is_refused(subject):
-    assert len(scores(subject, 4, Box(4, 4, 11, 11))) == 2
-    for crop in (Box(4, 4, 10, 11), Box(3, 4, 11, 11), Box(78, 58, 14, 14)):
-        with pytest.raises(
-            UserError,
-            match=rf"^--crop {crop}: SSIM needs 11x11 pixels .* of photo: .* larger crop",
-        ):
-            scores(subject, 4, crop)
 
 
 def test_crops_are_inside_of_hr(files):
