@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,11 @@ def check_one(phase: str, options: dict[str, Any], scale: int) -> str:
     if not paths:
         raise UserError(f"{where}: {options['dataroot_lq']} holds no images")
     if kind == "PairedImageDataset":
-        of_lmdb = ((name, gt, sizes["lq"][name]) for name, gt in sizes["gt"].items())
+        patch, is_sample = options["gt_size"] if is_train else None, is_train and not sizes["gt"]
         with located(where):
-            for pair in of_lmdb if sizes["gt"] else _sizes_on_disk(paths[:1] if is_train else paths):
-                check_sizes(*pair, scale, options.get("gt_size") if is_train else None)
+            for pair in paths[:1] if is_sample else paths:  # of an LMDB the sizes are known, else they are in the files
+                gt, lq = (sizes[side].get(pair[f"{side}_path"]) or _size(pair[f"{side}_path"]) for side in sizes)
+                check_sizes(Path(pair["gt_path"]).name, gt, lq, scale, patch)
     if is_train:  # each process needs a batch per epoch, else BasicSR loops without an iteration
         samples = math.ceil(len(paths) * options.get("dataset_enlarge_ratio", 1) / int(os.environ.get("WORLD_SIZE", 1)))
         if samples < options["batch_size_per_gpu"]:
@@ -132,11 +132,6 @@ def check_sizes(name: str, gt: Size, lq: Size, scale: int, gt_size: int | None) 
         raise UserError(f"{name} is {gt[0]}x{gt[1]} in GT and {lq[0]}x{lq[1]} in LQ, which does not fit scale {scale}")
     if gt_size is not None and min(gt) < gt_size:
         raise UserError(f"{name} ({gt[0]}x{gt[1]}) is smaller than gt_size ({gt_size})")
-
-
-def _sizes_on_disk(pairs: list[dict[str, str]]) -> Iterator[tuple[str, Size, Size]]:
-    for pair in pairs:
-        yield Path(pair["gt_path"]).name, _size(pair["gt_path"]), _size(pair["lq_path"])
 
 
 def _size(path: str) -> Size:

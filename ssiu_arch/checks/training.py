@@ -34,6 +34,8 @@ def _check_scale(opt: dict[str, Any]) -> None:
         gt_size = dataset.get("gt_size")
         if gt_size is not None and gt_size % scale:
             raise UserError(f"datasets.{phase}.gt_size ({gt_size}) must be divisible by scale ({scale})")
+        if opt.get("train") and (dataset.get("color") == "y") != (opt["datasets"]["train"].get("color") == "y"):
+            raise UserError(f"datasets.{phase}.color ({dataset.get('color')}) must be that of datasets.train")
 
 
 def _check_schedule(opt: dict[str, Any]) -> None:
@@ -67,20 +69,6 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], **given: No
     signature = inspect.signature(made)
     with located(where, options, f"it takes {', '.join(signature.parameters)}"):
         signature.bind(**given, **arguments)
-
-
-def _check_channels(opt: dict[str, Any]) -> None:
-    """``PairedImageDataset`` yields RGB, or Y with ``color: y``; this must be ``num_in_ch`` of the network."""
-    from basicsr.utils.registry import ARCH_REGISTRY
-
-    taken = inspect.signature(ARCH_REGISTRY.get(opt["network_g"]["type"])).parameters.get("num_in_ch")
-    if taken is None:
-        return
-    channels = opt["network_g"].get("num_in_ch", taken.default)
-    for phase, dataset in opt["datasets"].items():
-        given = 1 if dataset.get("color") == "y" else 3
-        if dataset["type"] == "PairedImageDataset" and isinstance(channels, int) and channels != given:
-            raise UserError(f"datasets.{phase} has {given} channels, but network_g.num_in_ch is {channels}")
 
 
 def _check_losses(opt: dict[str, Any]) -> None:
@@ -128,32 +116,28 @@ def _check_outputs(opt: dict[str, Any]) -> str:
 
 def _check_logger(opt: dict[str, Any]) -> None:
     logger = opt["logger"] if opt.get("train") else {}
-    if logger.get("use_tb_logger") and find_spec("tensorboard") is None:
-        raise UserError(
-            "logger.use_tb_logger: tensorboard is not installed: pip install tensorboard, or set it to false"
-        )
-    wandb = logger.get("wandb") or {}
-    if wandb.get("project") is not None:
-        if not logger.get("use_tb_logger"):
-            raise UserError("logger.wandb needs logger.use_tb_logger: true")
-        if find_spec("wandb") is None:
-            raise UserError("logger.wandb: wandb is not installed: pip install wandb, or remove the section")
+    with_wandb = (logger.get("wandb") or {}).get("project") is not None
+    if with_wandb and not logger.get("use_tb_logger"):
+        raise UserError("logger.wandb needs logger.use_tb_logger: true")
+    for package, is_used in (("tensorboard", logger.get("use_tb_logger")), ("wandb", with_wandb)):
+        if is_used and find_spec(package) is None:
+            raise UserError(f"logger: {package} is not installed: pip install {package}, or remove its option")
 
 
 def check_acceleration(opt: dict[str, Any], net: nn.Module) -> None:
-    """Raise ``UserError`` if ``net`` does not support the options of ``SSIUModel`` for speed and memory."""
+    """Apply ``SSIUModel``'s options for speed and memory to ``net``; raise ``UserError`` if it does not support one."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
-    model = MODEL_REGISTRY.get(opt["model_type"])
+    model, in_validation = MODEL_REGISTRY.get(opt["model_type"]), (opt.get("val") or {}).get("compile")
     if isinstance(model, type) and issubclass(model, SSIUModel):
-        acceleration.check(net, opt.get("train") or {})
-        acceleration.check_compile("val.compile", (opt.get("val") or {}).get("compile"))
+        acceleration.prepare(net, opt.get("train") or {})
+        if in_validation:
+            acceleration.compile_network(nn.Identity(), "val.compile", in_validation)
 
 
 PARTS = (
     ("scale", _check_scale),
     ("schedule", _check_schedule),
-    ("channels", _check_channels),
     ("losses", _check_losses),
     ("logger", _check_logger),
     ("val", _check_validation),

@@ -59,37 +59,25 @@ def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
         ``net`` itself, or its ``torch.compile`` wrapper.
 
     Raises:
-        UserError: see ``check``.
+        UserError: the network has no stages to checkpoint, or torch rejects the options of ``compile``.
     """
-    check(net, train)
     if train.get("channels_last"):
         net = net.to(memory_format=torch.channels_last)
     if train.get("checkpointing"):
         checkpoint_stages(net)
-    return compile_network(net, train["compile"]) if train.get("compile") else net
+    return compile_network(net, "train.compile", train["compile"]) if train.get("compile") else net
 
 
-def check(net: nn.Module, train: Mapping[str, Any]) -> None:
-    """Raise ``UserError`` if ``net`` has no stages to checkpoint, or torch rejects the options of ``compile``."""
-    if train.get("checkpointing") and not isinstance(getattr(net, "stages", None), nn.ModuleList):
-        raise UserError(
-            f"train.checkpointing (true): {type(net).__name__} has no list of modules named stages: leave it out"
-        )
-    check_compile("train.compile", train.get("compile"))
+def compile_network(net: nn.Module, where: str, options: Mapping[str, Any] | bool) -> nn.Module:
+    """Wrap ``net`` in ``torch.compile``, by default for one input size; compilation happens at the first call.
 
-
-def check_compile(where: str, options: Any) -> None:
-    """Raise ``UserError`` if ``torch.compile`` rejects the arguments given in option ``where``."""
-    if isinstance(options, Mapping):
-        try:
-            torch.compile(nn.Identity(), **options)
-        except Exception as error:  # torch raises its own types for an unknown backend, mode or argument
-            raise UserError(f"{where}: {' '.join(str(error).split())[:200]}") from error
-
-
-def compile_network(net: nn.Module, options: Mapping[str, Any] | bool) -> nn.Module:
-    """Wrap ``net`` in ``torch.compile``, by default for one input size; compilation happens at the first call."""
-    wrapped: Any = torch.compile(net, **{"dynamic": False, **(options if isinstance(options, Mapping) else {})})
+    Raises:
+        UserError: torch rejects ``options``, which stand at ``where`` in the option file.
+    """
+    try:
+        wrapped: Any = torch.compile(net, **{"dynamic": False, **(options if isinstance(options, Mapping) else {})})
+    except Exception as error:  # torch raises its own types for an unknown backend, mode or argument
+        raise UserError(f"{where}: {' '.join(str(error).split())[:200]}") from error
     return wrapped
 
 
@@ -99,7 +87,11 @@ def checkpoint_stages(net: nn.Module) -> None:
     A stage's class is replaced by a subclass, in place. So parameters keep their names, and a deep copy of the network
     has stages of its own; a wrapper module or a patched bound method would break one or the other.
     """
-    stages: Any = net.stages
+    stages = getattr(net, "stages", None)
+    if not isinstance(stages, nn.ModuleList):
+        raise UserError(
+            f"train.checkpointing (true): {type(net).__name__} has no list of modules named stages: leave it out"
+        )
     for stage in stages:
         kind: Any = type(stage)
         stage.__class__ = _checkpointed(kind)

@@ -292,6 +292,7 @@ class TestTrial:
         [
             ("network_g={type: Enlarged}", "iteration: |network_g|(2, 3, 12, 12)|GT is (2, 3, 48, 48)"),
             ("network_g={type: Failing}", "iteration: |LookupError: no weights for this"),
+            ("network_g:num_in_ch=1", "iteration: |to have 1 channels, but got 3 channels"),
             ("val:metrics:psnr={type: failing_metric}", "validation (val): |LookupError: no such model"),
             ("val:metrics:psnr={type: nan_metric}", "validation (val): |val.metrics.psnr is nan"),
         ],

@@ -161,4 +161,4 @@ class TestCompile:
     )
     def test_what_torch_does_not_know_is_said_before(self, options, said):
         with pytest.raises(UserError, match=rf"^train.compile: .*{said}"):
-            acceleration.check(tiny(), {"compile": options})
+            acceleration.prepare(tiny(), {"compile": options})
