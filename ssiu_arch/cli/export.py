@@ -11,7 +11,7 @@ from ssiu_arch.utils.errors import UserError
 
 if TYPE_CHECKING:
     from ssiu_arch.archs.ssiu_arch import SSIU
-    from ssiu_arch.tools.export.parity import Case, Net
+    from ssiu_arch.tools.export.comparison import Net
 
 EXAMPLE = "example: ssiu export net_g_latest.pth -o x4.onnx --latency 180x320"
 SUFFIX = ".onnx"
@@ -65,8 +65,6 @@ def _parser() -> argparse.ArgumentParser:
 def _check_sizes(args: argparse.Namespace) -> None:
     for option, sizes in (("--check", args.check), ("--latency", args.latency)):
         for h, w in sizes:
-            if sizes.count((h, w)) > 1:
-                raise UserError(f"{option}: {h}x{w} is given twice")
             if args.static and (h, w) != args.static:
                 raise UserError(f"{option} {h}x{w}: with --static the file takes {'{}x{}'.format(*args.static)} alone")
 
@@ -74,7 +72,7 @@ def _check_sizes(args: argparse.Namespace) -> None:
 def _export(net: "SSIU", args: argparse.Namespace) -> None:
     import torch
 
-    from ssiu_arch.tools.export.runtime import opened
+    from ssiu_arch.tools.export.comparison import opened
     from ssiu_arch.tools.export.to_onnx import description, to_onnx
     from ssiu_arch.utils.files import file_hash, size_text, write_file
 
@@ -94,15 +92,6 @@ def _export(net: "SSIU", args: argparse.Namespace) -> None:
     _time(exported, net, args)
 
 
-def _cases(args: argparse.Namespace) -> "list[Case]":
-    """Batch, height and width of the images to compare on."""
-    from ssiu_arch.tools.export.parity import CASES
-
-    if args.static:
-        return [(1, *args.static)]
-    return list(dict.fromkeys([*CASES, *((1, *size) for size in args.check)]))
-
-
 def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
     """The table of differences from torch, size by size.
 
@@ -111,29 +100,29 @@ def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
     """
     from tqdm import tqdm
 
-    from ssiu_arch.tools.export import parity
+    from ssiu_arch.tools.export import comparison
 
-    precision = _precision(args)
-    differences = []
-    for case in tqdm(_cases(args), "checking against torch", leave=False, disable=None):
-        with _in_memory(f"checking {parity.text_of(case)}: choose a smaller size; {args.output} is not written"):
-            differences.append(parity.difference(exported, net, case))
-    table = parity.table(differences, precision).text()
+    cases = [(1, *args.static)] if args.static else [*comparison.CASES, *((1, *size) for size in args.check)]
+    precision, differences = "fp16" if args.fp16 else "fp32", []
+    for case in tqdm(dict.fromkeys(cases), "checking against torch", leave=False, disable=None):
+        with _in_memory(f"checking {comparison.text_of(case)}: choose a smaller size; {args.output} is not written"):
+            differences.append(comparison.difference(exported, net, case))
+    table = comparison.parity_table(differences, precision).text()
     for found in differences:
-        if not found.is_within(parity.BARS[precision]):
+        if not found.is_within(comparison.BARS[precision]):
             print(table)
-            apart = f"differs from torch by {found.largest:.1e}, more than {parity.BARS[precision]:.1e}"
-            raise UserError(f"-o {args.output}: not written: at {parity.text_of(found.case)} the result {apart}")
+            apart = f"differs from torch by {found.largest:.1e}, more than {comparison.BARS[precision]:.1e}"
+            raise UserError(f"-o {args.output}: not written: at {comparison.text_of(found.case)} the result {apart}")
     return table
 
 
 def _time(exported: "Net", net: "SSIU", args: argparse.Namespace) -> None:
-    from ssiu_arch.tools.export import latency
+    from ssiu_arch.tools.export import comparison
 
     for h, w in args.latency:
         with _in_memory(f"--latency {h}x{w}: choose a smaller size; {args.output} is written"):
-            found = latency.measure(exported, net, (h, w), args.runs)
-        print("\n" + latency.table(found, (h, w), _precision(args)).text(), end="")
+            found = comparison.latencies(exported, net, (h, w), args.runs)
+        print("\n" + comparison.latency_table(found, (h, w), "fp16" if args.fp16 else "fp32").text(), end="")
 
 
 @contextmanager
@@ -147,7 +136,3 @@ def _in_memory(what: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise UserError(f"out of memory: {what}") from error
         raise
-
-
-def _precision(args: argparse.Namespace) -> str:
-    return "fp16" if args.fp16 else "fp32"

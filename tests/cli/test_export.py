@@ -31,8 +31,8 @@ def export(ssiu, net, tmp_path, monkeypatch):
 
 
 def test_from_weights_to_a_checked_file(export, net, tmp_path):
-    from ssiu_arch.tools.export import parity
-    from ssiu_arch.tools.export.runtime import opened
+    from ssiu_arch.tools.export import comparison
+    from ssiu_arch.tools.export.comparison import opened
 
     options = ["--key", "params", "--check", "9x40", "--latency", "8x12", "16x16", "--runs", "3", "--threads", "1"]
     code, out, err = export("net.pth", "-o", "x4.onnx", *options)
@@ -40,7 +40,7 @@ def test_from_weights_to_a_checked_file(export, net, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth", "x4.onnx"]
     lines = out.splitlines()
     assert lines[0].startswith("Export parity by size (height x width of the LR image): ONNX Runtime, fp32")
-    sizes = [*map(parity.text_of, parity.CASES), "9x40"]
+    sizes = [*map(comparison.text_of, comparison.CASES), "9x40"]
     rows = [re.fullmatch(r"(\S+(?:, batch 2)?) +(\S+) +(\S+)", line) for line in lines[2 : 2 + len(sizes)]]
     assert [row[1] for row in rows] == sizes
     assert all(float(row[2]) < 1e-5 and float(row[3]) > 100 for row in rows)
@@ -72,9 +72,9 @@ def test_half_precision_and_one_size(export, tmp_path):
 
 
 def test_what_is_not_the_network_is_not_written(export, tmp_path, monkeypatch):
-    from ssiu_arch.tools.export import exportable
+    from ssiu_arch.tools.export import to_onnx
 
-    monkeypatch.setattr(exportable, "reflect_to_multiple", lambda image, _: F.pad(image, [0, 12, 0, 4]))  # zeros
+    monkeypatch.setattr(to_onnx, "reflect_to_multiple", lambda image, _: F.pad(image, [0, 12, 0, 4]))  # zeros
     (tmp_path / "x4.onnx").write_bytes(b"earlier")
     code, out, err = export("net.pth", "-o", "x4.onnx", "--static", "12x20", "--overwrite")
     assert code == 2
@@ -89,7 +89,7 @@ def without_memory(*_):
 
 
 def test_an_image_that_memory_does_not_suffice_for(export, tmp_path, monkeypatch):
-    from ssiu_arch.tools.export import latency, parity, to_onnx
+    from ssiu_arch.tools.export import comparison, to_onnx
 
     written = {}
 
@@ -99,12 +99,12 @@ def test_an_image_that_memory_does_not_suffice_for(export, tmp_path, monkeypatch
     monkeypatch.setattr(to_onnx, "to_onnx", once)
     arguments = ["net.pth", "-o", "x4.onnx", "--static", "8x8", "--latency", "8x8"]
     with monkeypatch.context() as patch:
-        patch.setattr(parity, "difference", without_memory)
+        patch.setattr(comparison, "difference", without_memory)
         code, _, err = export(*arguments)
     assert code == 2
     assert re.search(r"out of memory: checking 8x8: .*smaller size; x4\.onnx is not written", err)
     assert not (tmp_path / "x4.onnx").exists()
-    monkeypatch.setattr(latency, "measure", without_memory)
+    monkeypatch.setattr(comparison, "latencies", without_memory)
     code, _, err = export(*arguments)
     assert code == 2
     assert re.search(r"out of memory: --latency 8x8: .*smaller size; x4\.onnx is written", err)
@@ -185,7 +185,7 @@ import sys
 for name in ("basicsr", "cv2", "torchvision"):
     sys.modules[name] = None  # an import of it raises
 from ssiu_arch.cli.main import ssiu
-import ssiu_arch.tools.export.latency, ssiu_arch.tools.export.parity, ssiu_arch.tools.export.to_onnx
+import ssiu_arch.tools.export.comparison, ssiu_arch.tools.export.to_onnx
 print(ssiu(["export", "net.pth", "-o", "nowhere/x4.onnx"]), ssiu_arch.load("net.pth").upscale)
 """
     done = python("-c", script, cwd=tmp_path)

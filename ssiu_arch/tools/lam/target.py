@@ -56,11 +56,7 @@ def target(
     Raises:
         UserError: the patch is outside the result or larger than the crop, or the image is too small for the blur.
     """
-    hr = mod_crop(image, scale) if is_hr else None
-    if hr is not None and not hr.size:
-        raise UserError(f"the image ({image.shape[1]}x{image.shape[0]}) is smaller than one LR pixel at x{scale}")
-    lr = image if hr is None else imresize(hr, 1 / scale)
-    height, width = lr.shape[:2]
+    height, width = (side // (scale if is_hr else 1) for side in image.shape[:2])
     result = f"the result, which is {scale * width}x{scale * height}"
     if patch > scale * min(width, height):
         raise UserError(f"--patch {patch}: larger than {result}")
@@ -71,9 +67,10 @@ def target(
         size = f"{min(width, crop)}x{min(height, crop)} LR pixels"
         raise UserError(f"--kernel {kernel}: too wide for {size}: give a larger image, --crop or a smaller kernel")
     (left, w), (top, h) = _span(x, patch, scale, width, crop), _span(y, patch, scale, height, crop)
-    inside = Patch(x - scale * left, y - scale * top, patch)
-    if hr is not None:
-        hr = hr[scale * top : scale * (top + h), scale * left : scale * (left + w)]
+    inside, lr, hr = Patch(x - scale * left, y - scale * top, patch), image, None
+    if is_hr:
+        whole = mod_crop(image, scale)
+        lr, hr = imresize(whole, 1 / scale), whole[scale * top : scale * (top + h), scale * left : scale * (left + w)]
     return Target(lr[top : top + h, left : left + w], hr, scale, (left, top, w, h), inside)
 
 

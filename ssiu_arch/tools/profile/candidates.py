@@ -78,29 +78,30 @@ ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, 
 EDSR_L = {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
 
 
-def _fused(name: str, what: str, **mode: Any) -> Candidate:
-    return Candidate(name, f"SSIU, optimised form{what}", "SSIU", fused=True, row="SSIU", **mode)
+MODES: dict[str, tuple[str, dict[str, Any]]] = {  # of the optimised form: word in the preset's name, its meaning
+    "tf32": ("TF32 (GPU)", {"precision": "tf32"}),
+    "bf16": ("bfloat16", {"precision": "bf16"}),
+    "fp16": ("float16", {"precision": "fp16"}),
+    "strips": ("strips of 64 rows", {"strip": 64}),
+    "compiled": ("torch.compile", {"compile": True}),
+    "graphs": ("CUDA graphs", {"graphs": True}),
+}
+
+
+def _fused(*words: str) -> Candidate:
+    what = ", ".join(["SSIU, optimised form", *(MODES[word][0] for word in words)])
+    arguments = {name: value for word in words for name, value in MODES[word][1].items()}
+    return Candidate("-".join(["fused", *words]), what, "SSIU", fused=True, row="SSIU", **arguments)
 
 
 _PRESETS = (
     Candidate("eager", "SSIU, the network itself: the baseline", "SSIU", row="SSIU"),
     Candidate("compiled", "SSIU, the network itself by torch.compile", "SSIU", compile=True, row="SSIU"),
-    _fused("fused", ""),
-    _fused("fused-tf32", ", TF32 (GPU)", precision="tf32"),
-    _fused("fused-bf16", ", bfloat16", precision="bf16"),
-    _fused("fused-fp16", ", float16", precision="fp16"),
-    _fused("fused-strips", ", strips of 64 rows", strip=64),
-    _fused("fused-compiled", ", torch.compile", compile=True),
-    _fused("fused-bf16-compiled", ", bfloat16, torch.compile", precision="bf16", compile=True),
-    _fused("fused-graphs", ", CUDA graphs", graphs=True),
-    _fused("fused-bf16-graphs", ", bfloat16, CUDA graphs", precision="bf16", graphs=True),
-    _fused(
-        "fused-bf16-compiled-graphs",
-        ", bfloat16, torch.compile, CUDA graphs",
-        precision="bf16",
-        compile=True,
-        graphs=True,
-    ),
+    _fused(),
+    *map(_fused, MODES),
+    _fused("bf16", "compiled"),
+    _fused("bf16", "graphs"),
+    _fused("bf16", "compiled", "graphs"),
     Candidate("swinir-light", "SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
     Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
     Candidate("edsr-l", "EDSR: 256 features, 32 blocks", "EDSR", EDSR_L),

@@ -11,7 +11,6 @@ from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.tools.profile.macs import multiply_adds
 from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
-from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 from ssiu_arch.utils.timing import Stopwatch, Work, by_device_events, by_host_clock, in_turns
 
@@ -159,12 +158,12 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
 
 def _first_run(work: Work, row: Row) -> str:
     """Run once, compiling if the candidate does. Returns why it cannot be timed: memory, or nothing."""
-    try:
-        work()
-    except Exception as error:  # a network or a compiler may raise anything
-        if is_out_of_memory(error):
+    with located(f"{row}: cannot run"):
+        try:
+            work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             torch.cuda.empty_cache()
             return OUT_OF_MEMORY
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{row}: cannot run: {reason[:500]}") from error
     return ""

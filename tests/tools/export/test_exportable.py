@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ssiu_arch.archs import ssiu_arch
-from ssiu_arch.tools.export.exportable import Exportable, reflect_to_multiple
+from ssiu_arch.tools.export.to_onnx import Exportable, reflect_to_multiple
 
 
 def test_padding_is_the_networks_for_every_size():

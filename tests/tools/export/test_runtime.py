@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssiu_arch.tools.export.runtime import opened
+from ssiu_arch.tools.export.comparison import opened
 from ssiu_arch.tools.export.to_onnx import INPUT
 from ssiu_arch.utils.errors import UserError
 

@@ -5,8 +5,7 @@ import re
 import pytest
 import torch
 
-from ssiu_arch.tools.export.parity import BARS, difference
-from ssiu_arch.tools.export.runtime import opened
+from ssiu_arch.tools.export.comparison import BARS, difference, opened
 from ssiu_arch.utils.errors import UserError
 
 onnx = pytest.importorskip("onnx", reason="onnx, of the extra export, is not installed")

@@ -56,7 +56,7 @@ BAD = {
     "beyond the bottom": ({"at": (0, 75)}, "--at 0 75: "),
     "a large patch": ({"patch": 81}, "--patch 81: .* 106x80"),
     "a small image": ({"kernel": 81}, "--kernel 81: .* 16x16 LR pixels: give a larger"),
-    "a tiny HR image": ({"is_hr": True, "scale": 54}, "the image .53x40. is smaller .* x54"),
+    "a tiny HR image": ({"is_hr": True, "scale": 54}, "--patch 6: .* 0x0"),
 }
 
 
