@@ -8,8 +8,8 @@ import torch
 
 from ssiu_arch.inference import FusedSSIU
 from ssiu_arch.tools.profile import memory, report, run
-from ssiu_arch.tools.profile.memory import Peak
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.peak_memory import Peak
 from ssiu_arch.utils.timing import Latency
 
 
