@@ -46,5 +46,5 @@ def cheap_checks(opt: dict[str, Any], net: nn.Module | None) -> Iterator[tuple[s
     for what, part in training.PARTS:
         yield what, partial(part, opt)
     if opt.get("scale") is not None:
-        for phase in opt["datasets"]:
-            yield f"datasets.{phase}", partial(datasets.check, phase, opt)
+        for phase, dataset in opt["datasets"].items():
+            yield f"datasets.{phase}", partial(datasets.check_one, phase, dataset, opt["scale"])

@@ -24,23 +24,8 @@ NEEDED = {  # options that BasicSR's data sets read without a default: always, a
 Size = tuple[int, int]  # height, width
 
 
-def check(phase: str, opt: dict[str, Any]) -> str:
-    """Check ``datasets.<phase>`` of the options; returns what it holds.
-
-    Raises:
-        UserError: as ``check_one``, or its name is that of another set.
-    """
-    for other, dataset in opt["datasets"].items():
-        if other != phase and dataset.get("name") == opt["datasets"][phase].get("name"):
-            raise UserError(
-                f"datasets.{phase}.name and datasets.{other}.name are both {dataset.get('name')!r}: give each set its "
-                "own name, under which scores and images are saved"
-            )
-    return check_one(phase, opt["datasets"][phase], opt["scale"])
-
-
 def check_one(phase: str, options: dict[str, Any], scale: int) -> str:
-    """Check one data set, whose options are ``options``; returns what it holds.
+    """Check the data set ``datasets.<phase>`` with these options; returns what it holds.
 
     Raises:
         UserError: a folder or LMDB is missing or incomplete, images have no partner, sizes do not fit ``scale`` or

@@ -13,8 +13,6 @@ from ssiu_arch.checks.trial import Trial
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import size_text
 
-FLOAT32 = 4  # bytes
-
 
 def findings(path: str, overrides: list[str], strict: bool) -> Iterator[Finding]:
     """Check a run and yield one finding after the other. Checks that depend on a failed one are skipped.
@@ -83,8 +81,8 @@ def check_disk(opt: dict[str, Any], net: nn.Module) -> str:
 
 
 def checkpoint_bytes(opt: dict[str, Any], net: nn.Module) -> int:
-    """Bytes of a checkpoint and its training state: weights, EMA, and two moments of Adam, in float32."""
-    return _parameters(net) * (4 if opt["train"].get("ema_decay") else 3) * FLOAT32
+    """Bytes of a checkpoint and its training state: weights, EMA, and two moments of Adam, 4 bytes a value."""
+    return _parameters(net) * (4 if opt["train"].get("ema_decay") else 3) * 4
 
 
 def _parameters(net: nn.Module) -> int:

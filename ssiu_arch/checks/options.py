@@ -36,24 +36,16 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable() and max(map(len, value.encode().split(b"/"))) < 256
 
 
-def _is_template(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and "{" in value and bool(value.format("name"))
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
-        return False
-
-
 def _one_of(*values: str) -> Kind:
     return Kind(" or ".join(values), lambda value: value in values)
 
 
-ANYTHING = Kind("anything", lambda value: True)
 TEXT = Kind("text", _is_text)
 NAME = Kind(
     "a folder name, without / and ..",
     lambda value: _is_text(value) and 0 < len(value) <= 200 and not {*value} & {*"/\\"} and value not in (".", ".."),
 )
-TEMPLATE = Kind("text with {} for the image's name", _is_template)
+TEMPLATE = Kind("text with {} for the image's name", lambda value: isinstance(value, str) and "{}" in value)
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 NUMBER = Kind("a number", _is_number)
@@ -140,10 +132,10 @@ def problems(opt: Options) -> list[str]:
     found = [f"{where}: the option name {key!r} is not text: put it in quotes" for where, key in _odd(opt)]
     for where, section, kinds, _ in () if found else _sections(opt):
         for key, value in section.items():
-            kind = kinds.get(key, ANYTHING)
-            if value is None and not kind.null:
+            kind = kinds.get(key)
+            if kind and value is None and not kind.null:
                 found.append(f"{where}{key} is empty: write {kind.what}, or remove it")
-            elif value is not None and not kind.fits(value):
+            elif kind and value is not None and not kind.fits(value):
                 found.append(f"{where}{key} ({shown(value)}) must be {kind.what}")
     return found
 

@@ -30,12 +30,21 @@ def _check_scale(opt: dict[str, Any]) -> None:
         value = opt["network_g"].get(word, scale)
         if value != scale:
             raise UserError(f"network_g.{word} ({value}) and scale ({scale}) differ: set both to the same number")
+
+
+def _check_datasets(opt: dict[str, Any]) -> None:
+    """Options of one data set that do not fit those of another, or the scale."""
+    scale = opt.get("scale") or 1
+    names: dict[str, str] = {}
     for phase, dataset in opt["datasets"].items():
-        gt_size = dataset.get("gt_size")
+        gt_size, name, is_grey = dataset.get("gt_size"), dataset.get("name") or phase, dataset.get("color") == "y"
         if gt_size is not None and gt_size % scale:
             raise UserError(f"datasets.{phase}.gt_size ({gt_size}) must be divisible by scale ({scale})")
-        if opt.get("train") and (dataset.get("color") == "y") != (opt["datasets"]["train"].get("color") == "y"):
+        if opt.get("train") and is_grey != (opt["datasets"]["train"].get("color") == "y"):
             raise UserError(f"datasets.{phase}.color ({dataset.get('color')}) must be that of datasets.train")
+        if name in names:
+            raise UserError(f"datasets.{phase}.name ({name!r}) is also datasets.{names[name]}.name: set its own name")
+        names[name] = phase
 
 
 def _check_schedule(opt: dict[str, Any]) -> None:
@@ -137,6 +146,7 @@ def check_acceleration(opt: dict[str, Any], net: nn.Module) -> None:
 
 PARTS = (
     ("scale", _check_scale),
+    ("datasets", _check_datasets),
     ("schedule", _check_schedule),
     ("losses", _check_losses),
     ("logger", _check_logger),

@@ -93,8 +93,8 @@ class Trial:
         """Validate on the first image of ``datasets.<phase>``, with the options and metrics of ``val``."""
         options = self.opt["datasets"][phase]
         dataset = datasets.build(f"datasets.{phase}", options, self.opt["scale"])
-        loader = _Loader([self._cropped(default_collate([dataset[0]]))[0]])
-        loader.dataset = dataset
+        data, _ = self._cropped(default_collate([dataset[0]]))
+        loader = type("Loader", (list,), {"dataset": dataset})([data])  # BasicSR asks a loader for its data set
         started = time.perf_counter()
         self.model.validation(loader, 0, None, save_img=False)
         seconds = time.perf_counter() - started
@@ -121,22 +121,14 @@ class Trial:
         return {**data, **cropped}, lq[0, 0].numel() / cropped["lq"][0, 0].numel()
 
 
-class _Loader(list):
-    """A validation loader; BasicSR asks it for its data set."""
-
-    dataset: Any
-
-
 def _completed(opt: dict[str, Any], is_train: bool, on_gpu: bool) -> dict[str, Any]:
     """A copy of the options as BasicSR's ``parse_options`` completes them for one process."""
     opt = deepcopy(opt)
     opt.update(is_train=is_train, dist=False, rank=0, world_size=1, num_gpu=int(on_gpu))
     folder = Path("experiments" if is_train else "results", opt["name"])
-    path = opt["path"] = dict(opt.get("path") or {})
-    for key, value in path.items():
-        path[key] = os.path.expanduser(value) if isinstance(value, str) else value
-    path |= {key: str(folder / key) for key in ("models", "training_states", "visualization")}
-    path |= dict.fromkeys(("experiments_root", "results_root", "log"), str(folder))
+    path = {key: os.path.expanduser(value) if isinstance(value, str) else value for key, value in opt["path"].items()}
+    names = ("models", "training_states", "visualization", "experiments_root", "results_root", "log")
+    opt["path"] = path | dict.fromkeys(names, str(folder))
     train, val = opt.get("train") or {}, opt.get("val") or {}
     val["pbar"] = False
     if train.pop("perceptual_opt", None):

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -15,10 +15,49 @@ from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.data.bicubic import bicubic_metrics, log_bicubic
+from ssiu_arch.inference.fused import FusedSSIU, fuse
+from ssiu_arch.inference.tiles import tiled
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.async_losses import AsyncLosses
-from ssiu_arch.models.validation import Validator
 from ssiu_arch.utils.errors import UserError
+
+
+class Validator:
+    """Builds the function that validates a network: SSIU's optimised form, tiles, or the network itself.
+
+    SSIU is fused once. Later calls only copy the new weights, so a compiled form or a CUDA graph is kept.
+
+    Args:
+        val: the options below ``val``, see ``SSIUModel``.
+        upscale: scale of the network.
+    """
+
+    def __init__(self, val: Mapping[str, Any], upscale: int) -> None:
+        self.val, self.upscale = val, upscale
+        self._fused: FusedSSIU | None = None
+
+    def prepare(self, net: nn.Module) -> Callable[[Tensor], Tensor]:
+        """A function with the current weights of ``net``: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``.
+
+        Raises:
+            UserError: ``net`` is an SSIU that ``fuse`` cannot convert, and ``val.fast`` is not false.
+        """
+        is_fused = isinstance(net, SSIU) and self.val.get("fast") is not False
+        run: Callable[[Tensor], Tensor] = self._fuse(net) if is_fused else net
+        tile, overlap = self.val.get("tile"), self.val.get("tile_overlap", 16)
+        return partial(tiled, run, upscale=self.upscale, tile=tile, overlap=overlap) if tile else run
+
+    def _fuse(self, net: Any) -> FusedSSIU:
+        if self._fused is not None:
+            self._fused.refresh(net)
+            return self._fused
+        options = {name: self.val[name] for name in ("precision", "compile", "cuda_graphs") if self.val.get(name)}
+        try:
+            self._fused = fuse(net, **options)
+        except (AttributeError, TypeError) as error:  # a part of the network was replaced by another class
+            name = type(net).__name__
+            raise UserError(f"val.fast: {name} has no optimised form ({error}); set val.fast: false") from error
+        return self._fused
 
 
 class SSIUModel(SRModel):

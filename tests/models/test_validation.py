@@ -8,8 +8,7 @@ from basicsr.archs.srresnet_arch import MSRResNet
 
 from ssiu_arch import SSIU
 from ssiu_arch.inference import FusedSSIU, fuse
-from ssiu_arch.models.ssiu_model import SSIUModel
-from ssiu_arch.models.validation import Validator
+from ssiu_arch.models.ssiu_model import SSIUModel, Validator
 
 
 @pytest.fixture
