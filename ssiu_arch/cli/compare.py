@@ -20,14 +20,13 @@ def run(arguments: list[str]) -> None:
     """
     args = _parser().parse_intermixed_args(arguments)
     results = _results(args.results)
-    if len(set(args.image)) < len(args.image):
-        raise UserError(f"--image {' '.join(args.image)}: an image is named twice; name each once")
 
     from ssiu_arch.tools.compare import figure, matching
     from ssiu_arch.tools.compare.subject import Box
     from ssiu_arch.utils.files import write_file
 
-    images, left_out = matching.find(args.hr, args.lr, results, args.image, args.scale)
+    names = list(dict.fromkeys(args.image))
+    images, left_out = matching.find(args.hr, args.lr, results, names, args.scale)
     inputs = [path for files in images for path in (files.hr, files.lr, *files.results.values()) if path]
     check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
     crops = max(1, len(args.crop))

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ssiu_arch.tools.export.comparison import Net
 
 EXAMPLE = "example: ssiu export net_g_latest.pth -o x4.onnx --latency 180x320"
-SUFFIX = ".onnx"
 OPSETS = range(18, 24)  # torch's exporter writes none below
 OPSET = 20  # the first with GELU as an operator: a fifth faster in ONNX Runtime, which has it since 1.17
 
@@ -29,7 +28,7 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.weights.shipped import weights_path
 
     args.weights = weights_path(args.weights)
-    check_outputs({"-o": args.output}, suffixes={"-o": [SUFFIX]}, inputs=[args.weights], overwrite=args.overwrite)
+    check_outputs({"-o": args.output}, suffixes={"-o": [".onnx"]}, inputs=[args.weights], overwrite=args.overwrite)
     _check_sizes(args)
 
     from ssiu_arch.tools.export.to_onnx import check_installation
@@ -45,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     what = "Write an SSIU as one ONNX file for images of any size, and check it against torch by ONNX Runtime."
     parser = Parser(prog="ssiu export", description=what, epilog=EXAMPLE, allow_abbrev=False)
     add = parser.add_argument
-    add(
-        "weights", type=Path, metavar="WEIGHTS", help="checkpoint of an SSIU, or shipped: the x4 weights of the package"
-    )
+    add("weights", type=Path, metavar="WEIGHTS", help="checkpoint of an SSIU, or shipped: the package's x4 weights")
     add("--key", metavar="NAME", help="set of weights in it: params_ema, params, ... (default: the first of these)")
     add("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="file to write")
     add("--overwrite", action="store_true", help="replace FILE.onnx if it exists")

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,6 @@ def run(arguments: list[str]) -> None:
     """
     args = _parser().parse_args(arguments)
     require("matplotlib", "plot", "the picture")
-    if not os.path.isfile(args.image):  # os.path returns False where pathlib raises, as for a name that is too long
-        raise UserError(f"{args.image}: no such file; give an image file")
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
     outputs = {"-o": args.output, "--npz": args.npz}
     check_outputs(outputs, suffixes={"-o": [".png"], "--npz": [".npz"]}, inputs=inputs, overwrite=args.overwrite)

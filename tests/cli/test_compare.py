@@ -141,7 +141,6 @@ BAD = {
     "an LR of another size": ([FACE, "--lr", "HR/cup.png"], r"--lr HR/cup\.png: is 70x70, but .* requires 23x18"),
     "no LR": ([FACE, "--lr", "none.png"], r"--lr none\.png: no such file"),
     "no such image": (["HR", "--image", "dog"], r"--image dog: .*HR, which has cup, face, grey"),
-    "an image twice": (["HR", "--image", "cup", "--image", "cup"], r"--image cup cup: .*twice"),
     "an image that lacks one": (
         ["HR", "P=results/poor", "--image", "grey"],
         r"P=results/poor: .*\(grey\)",
