@@ -116,7 +116,7 @@ def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
 def _time(exported: "Net", net: "SSIU", args: argparse.Namespace) -> None:
     from ssiu_arch.tools.export import comparison
 
-    for h, w in args.latency:
+    for h, w in dict.fromkeys(args.latency):
         with _in_memory(f"--latency {h}x{w}: choose a smaller size; {args.output} is written"):
             found = comparison.latencies(exported, net, (h, w), args.runs)
         print("\n" + comparison.latency_table(found, (h, w), "fp16" if args.fp16 else "fp32").text(), end="")
