@@ -55,7 +55,7 @@ def _of_registered_types(opt: dict[str, Any], is_train: bool) -> Iterator[Findin
     for what, check in cheap_checks(opt, net):
         found = [tried(what, check)]
         if what.startswith("datasets.") and found[0].level == "ok":
-            found += samples.check(what, opt["datasets"][what.removeprefix("datasets.")], opt["scale"])
+            found = [*samples.check(what, opt["datasets"][what.removeprefix("datasets.")], opt["scale"])] or found
         yield from found
         failed |= {finding.what for finding in found if finding.level == "error"}
     if net is None:
