@@ -53,18 +53,31 @@ def released_names():
     return released_names
 
 
-@pytest.fixture
-def tf32_allowed():
-    """Whether CUDA may round products, and convolutions, to TF32, as of now; afterwards the switches are as before."""
+def tf32_switches():
+    """Torch's TF32 switches for products and convolutions, and the attribute to set."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     if hasattr(matmul, "fp32_precision"):
-        switches, name = (matmul, cudnn.conv), "fp32_precision"
-    else:
-        switches, name = (matmul, cudnn), "allow_tf32"
-    before = [getattr(switch, name) for switch in switches]
-    yield lambda: [getattr(switch, name) in ("tf32", True) for switch in switches]
-    for switch, value in zip(switches, before, strict=True):
+        return (matmul, cudnn.conv), "fp32_precision"
+    return (matmul, cudnn), "allow_tf32"
+
+
+AT_START = [getattr(switch, tf32_switches()[1]) for switch in tf32_switches()[0]]
+
+
+@pytest.fixture(autouse=True)
+def tf32_as_at_start():
+    """Undo what a training in this process set; torch cannot export a network once the switches differ from its own."""
+    yield
+    switches, name = tf32_switches()
+    for switch, value in zip(switches, AT_START, strict=True):
         setattr(switch, name, value)
+
+
+@pytest.fixture
+def tf32_allowed():
+    """Whether CUDA may round products, and convolutions, to TF32, as of now."""
+    switches, name = tf32_switches()
+    return lambda: [getattr(switch, name) in ("tf32", True) for switch in switches]
 
 
 @pytest.fixture(scope="session")
