@@ -19,11 +19,9 @@ class Stopped(Exception):
 def guard(model: Any) -> None:
     """Replace four methods of ``model`` so that every iteration is checked.
 
-    - The first loss that is not finite stops the training. Losses may still be on their way from the GPU: they are
-      checked once they arrive, an iteration or so later, and all of them before anything is validated or saved.
+    - The first loss that is not finite stops the training: at the latest before anything is validated or saved.
     - An iteration is validated once. BasicSR validates the last one twice.
-    - The state of an iteration is saved after its validation, so that it holds the new best scores. A resumed run
-      would otherwise skip that validation.
+    - The state of an iteration is saved after its validation, with the new best scores; else a resume skips it.
     - ``stop`` ends the training before the next iteration, with a state saved.
     """
     begin, optimize, validate, save = (
@@ -46,7 +44,7 @@ def guard(model: Any) -> None:
     def optimize_parameters(current_iter: int) -> None:
         optimize(current_iter)
         unchecked.append((current_iter, model.log_dict))
-        check_losses(wait=False)
+        check_losses(wait=False)  # those that have arrived from the GPU
         trained.add(True)
 
     def check_losses(wait: bool) -> None:
