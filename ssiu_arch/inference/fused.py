@@ -16,6 +16,12 @@ from ssiu_arch.inference.whole import Graphs, whole
 from ssiu_arch.utils.memory import free_memory, is_out_of_memory, keep_freed_memory
 from ssiu_arch.utils.precisions import PRECISIONS
 
+BAR = 1e-4  # largest difference from the network, relative to outputs above 1; rounding stays below 1e-5
+
+
+class NotReproduced(ValueError):
+    """The optimised form does not compute what the network computes: the network was changed."""
+
 
 def fuse(
     net: SSIU,
@@ -42,6 +48,8 @@ def fuse(
 
     Raises:
         ValueError: an argument is not one of these.
+        NotReproduced: ``net`` computes something else than the published SSIU. Subclasses, replaced modules, hooks and
+            wrappers are noticed by comparing both on a small random image.
     """
     if not all(hasattr(net, name) for name in ("upscale", "head", "stages", "selector", "tail")):
         raise ValueError(f"net ({type(net).__name__}) must be an SSIU, without a wrapper such as DataParallel")
@@ -55,9 +63,49 @@ def fuse(
         raise ValueError("strip goes with neither compile nor cuda_graphs, which compute the whole image")
     if strip is not None and (type(strip) is not int or strip < 16 or strip % 16):
         raise ValueError(f"strip ({strip!r}) must be a multiple of 16, or None")
-    with torch.inference_mode(False):  # or ``refresh`` could not write to them later
-        parts = Parts(net).to(DTYPES[precision]).eval()
+    parts = _parts(net).to(DTYPES[precision])
     return FusedSSIU(parts, allow_tf32=precision == "tf32", compile=compile, cuda_graphs=cuda_graphs, strip=strip)
+
+
+def _parts(net: SSIU) -> Parts:
+    """The parts of ``net`` with copies of its weights, in their type.
+
+    Raises:
+        NotReproduced: they do not compute what ``net`` computes.
+    """
+    try:
+        with torch.inference_mode(False):  # or ``refresh`` could not write to them later
+            parts = Parts(net).eval()
+        difference = _difference(parts, net)
+    except Exception as error:  # whatever a part of another class or shape raises
+        if is_out_of_memory(error):
+            raise
+        raise NotReproduced(f"{type(net).__name__} has no optimised form ({' '.join(str(error).split())})") from error
+    if not difference <= BAR:
+        raise NotReproduced(f"{type(net).__name__} has no optimised form: its output would differ by {difference:.2g}")
+    return parts
+
+
+@torch.no_grad()
+def _difference(parts: Parts, net: SSIU) -> float:
+    """The largest difference between ``parts`` and ``net`` on a random image, relative to outputs above 1."""
+    weight = parts.head.weight
+    size = (1, weight.shape[1], 2 * SAM.window + 1, 4 * SAM.window)  # one row more than a window: padded and cropped
+    y = torch.rand(size, generator=torch.Generator().manual_seed(0)).to(weight)
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        with own_precision(y.device, False):
+            expected = net(y)
+            found = whole(parts, reflect_to_multiple(y, 2 * SAM.window))[:, :, : expected.shape[2], : expected.shape[3]]
+    finally:
+        for module in training:
+            module.training = True
+    if found.shape != expected.shape:
+        return float("inf")
+    if torch.equal(found.isfinite(), expected.isfinite()):  # weights that are not finite are nothing to judge here
+        found, expected = found.nan_to_num(), expected.nan_to_num()
+    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
 
 
 class FusedSSIU(nn.Module):
@@ -94,9 +142,9 @@ class FusedSSIU(nn.Module):
         """Copy the weights of ``net``; compiled code and captured graphs stay valid.
 
         Raises:
-            ValueError: ``net`` has other options; nothing has been copied.
+            ValueError: ``net`` has other options, or is ``NotReproduced``; nothing has been copied.
         """
-        new, old = Parts(net).state_dict(), self.parts.state_dict()
+        new, old = _parts(net).state_dict(), self.parts.state_dict()
         if {name: x.shape for name, x in new.items()} != {name: x.shape for name, x in old.items()}:
             raise ValueError("net must have the options of the network that this form was made from")
         self.parts.load_state_dict(new)
@@ -218,6 +266,29 @@ class FusedSSIU(nn.Module):
         """Rows to compute at a time: on a CPU as many as stay in its cache."""
         pixels = 2**20 if padded.is_cuda else 2**14
         return self.strip or max(16, pixels // padded.shape[3] // 16 * 16)
+
+
+class Itself(nn.Module):
+    """A changed SSIU behind the methods of ``FusedSSIU`` that ``Upscaler`` calls: the network itself runs."""
+
+    def __init__(self, net: SSIU) -> None:
+        super().__init__()
+        self.net, self.upscale = net.eval(), net.upscale
+
+    @torch.no_grad()
+    def forward(self, y: Tensor) -> Tensor:
+        """The network's own result."""
+        return self.net(y)
+
+    def bands(self, y: Tensor) -> Iterator[Tensor]:
+        """The result of ``y`` in one band."""
+        yield self(y)
+
+    def fits(self, y: Tensor) -> bool:
+        """Whether the network is likely to have enough memory: it holds some 80 maps of the image at a time."""
+        weight = next(self.net.parameters())
+        features = max(parameter.shape[0] for parameter in self.net.head.parameters())
+        return 80 * y[:, 0].numel() * features * weight.element_size() < free_memory(y.device) // 2
 
 
 log = logging.getLogger("basicsr")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.inference.fused import FusedSSIU, fuse
+from ssiu_arch.inference.fused import FusedSSIU, Itself, NotReproduced, fuse
 from ssiu_arch.inference.photo import from_pillow
 from ssiu_arch.inference.tiles import check_tiles, tiled_bands
 from ssiu_arch.utils.errors import UserError
@@ -37,7 +37,8 @@ class Upscaler:
     """Enlarges images with the optimised form of a network.
 
     Args:
-        net: a trained SSIU, on the device to use; or its optimised form, which has its own precision.
+        net: a trained SSIU, on the device to use; or its optimised form, which has its own precision. A changed SSIU
+            that the optimised form does not reproduce runs itself, with a warning.
         precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``, see ``fuse``. Use ``fp32`` for 16-bit images.
         self_ensemble: True averages the results of the image rotated and flipped in all eight ways (Lim et al.,
             "EDSR", 2017, Sec. 3.4): eight times slower, with the result in float32 in memory.
@@ -63,11 +64,11 @@ class Upscaler:
         check_tiles(TILE if tile is None else tile, self.overlap)
         if isinstance(net, FusedSSIU) and precision != "fp32":
             raise ValueError(f"precision ({precision!r}) was chosen when net was fused: give the SSIU, or leave it out")
-        self.net = net if isinstance(net, FusedSSIU) else fuse(net, precision=precision)
+        self.net = net if isinstance(net, FusedSSIU) else _optimised(net, precision)
         self.upscale = self.net.upscale
         self.self_ensemble = self_ensemble
-        head = self.net.parts.head.weight
-        self.channels, self.device = head.shape[1], head.device
+        first = net.parts.head.weight if isinstance(net, FusedSSIU) else net.head.weight
+        self.channels, self.device = first.shape[1], first.device
 
     def __call__(self, image: Array, advance: Advance = lambda share: None) -> Array:
         """The whole result; see ``bands`` for the arguments."""
@@ -159,6 +160,17 @@ def upscaled_alpha(upscaler: Upscaler, alpha: Array, advance: Advance = lambda s
         advance(1)
         return np.full((s * alpha.shape[0], s * alpha.shape[1], 1), alpha[0, 0], alpha.dtype)
     return upscaler(alpha, advance)
+
+
+def _optimised(net: SSIU, precision: str) -> FusedSSIU | Itself:
+    """The optimised form of ``net``, or ``net`` itself where that would compute something else."""
+    try:
+        return fuse(net, precision=precision)
+    except NotReproduced as error:
+        if precision != "fp32":
+            raise ValueError(f"precision ({precision!r}) must be fp32: {error}") from error
+        log.warning(f"{error}; the network itself is used")
+        return Itself(net)
 
 
 def _check(image: Array) -> None:

@@ -15,17 +15,19 @@ from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.data.bicubic import bicubic_metrics, log_bicubic
-from ssiu_arch.inference.fused import FusedSSIU, fuse
+from ssiu_arch.inference.fused import FusedSSIU, NotReproduced, fuse
 from ssiu_arch.inference.tiles import tiled
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.async_losses import AsyncLosses
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.memory import is_out_of_memory
 
 
 class Validator:
     """Builds the function that validates a network: SSIU's optimised form, tiles, or the network itself.
 
-    SSIU is fused once. Later calls only copy the new weights, so a compiled form or a CUDA graph is kept.
+    SSIU is fused once. Later calls only copy the new weights, so a compiled form or a CUDA graph is kept. A changed
+    SSIU that the optimised form does not reproduce is validated by the network itself, with one warning.
 
     Args:
         val: the options below ``val``, see ``SSIUModel``.
@@ -34,30 +36,43 @@ class Validator:
 
     def __init__(self, val: Mapping[str, Any], upscale: int) -> None:
         self.val, self.upscale = val, upscale
-        self._fused: FusedSSIU | None = None
+        self.fast = val.get("fast") is not False
+        self.fused: FusedSSIU | None = None
 
     def prepare(self, net: nn.Module) -> Callable[[Tensor], Tensor]:
-        """A function with the current weights of ``net``: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``.
-
-        Raises:
-            UserError: ``net`` is an SSIU that ``fuse`` cannot convert, and ``val.fast`` is not false.
-        """
-        is_fused = isinstance(net, SSIU) and self.val.get("fast") is not False
-        run: Callable[[Tensor], Tensor] = self._fuse(net) if is_fused else net
+        """A function with the current weights of ``net``: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``."""
+        run: Callable[[Tensor], Tensor] = net
+        if self.fast and isinstance(net, SSIU):
+            try:
+                self._fuse(net)
+                run = partial(self._run, net)
+            except NotReproduced as error:
+                self._fall_back(str(error))
         tile, overlap = self.val.get("tile"), self.val.get("tile_overlap", 16)
         return partial(tiled, run, upscale=self.upscale, tile=tile, overlap=overlap) if tile else run
 
-    def _fuse(self, net: Any) -> FusedSSIU:
-        if self._fused is not None:
-            self._fused.refresh(net)
-            return self._fused
-        options = {name: self.val[name] for name in ("precision", "compile", "cuda_graphs") if self.val.get(name)}
-        try:
-            self._fused = fuse(net, **options)
-        except (AttributeError, TypeError) as error:  # a part of the network was replaced by another class
-            name = type(net).__name__
-            raise UserError(f"val.fast: {name} has no optimised form ({error}); set val.fast: false") from error
-        return self._fused
+    def _fuse(self, net: SSIU) -> None:
+        if self.fused is None:
+            options = {name: self.val[name] for name in ("precision", "compile", "cuda_graphs") if self.val.get(name)}
+            self.fused = fuse(net, **options)
+        else:
+            self.fused.refresh(net)
+
+    def _run(self, net: nn.Module, y: Tensor) -> Tensor:
+        """The optimised form's result; the network's own from the first error of the optimised form on."""
+        if self.fused is not None:
+            try:
+                return self.fused(y)
+            except Exception as error:  # of a compiler or a driver: no reason to end a training
+                if isinstance(error, ValueError) or is_out_of_memory(error):  # of the image: the network has it, too
+                    raise
+                self._fall_back(f"the optimised form fails ({type(error).__name__}: {' '.join(str(error).split())})")
+        return net(y)
+
+    def _fall_back(self, reason: str) -> None:
+        """Validate by the network itself from now on."""
+        self.fast, self.fused = False, None
+        get_root_logger().warning(f"val.fast: {reason}; the network itself is validated, val.precision is fp32")
 
 
 class SSIUModel(SRModel):
@@ -80,7 +95,7 @@ class SSIUModel(SRModel):
     Options below ``val``:
 
     - ``fast``: false validates with SSIU itself; by default its optimised form runs (``ssiu_arch.fuse``), which has the
-      same output up to rounding.
+      same output up to rounding. A changed SSIU that it does not reproduce is validated by itself.
     - ``precision`` (``fp32``, ``tf32``, ``bf16``, ``fp16``), ``compile``, ``cuda_graphs``: options of that form.
     - ``tile``, ``tile_overlap``: side and overlap (default: 16) of blended tiles in LR pixels, for any network. Tiling
       is approximate. The optimised form does not need it.

@@ -22,27 +22,30 @@ def y():
 
 
 def test_ssiu_by_its_fast_form(net, y):
-    run = Validator({}, 2).prepare(net)
-    assert isinstance(run, FusedSSIU)
+    validator = Validator({}, 2)
+    run = validator.prepare(net)
+    assert isinstance(validator.fused, FusedSSIU)
     with torch.no_grad():
         torch.testing.assert_close(run(y), net(y), atol=1e-5, rtol=1e-5)
 
 
 def test_the_form_stays_and_takes_over_new_weights(net, y):
     validation = Validator({}, 2)
-    first = validation.prepare(net)
+    run, first = validation.prepare(net), validation.fused
     for parameter in net.parameters():
         parameter.data *= 1.1
-    assert validation.prepare(net) is first
-    assert torch.equal(first(y), fuse(net)(y))
+    assert torch.equal(validation.prepare(net)(y), fuse(net)(y))
+    assert validation.fused is first
+    assert torch.equal(run(y), fuse(net)(y))
 
 
 def test_options_reach_the_fast_form(net):
     options = {"precision": "bf16", "compile": {"backend": "eager"}, "cuda_graphs": True}
-    run = Validator(options, 2).prepare(net)
-    assert run.parts.head.weight.dtype == torch.bfloat16
-    assert run.compiles
-    assert run._graphs is not None
+    validator = Validator(options, 2)
+    validator.prepare(net)
+    assert validator.fused.parts.head.weight.dtype == torch.bfloat16
+    assert validator.fused.compiles
+    assert validator.fused._graphs is not None
 
 
 @pytest.mark.parametrize("other", [MSRResNet(3, 3, 8, 1, 2), "ssiu with fast: false"])
@@ -94,12 +97,15 @@ class TestModel:
         model.nondist_validation(loader, 0, None, save_img=False)
         return outputs
 
-    def test_the_network_itself_does_not_run(self, model, net, y):
+    def test_the_network_itself_runs_on_the_small_image_of_the_comparison_alone(self, model, net, y):
         with torch.no_grad():
             expected = net(y)
-        net.forward = None
+        sizes = []
+        net.register_forward_pre_hook(lambda module, inputs: sizes.append(inputs[0].shape))
         outputs = self.validate(model, y)
         assert len(outputs) == 2
+        assert len(sizes) == 1
+        assert sizes[0].numel() < y.numel()
         for output in outputs:
             torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
