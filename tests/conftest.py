@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the suite runs in as many processes as there are cores
+
 import torch
 
 import ssiu_arch  # noqa: F401  (patches BasicSR before any test imports it)
