@@ -286,9 +286,8 @@ class Itself(nn.Module):
 
     def fits(self, y: Tensor) -> bool:
         """Whether the network is likely to have enough memory: it holds some 80 maps of the image at a time."""
-        weight = next(self.net.parameters())
-        features = max(parameter.shape[0] for parameter in self.net.head.parameters())
-        return 80 * y[:, 0].numel() * features * weight.element_size() < free_memory(y.device) // 2
+        weight = self.net.head.weight
+        return 80 * y[:, 0].numel() * len(weight) * weight.element_size() < free_memory(y.device) // 2
 
 
 log = logging.getLogger("basicsr")
