@@ -1,4 +1,4 @@
-"""Atomic writes, locks, hashes and sizes of files."""
+"""Atomic writes, locks, checksums and sizes of files."""
 
 import errno
 import hashlib
@@ -88,6 +88,28 @@ def read_json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); remove it or use --force") from None
+
+
+def zip_damage(path: str | Path) -> str | None:
+    """What is wrong with a zip file, such as ``torch.save`` writes; None if it is whole.
+
+    Reads every part and compares its checksum, which ``torch.load`` does not; keeps a megabyte in memory. A file that
+    is not a zip counts as damaged. Parts saved without checksums (``set_crc32_options(False)``) are not compared.
+    """
+    import zipfile
+
+    try:
+        size = os.path.getsize(path)
+        if not size:
+            return "it is empty (0 bytes)"
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            if sum(part.file_size for part in parts) > size:
+                return f"it claims more than its {size:,} bytes"
+            damaged = archive.testzip() if any(part.CRC for part in parts) else None
+            return damaged and f"the checksum of its part {damaged!r} is wrong"
+    except Exception as error:  # a hostile header fails anywhere in zipfile, with half a dozen types
+        return " ".join(str(error).split()) or type(error).__name__
 
 
 def existing_parent(path: Path) -> Path:

@@ -2,11 +2,13 @@ import errno
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
+import torch
 
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import locked, read_json, size_text, write_file, write_json, writing
+from ssiu_arch.utils.files import locked, read_json, size_text, write_file, write_json, writing, zip_damage
 
 
 def test_a_file_is_whole_and_nothing_is_left_beside_it(tmp_path):
@@ -63,6 +65,52 @@ def test_the_lock_keeps_other_processes_out_and_goes_with_its_owner(tmp_path):
     with locked(lock):
         pass
     assert not lock.exists()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A file of ``torch.save``: its path, and its bytes to change."""
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.arange(1000.0)}, path)
+    return path, bytearray(path.read_bytes())
+
+
+def test_a_whole_zip_has_no_damage(saved):
+    assert zip_damage(saved[0]) is None
+
+
+@pytest.mark.parametrize("place", [0, 500, 2000, 4000])
+def test_one_flipped_byte_of_a_zip_is_noticed(saved, place):
+    path, content = saved
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    assert zip_damage(path)
+
+
+@pytest.mark.parametrize("share", [0, 1, 500, 3000])
+def test_a_truncated_zip_is_noticed(saved, share):
+    path, content = saved
+    path.write_bytes(content[:share])
+    assert zip_damage(path)
+
+
+def test_what_is_no_zip_and_what_unpacks_to_more_than_it_holds_is_damage(tmp_path):
+    torch.save({"a": 1}, tmp_path / "legacy.pth", _use_new_zipfile_serialization=False)
+    assert "not a zip" in zip_damage(tmp_path / "legacy.pth")
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**6))
+    assert "claims" in zip_damage(tmp_path / "bomb.pth")
+    assert "No such file" in zip_damage(tmp_path / "none.pth")
+
+
+def test_a_zip_that_torch_saved_without_checksums_is_whole(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.arange(1000.0)}, tmp_path / "a.pth")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert zip_damage(tmp_path / "a.pth") is None
 
 
 @pytest.mark.parametrize(
