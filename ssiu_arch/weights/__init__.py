@@ -3,7 +3,8 @@
 Three formats: ``.pt`` as the authors released their weights, ``.pth`` as BasicSR saves them, ``.safetensors``.
 """
 
+from ssiu_arch.weights.options import ssiu_options
 from ssiu_arch.weights.reading import SETS, StateDict, read_checkpoint, read_state_dict
-from ssiu_arch.weights.ssiu import load, read_ssiu, ssiu_options
+from ssiu_arch.weights.ssiu import load, read_ssiu
 
 __all__ = ["SETS", "StateDict", "load", "read_checkpoint", "read_ssiu", "read_state_dict", "ssiu_options"]

@@ -1,6 +1,5 @@
 """The weights of an SSIU: found in a file, recognised by names and shapes, checked against the network."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights.options import STAGE, ssiu_options
 from ssiu_arch.weights.reading import SETS, StateDict, bare_names, listed, read_checkpoint, tensors_of
 from ssiu_arch.weights.shipped import weights_path
 
 if TYPE_CHECKING:
     from ssiu_arch.archs.ssiu_arch import SSIU
 
-STAGE = re.compile(r"stages\.(\d{1,6})\.")
 LEAST_OF_STAGE = 20  # parameters, of 45 or 47, below which a stage counts as missing
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -121,33 +120,6 @@ def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | Non
     if key not in held:
         raise UserError(f"weights {path}: no {key!r} in it; it holds {listed(held)}")
     return key
-
-
-def ssiu_options(state_dict: StateDict) -> dict[str, Any] | None:
-    """The arguments of ``SSIU`` that fit weights, read from names and shapes; None if they are not an SSIU's.
-
-    Incomplete or inconsistent weights may give arguments that ``SSIU`` refuses.
-
-    Args:
-        state_dict: weights by our names (see ``rename_released``).
-    """
-    needed = [state_dict.get(name) for name in ("head.weight", "tail.0.weight", "stages.0.attention.rel_h")]
-    shapes = [tensor.shape for tensor in needed if tensor is not None and tensor.ndim == 4 and tensor.numel()]
-    if len(shapes) < len(needed):
-        return None
-    head, tail, rel_h = shapes
-    num_feat, num_in_ch = head[:2]
-    factor = round((tail[0] / num_feat) ** 0.5)
-    stages = {int(found[1]) for found in map(STAGE.match, state_dict) if found}
-    return {
-        "upscale": factor**2 if "tail.6.weight" in state_dict else factor,
-        "num_in_ch": num_in_ch,
-        "num_feat": num_feat,
-        "num_block": 1 + max(stages),
-        "num_head": num_feat // (2 * rel_h[-1]),
-        "sparse_attention": "stages.0.attention.dw.weight" in state_dict,
-        "feature_selector": "selector.fuse.weight" in state_dict,
-    }
 
 
 def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[str]]:
