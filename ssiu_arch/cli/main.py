@@ -4,6 +4,7 @@ BasicSR itself ships no command; ``basicsr`` here serves all of its networks. A 
 package, imported when it is used. BasicSR is imported when a verb needs it.
 """
 
+import errno
 import os
 import select
 import sys
@@ -64,18 +65,10 @@ def dispatch(command: Command, arguments: list[str]) -> int:
 
     Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 stdout was closed.
     """
+    _usable_streams()
     verb, *rest = arguments or ["--help"]
-    if verb in ("-h", "--help"):
-        print(command.usage(), end="")
-        return 0
-    if verb == "--version":
-        print(f"ssiu_arch {__version__}{f', {which_basicsr.version()}' if command is BASICSR else ''}")
-        return 0
-    if verb not in command.verbs:
-        print(f"{command.name}: no verb {verb!r}: use {', '.join(command.verbs)}", file=sys.stderr)
-        return 2
     try:
-        code = import_module(f"ssiu_arch.cli.{verb}").run(rest) or 0
+        code = _run(command, verb, rest)
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -88,6 +81,34 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         if _has_no_reader(sys.stdout):
             return 141  # as a shell reports SIGPIPE
         raise  # another pipe broke
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise  # of a file: the commands' own files raise UserError
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
+        print(f"{command.name} {verb}: stdout cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
+
+
+def _run(command: Command, verb: str, arguments: list[str]) -> int:
+    if verb in ("-h", "--help"):
+        print(command.usage(), end="")
+        return 0
+    if verb == "--version":
+        print(f"ssiu_arch {__version__}{f', {which_basicsr.version()}' if command is BASICSR else ''}")
+        return 0
+    if verb not in command.verbs:
+        raise UserError(f"there is no verb {verb!r}; use {', '.join(command.verbs)}")
+    return import_module(f"ssiu_arch.cli.{verb}").run(arguments) or 0
+
+
+def _usable_streams() -> None:
+    """Let closed streams (``>&-``) lead nowhere, and streams of any encoding take every name."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (until the process ends)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _has_no_reader(stream: TextIO) -> bool:

@@ -10,4 +10,15 @@ class UserError(Exception):
 
 def in_one_line(error: UserError) -> str:
     """The message in one line, without the traceback that a worker of torch's DataLoader puts before it."""
-    return " ".join(str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")[2].split())
+    message = str(error).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")[2]
+    return printable(" ".join(message.split()))
+
+
+def printable(name: object) -> str:
+    """``name`` with line breaks, control characters and bytes that are no UTF-8 escaped, as in ``a\\n\\x1b.png``."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(name))
+
+
+def _escaped(c: str) -> str:
+    is_byte = 0xDC80 <= ord(c) <= 0xDCFF  # of a file name, as Python reads it
+    return f"\\x{ord(c) - 0xDC00:02x}" if is_byte else c.encode("unicode_escape", "surrogatepass").decode()
