@@ -64,16 +64,14 @@ def tf32_switches():
     return (matmul, cudnn), "allow_tf32"
 
 
-AT_START = [getattr(switch, tf32_switches()[1]) for switch in tf32_switches()[0]]
+TF32_AT_START = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
 
 @pytest.fixture(autouse=True)
 def tf32_as_at_start():
-    """Undo what a training in this process set; torch cannot export a network once the switches differ from its own."""
+    """Undo what a training in this process set."""
     yield
-    switches, name = tf32_switches()
-    for switch, value in zip(switches, AT_START, strict=True):
-        setattr(switch, name, value)
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = TF32_AT_START
 
 
 @pytest.fixture

@@ -28,21 +28,15 @@ def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    switches, name, _ = _switches(allowed)
+    switches, name, value = _switches(allowed)
     before = [getattr(switch, name) for switch in switches]
     try:
-        set_tf32(allowed)
+        for switch in switches:
+            setattr(switch, name, value)
         yield
     finally:
         for switch, old in zip(switches, before, strict=True):
             setattr(switch, name, old)
-
-
-def set_tf32(allowed: bool) -> None:
-    """Allow or forbid TF32 in products and convolutions from here on, in the whole process."""
-    switches, name, value = _switches(allowed)
-    for switch in switches:
-        setattr(switch, name, value)
 
 
 def _switches(allowed: bool) -> tuple[tuple[Any, ...], str, Any]:

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, SSReM
-from ssiu_arch.inference.precision import set_tf32
 from ssiu_arch.models import acceleration
 from ssiu_arch.utils.errors import UserError
 
@@ -32,16 +31,22 @@ class TestPrecision:
     @pytest.mark.parametrize("precision", ["fp32", "tf32"])
     def test_products_and_convolutions_are_alike(self, tf32_allowed, precision):
         for before in (True, False):
-            set_tf32(before)
+            acceleration.set_precision("tf32" if before else "fp32")
             acceleration.set_precision(precision)
             assert tf32_allowed() == [precision == "tf32"] * 2
 
     @pytest.mark.parametrize("precision", [None, "bf16"])
     def test_others_leave_the_switches_alone(self, tf32_allowed, precision):
         for before in (True, False):
-            set_tf32(before)
+            acceleration.set_precision("tf32" if before else "fp32")
             acceleration.set_precision(precision)
             assert tf32_allowed() == [before] * 2
+
+    @pytest.mark.parametrize("precision", ["fp32", "tf32"])
+    def test_the_older_interface_which_torch_export_reads_agrees(self, precision):
+        acceleration.set_precision(precision)
+        assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == (precision == "tf32")
+        assert torch.get_float32_matmul_precision() == ("high" if precision == "tf32" else "highest")
 
     def test_there_is_no_fp8(self):
         with pytest.raises(ValueError, match=r"precision \('fp8'\) must be one of fp32, tf32, bf16"):
