@@ -14,11 +14,13 @@ SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
 CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/export.md
 HUB = [*SAFETENSORS, "huggingface_hub"]
+RIVALS = ["spandrel", "spandrel_extra_arches"]  # MIT; some networks of the second are for non-commercial use only
 DOCS = ["mkdocs", "mkdocs-material", "mkdocstrings[python]"]
 TEST = [
     *PLOT,
     *EXPORT,
     *HUB,
+    *RIVALS,
     "captum",
     "pytest>=7",
     "pytest-timeout",
@@ -59,6 +61,7 @@ setup(
         "export": EXPORT,
         "hub": HUB,
         "converters": CONVERTERS,
+        "rivals": RIVALS,
         "docs": DOCS,
         "test": TEST,
     },

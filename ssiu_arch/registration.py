@@ -46,6 +46,7 @@ def complete() -> None:
     from basicsr.utils import registry
 
     from ssiu_arch.archs import ssiu_arch  # noqa: F401
+    from ssiu_arch.integrations import rivals  # noqa: F401
     from ssiu_arch.losses import fft_loss  # noqa: F401
     from ssiu_arch.metrics import published  # noqa: F401
     from ssiu_arch.models import ssiu_model  # noqa: F401

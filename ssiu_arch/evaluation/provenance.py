@@ -7,6 +7,7 @@ from typing import Any
 
 from ssiu_arch.utils.files import DIGITS, file_hash, sha256
 from ssiu_arch.utils.version import __version__
+from ssiu_arch.weights.shipped import weights_path
 
 LMDB_FILES = ("data.mdb", "meta_info.txt")
 
@@ -32,6 +33,10 @@ def weights(opt: dict[str, Any]) -> list[str]:
             network = key.removeprefix("pretrain_network_")
             param_key = opt["path"].get(f"param_key_{network}", "params")
             lines.append(f"{file}, {param_key}, sha256 {file_hash(file)}")
+    for network in (value for name, value in opt.items() if name.startswith("network_")):
+        if network["type"] == "Spandrel" and network.get("path") is not None:
+            file = weights_path(network["path"], network.get("upscale"))
+            lines.append(f"{file}, sha256 {file_hash(file)}")
     return lines or ["none named in path.pretrain_network_g: the network's weights are random"]
 
 
