@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ssiu_arch.checks.build import load_network_options, ready
 from ssiu_arch.checks.finding import located
 from ssiu_arch.checks.network import build, fitting_weights
+from ssiu_arch.integrations.rivals import Spandrel
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import load
 
@@ -54,7 +55,8 @@ def from_options(path: str) -> Network:
         net = build(opt)
         if file is not None:
             net.load_state_dict(fitting_weights(str(file), paths.get("param_key_g", "params"), net))
-    return _network(str(opt.get("name", Path(path).stem)), ready(net, opt["network_g"]), has_weights=file is not None)
+    named = file is not None or (isinstance(net, Spandrel) and net.path is not None)
+    return _network(str(opt.get("name", Path(path).stem)), ready(net, opt["network_g"]), has_weights=named)
 
 
 def _network(name: str, net: nn.Module, *, has_weights: bool) -> Network:

@@ -76,7 +76,13 @@ SWINIR_LIGHT = {
 }
 ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, "with_idt": True, "act_type": "prelu"}
 EDSR_L = {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
-
+RIVALS = (  # by spandrel: names here, and in the paper's Table I
+    ("omni-sr", "Omni-SR"),
+    ("srformer-light", "SRFormer"),
+    ("craft", "CRAFT"),
+    ("atd-light", "ATD-light"),
+    ("safmn", "SAFMN"),
+)
 
 MODES: dict[str, tuple[str, dict[str, Any]]] = {  # of the optimised form: word in the preset's name, its meaning
     "tf32": ("TF32 (GPU)", {"precision": "tf32"}),
@@ -103,6 +109,10 @@ _PRESETS = (
     _fused("bf16", "graphs"),
     _fused("bf16", "compiled", "graphs"),
     Candidate("swinir-light", "SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
+    *(
+        Candidate(name, f"{arch}, light settings, by spandrel", "Spandrel", {"arch": arch}, row=arch)
+        for name, arch in RIVALS
+    ),
     Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
     Candidate("edsr-l", "EDSR: 256 features, 32 blocks", "EDSR", EDSR_L),
     Candidate("rcan", "RCAN: 10 groups of 20 blocks", "RCAN", {**RGB, "num_group": 10, "num_block": 20}),

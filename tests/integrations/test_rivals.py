@@ -1,0 +1,70 @@
+"""Networks of spandrel in BasicSR: scales, sizes, errors, and the option files that train rivals."""
+
+import pytest
+import torch
+import yaml
+
+from ssiu_arch.evaluation.published import COSTS
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights.shipped import shipped
+
+pytest.importorskip("spandrel_extra_arches", reason="spandrel, of the extra rivals, is not installed")
+from ssiu_arch.integrations.rivals import LIGHT, Spandrel
+
+
+@pytest.mark.parametrize("name", [name for name in LIGHT if name in COSTS[4]])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_parameters_are_those_of_table_1(name, scale):
+    """To the thousand; Omni-SR's published code has 12,600 to 13,400 parameters more than its row."""
+    count = sum(parameter.numel() for parameter in LIGHT[name].build(scale).parameters())
+    surplus = count / 1000 - COSTS[scale][name].kilo_parameters
+    assert abs(surplus) < 1 or (name == "Omni-SR" and 12 < surplus < 14)
+
+
+@pytest.mark.parametrize("name", ["SAFMN", "Omni-SR"])
+def test_any_size_is_enlarged_and_every_parameter_trains(name):
+    net = Spandrel(arch=name, upscale=3)
+    result = net(torch.rand(2, 3, 9, 5))
+    assert result.shape == (2, 3, 27, 15)
+    result.mean().backward()
+    assert not [name for name, parameter in net.named_parameters() if parameter.grad is None]
+
+
+def test_the_shipped_ssiu_is_itself():
+    from ssiu_arch import load
+
+    image = torch.rand(1, 3, 20, 33)
+    net = Spandrel(path="shipped", upscale=2).eval()
+    with torch.no_grad():
+        assert torch.equal(net(image), load(shipped(2))(image))
+
+
+def test_what_cannot_be_loaded_is_said(tmp_path):
+    torch.save({"a.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=r"other.pth: of no network that spandrel knows"):
+        Spandrel(path=str(tmp_path / "other.pth"))
+    with pytest.raises(ValueError, match=r"upscale \(2\): .* are for x4"):
+        Spandrel(path=str(shipped(4)), upscale=2)
+    with pytest.raises(ValueError, match="either path"):
+        Spandrel()
+    with pytest.raises(ValueError, match="must be one of Omni-SR"):
+        Spandrel(arch="EDSR")
+
+
+@pytest.mark.parametrize("name", ["EDSR-M", "SwinIR-light", "SAFMN", "Omni-SR"])
+def test_a_rival_is_trained_as_ssiu_is(root, name):
+    from basicsr.models import build_model
+
+    text = (root / f"options/rivals/train_{name}_x4.yml").read_text()
+    opt, recipe = yaml.safe_load(text), yaml.safe_load((root / "options/train_SSIU_x4.yml").read_text())
+    assert f"-opt options/rivals/train_{name}_x4.yml" in text
+    assert opt.pop("name") == f"train_{name}_x4"
+    assert {key for key, value in recipe.items() if key != "name" and opt[key] != value} == {"network_g"}
+    torch.manual_seed(0)
+    model = build_model({**opt, "name": name, "is_train": True, "dist": False, "num_gpu": 0})
+    before = [parameter.clone() for parameter in model.net_g.parameters()]
+    for iteration in (1, 2):
+        model.feed_data({"lq": torch.rand(1, 3, 16, 16), "gt": torch.rand(1, 3, 64, 64)})
+        model.optimize_parameters(iteration)
+    assert model.get_current_log()["l_fft"] > 0
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.net_g.parameters(), strict=True))
