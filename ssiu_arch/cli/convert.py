@@ -1,7 +1,6 @@
 """``ssiu convert``: writes weights in another format, or says what a weight file holds."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from textwrap import wrap
@@ -30,8 +29,6 @@ def run(arguments: list[str]) -> None:
     source = args.files[0]
     if len(args.files) > 1:
         raise UserError(f"{args.files[1]}: convert one file at a time; --info takes several")
-    if not os.path.exists(source):
-        raise UserError(f"weights {source}: no such file")
     if args.output is None:
         raise UserError("-o is missing: name the output file, or add --info to see what a file holds")
     _convert(source, args)
@@ -58,9 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 def _convert(source: Path, args: argparse.Namespace) -> None:
     from ssiu_arch.utils.files import size_text, write_file
     from ssiu_arch.weights import read_checkpoint
-    from ssiu_arch.weights.info import fingerprint, non_finite, other_sets
-    from ssiu_arch.weights.reading import SAFETENSORS, shown
-    from ssiu_arch.weights.ssiu import Weights, find_ssiu
+    from ssiu_arch.weights.reading import SAFETENSORS, non_finite
+    from ssiu_arch.weights.ssiu import Weights, find_ssiu, fingerprint, set_name
     from ssiu_arch.weights.writing import FORMATS, as_bytes, halved
 
     check_outputs({"-o": args.output}, suffixes={"-o": FORMATS}, inputs=[source], overwrite=args.overwrite)
@@ -70,11 +66,7 @@ def _convert(source: Path, args: argparse.Namespace) -> None:
 
     held = read_checkpoint(source)
     found = find_ssiu(source, held, args.key)
-    taken = "the tensors at its root" if found.key is None else shown(found.key)
-    facts = [("read", f"{source}: {found.variant}, x{found.options['upscale']}, {taken}")]
-    differing = [shown(name) for name, same in other_sets(source, held, found.key).items() if not same]
-    if differing and args.key is None:
-        _warn(f"{source}: uses {taken}; {differing[0]} differs, to use it add --key {differing[0]}")
+    facts = [("read", f"{source}: {found.variant}, x{found.options['upscale']}, {set_name(found.key)}")]
     problem = non_finite(found.tensors)
     if problem:
         _warn(f"{source}: {problem}; converted unchanged")

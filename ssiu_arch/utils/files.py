@@ -106,6 +106,8 @@ def zip_damage(path: str | Path) -> str | None:
             parts = archive.infolist()
             if sum(part.file_size for part in parts) > size:
                 return f"it claims more than its {size:,} bytes"
+            if any(part.external_attr & 0x10 for part in parts):  # torch then reads whatever is in memory
+                return "a part of it is marked as a folder"
             damaged = archive.testzip() if any(part.CRC for part in parts) else None
             return damaged and f"the checksum of its part {damaged!r} is wrong"
     except Exception as error:  # a hostile header fails anywhere in zipfile, with half a dozen types

@@ -1,27 +1,27 @@
 """What a weight file holds, as text for ``ssiu convert --info``."""
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import DIGITS, file_hash, size_text
 from ssiu_arch.weights.reading import (
+    FLOATS,
     StateDict,
     bare_names,
     is_safetensors,
     is_set,
     listed,
     metadata,
+    non_finite,
     read_checkpoint,
     shown,
     tensors_of,
 )
-from ssiu_arch.weights.ssiu import FLOATS, Weights, chosen, find_ssiu
+from ssiu_arch.weights.ssiu import Weights, chosen, find_ssiu, fingerprint, other_sets, set_name
 
 TRAINING_STATE = {"epoch", "iter", "optimizers", "schedulers"}  # what BasicSR saves beside the weights
 Facts = list[tuple[str, str]]
@@ -59,29 +59,6 @@ def describe(path: Path, key: str | None) -> Facts:
     else:
         network, weights = _network(found), found.tensors
     return [*facts, *network, *_weights(weights), ("taken", _taken(path, held, key))]
-
-
-def fingerprint(weights: StateDict) -> str:
-    """A hash of names, types, shapes and values, the same in every format and order: 12 digits of a SHA-256."""
-    digest = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode(errors="surrogatepass"))
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:DIGITS]
-
-
-def other_sets(path: Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
-    """The other sets of weights in a checkpoint, and whether each equals the one under ``key`` to the bit."""
-    sets = [name for name, value in held.items() if name != key and is_set(value)]
-    taken = fingerprint(bare_names(tensors_of(path, held, key))) if sets else ""
-    return {name: _fingerprint_at(path, held, name) == taken for name in sets}
-
-
-def non_finite(weights: StateDict) -> str:
-    """How many values are NaN or infinite, and where; empty if none."""
-    counts = {name: int((~value.isfinite()).sum()) for name, value in weights.items() if value.dtype in FLOATS}
-    where = [name for name, count in counts.items() if count]
-    return f"{sum(counts.values()):,} NaN or infinite, in {listed(where, 3)}" if where else ""
 
 
 def _format(path: Path, held: dict[str, Any]) -> str:
@@ -135,7 +112,7 @@ def _weights(weights: StateDict) -> Facts:
 def _taken(path: Path, held: dict[str, Any], key: str | None) -> str:
     others = other_sets(path, held, key)
     compared = [f"{shown(name)} {'is the same' if same else 'differs'}" for name, same in others.items()]
-    return "; ".join(["the tensors at the root" if key is None else shown(key), *compared])
+    return "; ".join([set_name(key), *compared])
 
 
 def _tensors(count: int) -> str:
@@ -144,14 +121,6 @@ def _tensors(count: int) -> str:
 
 def _is_training_state(held: dict[str, Any]) -> bool:
     return held.keys() >= TRAINING_STATE
-
-
-def _fingerprint_at(path: Path, held: dict[str, Any], key: str) -> str | None:
-    """The hash of a set of weights; None if it has tensors that cannot be used."""
-    try:
-        return fingerprint(bare_names(tensors_of(path, held, key)))
-    except UserError:
-        return None
 
 
 def _reason(path: Path, error: UserError) -> str:

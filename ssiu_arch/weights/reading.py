@@ -2,19 +2,22 @@
 
 import os
 import re
+import tarfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
+from ssiu_arch.utils.files import zip_damage
 
 StateDict = dict[str, Tensor]
-SETS = ("params_ema", "params", "model_state_dict")  # sets of weights in a checkpoint, the preferred one first
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 SAFETENSORS = ".safetensors"
 REFUSED = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL|Unsupported class) ([\w.]+)")  # torch's words
 ADVICE = (  # starts of lines in torch's errors that give no reason
@@ -33,14 +36,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: the file is missing, unreadable, or holds Python objects other than tensors and plain values.
     """
     path = Path(path)
-    if os.path.isdir(path):  # where pathlib raises, as for a name that is too long, os.path says no
-        raise UserError(f"weights {path}: is a folder; name a file")
-    if not os.path.isfile(path):
-        raise UserError(f"weights {path}: no such file")
-    held = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    if not os.path.isfile(path):  # where pathlib raises, as for a name that is too long, os.path says no
+        kind = "is a folder" if os.path.isdir(path) else "is not a file but a device, pipe or socket"
+        raise UserError(f"weights {path}: {f'{kind}; name a file' if os.path.exists(path) else 'no such file'}")
+    held = _plain(_read_safetensors(path) if is_safetensors(path) else _read_torch(path))
     if not isinstance(held, dict):
         raise UserError(f"weights {path}: holds a {type(held).__name__}, not a dict of tensors")
     return held
+
+
+def _plain(value: Any, depth: int = 2) -> Any:
+    """A checkpoint, its sets and their tensors, without the attributes that a pickle can set to shadow methods."""
+    if isinstance(value, Tensor):
+        return Tensor.detach(value)
+    if isinstance(value, dict) and depth:
+        return {name: _plain(entry, depth - 1) for name, entry in dict.items(value)}
+    return value
 
 
 def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
@@ -51,7 +62,8 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
         param_key: ``param_key_g`` of the option file; ``params`` is used if the key is missing; None: the root.
 
     Raises:
-        UserError: as ``read_checkpoint``; or the key is missing or names no weights; or the file is safetensors.
+        UserError: as ``read_checkpoint``; or the key is missing or names no weights; or a value is NaN or infinite; or
+            the file is safetensors.
     """
     held = read_checkpoint(path)
     if is_safetensors(path):
@@ -68,14 +80,16 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             else:
                 hint = f"it holds {listed(held)}: name one of them in path.param_key_g"
             raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
-    return bare_names(tensors_of(path, held, param_key))
+    weights = bare_names(tensors_of(path, held, param_key))
+    check_finite(path, weights)
+    return weights
 
 
 def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> StateDict:
     """The set of weights that a checkpoint has under ``key``; None: at its root.
 
     Raises:
-        UserError: it holds something other than tensors, or a tensor has fewer values than it claims.
+        UserError: it holds something other than dense tensors with names, or a tensor claims more than the file has.
     """
     found = held if key is None else held[key]
     where = f"weights {path}: " + ("" if key is None else f"{shown(key)}: ")
@@ -86,21 +100,36 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
     sets = [name for name, value in found.items() if is_set(value)]
     if key is None and sets:
         raise UserError(f"{where}has no weights at its root; name one of its sets as the key: {listed(sets)}")
+    size = os.path.getsize(path)  # all formats are uncompressed
     for name, value in found.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.isprintable():
             raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is not a parameter name")
         if not isinstance(value, Tensor):
             raise UserError(f"{where}{shown(name)} is a {type(value).__name__}, not a tensor")
-        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        dense = value.layout == torch.strided and not (value.is_quantized or value.is_nested)
+        if not dense or value.device.type != "cpu":
             raise UserError(f"{where}{shown(name)} is not a dense CPU tensor ({value.layout}, {value.device})")
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        if value.numel() * value.element_size() > min(size, value.untyped_storage().nbytes()):
             raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, more than the file holds")
-    return {name: value.detach() for name, value in found.items()}
+    return {name: value.resolve_conj().resolve_neg() for name, value in found.items()}
 
 
 def is_set(value: object) -> bool:
     """Whether an entry of a checkpoint is a set of weights: a dict of tensors, not empty."""
     return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
+
+
+def non_finite(weights: StateDict) -> str:
+    """How many values are NaN or infinite, and where; empty if none."""
+    counts = {name: int((~value.isfinite()).sum()) for name, value in weights.items() if value.dtype in FLOATS}
+    where = [name for name, count in counts.items() if count]
+    return f"{sum(counts.values()):,} NaN or infinite, in {listed(where, 3)}" if where else ""
+
+
+def check_finite(path: str | Path, weights: StateDict) -> None:
+    """Raise ``UserError`` if a value is NaN or infinite: every image would be as well."""
+    if found := non_finite(weights):
+        raise UserError(f"weights {path}: values are {found}: the training diverged; use an earlier checkpoint")
 
 
 def bare_names(weights: StateDict) -> StateDict:
@@ -131,7 +160,7 @@ def metadata(path: str | Path) -> dict[str, str]:
 
 def shown(name: object) -> str:
     """A name from a file, safe to print: short, one line, no control characters."""
-    text = str(name)
+    text = str(name) if isinstance(name, (str, int, float)) else f"a {type(name).__name__}"
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -153,26 +182,50 @@ def _read_safetensors(path: Path) -> StateDict:
 
 
 def _read_torch(path: Path) -> Any:
+    """What ``torch.save`` wrote, in its zip format or the older one: tensors and plain values."""
     if not path.stat().st_size:
         raise UserError(f"weights {path}: is empty (0 bytes)")
+    with path.open("rb") as file:
+        zipped = file.read(4) == b"PK\3\4"  # as torch.load decides
+    objects = damage = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle's protocols and TorchScript; an error follows, or nothing
-            return torch.load(path, map_location="cpu", weights_only=True)
+        objects = _beyond_tensors(path, zipped)
+        damage = zip_damage(path) if zipped else None
+        if not (objects or damage):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about pickle's protocols; an error follows, or nothing
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
         asked = REFUSED.search(str(error))
-        if asked or "TorchScript" in str(error):
-            objects = f"asks for {asked[1]}" if asked else "is a TorchScript program"
-            raise UserError(
-                f"weights {path}: holds Python objects besides tensors ({objects}), which could run code; nothing has "
-                "been run. Get a file with tensors only; or, if you trust its source, load it with torch.load(..., "
-                "weights_only=False) and save its tensors with torch.save"
-            ) from error
-        raise UserError(f"weights {path}: damaged, or not a torch.save file ({_reason(error)})") from error
+        objects, damage = (f"asks for {asked[1]}", None) if asked else (None, _reason(error))
+    if objects:
+        raise UserError(
+            f"weights {path}: holds Python objects besides tensors ({objects}), which could run code; nothing has "
+            "been run. Get a file of tensors alone, as torch.save(net.state_dict(), FILE) writes"
+        )
+    raise UserError(f"weights {path}: damaged, or not a torch.save file ({shown(damage)})")
+
+
+def _beyond_tensors(path: Path, zipped: bool) -> str | None:
+    """What in a file ``weights_only`` does not refuse, though it is more than tensors; None if there is nothing.
+
+    TorchScript and .tar files run code up to torch 2.5. A bytearray fills memory by its length, which takes no bytes.
+    """
+    if not zipped and tarfile.is_tarfile(path):
+        return "is a .tar file of torch 0.1"
+    if not zipped:
+        pickles = [path.read_bytes()]
+    else:
+        with ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") for name in archive.namelist()):
+                return "is a TorchScript program"
+            parts = [part for part in archive.infolist() if part.filename.endswith(".pkl")]
+            pickles = [archive.open(part).read(path.stat().st_size) for part in parts]  # a bomb holds more
+    return "asks for bytearray" if any(b"bytearray" in data for data in pickles) else None
 
 
 def _reason(error: Exception) -> str:
     """The line of an error that gives the reason, without torch's advice to load unchecked."""
     lines = [line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines()]
     reasons = [line.partition(" In PyTorch 2.6")[0] for line in lines if line and not line.startswith(ADVICE)]
-    return shown(reasons[0] if reasons else type(error).__name__)
+    return shown(reasons[0] if reasons and not isinstance(error, KeyError) else "it is no pickle of torch")

@@ -1,5 +1,8 @@
 """The weights of an SSIU: found in a file, recognised by names and shapes, checked against the network."""
 
+import hashlib
+import logging
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +11,34 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import DIGITS
 from ssiu_arch.weights.options import STAGE, ssiu_options
-from ssiu_arch.weights.reading import SETS, StateDict, bare_names, listed, read_checkpoint, tensors_of
+from ssiu_arch.weights.reading import (
+    FLOATS,
+    StateDict,
+    bare_names,
+    check_finite,
+    is_set,
+    listed,
+    read_checkpoint,
+    shown,
+    tensors_of,
+)
 from ssiu_arch.weights.shipped import weights_path
 
 if TYPE_CHECKING:
     from ssiu_arch.archs.ssiu_arch import SSIU
 
+SETS = (  # sets of weights in a checkpoint, the preferred one first
+    *("params_ema", "params", "model_state_dict", "state_dict", "model"),
+    *("net_g_ema", "net_g", "generator", "net", "network"),
+)
+HEAD = "head.weight"  # a parameter of every SSIU, in our names and in the authors'
+BOOKKEEPING = re.compile(  # counters that AveragedModel, THOP, BatchNorm and EMA packages save among the weights
+    r"(.*\.)?(n_averaged|total_ops|total_params|num_batches_tracked|num_updates|initted|step|decay)"
+)
 LEAST_OF_STAGE = 20  # parameters, of 45 or 47, below which a stage counts as missing
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+log = logging.getLogger("basicsr")
 
 
 @dataclass(frozen=True)
@@ -67,7 +89,7 @@ def load(path: str | Path, key: str | None = None, *, scale: int | None = None) 
         ``fuse`` gives its optimised form.
 
     Raises:
-        UserError: see ``read_ssiu``.
+        UserError: see ``read_ssiu``; or a weight is NaN or infinite.
         ValueError: the weights are for another scale.
     """
     from ssiu_arch.archs.ssiu_arch import SSIU
@@ -77,6 +99,7 @@ def load(path: str | Path, key: str | None = None, *, scale: int | None = None) 
     check_scale(path, options["upscale"], scale)
     net = SSIU(**options).float()  # whatever torch's default is
     net.load_state_dict(weights)
+    check_finite(path, net.state_dict())
     return net.eval()
 
 
@@ -92,14 +115,13 @@ def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weight
     Raises:
         UserError: see ``read_ssiu``.
     """
-    from ssiu_arch.archs.ssiu_arch import rename_released
-
-    key = chosen(path, held, key)
+    asked, key = key, chosen(path, held, key)
+    differing = [name for name, same in other_sets(path, held, key).items() if not same] if asked is None else []
+    if differing:
+        other = shown(differing[0])
+        log.warning(f"weights {path}: uses {set_name(key)}; {other} differs, key={other} (--key {other}) uses that")
     found = tensors_of(path, held, key)
-    weights = bare_names(found)
-    rename_released(weights)
-    if len(weights) < len(found):
-        raise UserError(f"weights {path}: {len(found) - len(weights)} parameters appear twice")
+    weights = _by_our_names(path, found)
     options = ssiu_options(weights)
     if options is None:
         raise UserError(f"weights {path}: not an SSIU's; they are named {listed(found, 3)}")
@@ -109,14 +131,60 @@ def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weight
     return Weights({name: weights[name] for name in order}, options, key)
 
 
+def _by_our_names(path: str | Path, found: StateDict) -> StateDict:
+    """The weights by our names: without a wrapper's prefix, such as ``module.`` or ``model.``, and bookkeeping."""
+    from ssiu_arch.archs.ssiu_arch import rename_released
+
+    prefix = next((name.removesuffix(HEAD) for name in found if f".{name}".endswith(f".{HEAD}")), "")
+    kept = {n: value for n, value in found.items() if value.numel() > 1 or not BOOKKEEPING.fullmatch(n)}
+    if dropped := found.keys() - kept.keys():
+        kinds = sorted({name.rpartition(".")[2] for name in dropped})
+        log.warning(f"weights {path}: leaves out {', '.join(kinds)} ({len(dropped)} counters of other tools)")
+    weights = {name.removeprefix(prefix): value for name, value in kept.items()}
+    rename_released(weights)
+    if len(weights) < len(kept):
+        raise UserError(f"weights {path}: {len(kept) - len(weights)} parameters appear twice")
+    return weights
+
+
+def fingerprint(weights: StateDict) -> str:
+    """A hash of names, types, shapes and values, the same in every format and order: 12 digits of a SHA-256."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode(errors="surrogatepass"))
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:DIGITS]
+
+
+def other_sets(path: str | Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
+    """The other sets of weights in a checkpoint, and whether each equals the one under ``key`` to the bit."""
+
+    def digest(name: str | None) -> str | None:
+        try:
+            return fingerprint(bare_names(tensors_of(path, held, name)))
+        except UserError:  # it cannot be used
+            return None
+
+    sets = [name for name, value in held.items() if name != key and is_set(value)]
+    taken = digest(key) if sets else None
+    return {name: digest(name) == taken for name in sets}
+
+
+def set_name(key: str | None) -> str:
+    """What a set of weights is called in messages."""
+    return "the tensors at the root" if key is None else shown(key)
+
+
 def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | None:
-    """``key``; or if that is None, the first of ``SETS`` that exists, else the root.
+    """``key``; or if that is None, the first of ``SETS`` that exists, else the only set, else the root.
 
     Raises:
         UserError: the checkpoint has no ``key``.
     """
     if key is None:
-        return next((name for name in SETS if name in held), None)
+        sets = [name for name, value in held.items() if is_set(value)]
+        named = [name for name in SETS if isinstance(held.get(name), dict)]
+        return next(iter(named), sets[0] if len(sets) == 1 and HEAD not in held else None)
     if key not in held:
         raise UserError(f"weights {path}: no {key!r} in it; it holds {listed(held)}")
     return key

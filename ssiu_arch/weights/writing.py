@@ -10,7 +10,7 @@ import torch
 from ssiu_arch.archs.ssiu_arch import RELEASED_NAMES
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.reading import SAFETENSORS, StateDict
-from ssiu_arch.weights.ssiu import Weights
+from ssiu_arch.weights.ssiu import Weights, set_name
 
 MOST_OF_HALF = torch.finfo(torch.float16).max
 
@@ -71,7 +71,7 @@ def _safetensors(weights: Weights) -> bytes:
     from safetensors.torch import save
 
     options = {name: json.dumps(value) for name, value in weights.options.items()}
-    source = {} if weights.key is None else {"set": weights.key}
+    source = {} if weights.key is None else {"set": set_name(weights.key)}
     return _in_order(save(weights.tensors, {"format": "pt", "architecture": "SSIU", **options, **source}))
 
 
