@@ -2,7 +2,8 @@
 
 An exception in the data set ends the prefetching thread, and training waits for ever. ``CPUPrefetcher`` also starts the
 loader when it is made, and again when the first epoch begins: workers that persist then serve both iterators at once,
-and a thread of the first takes batches of the second.
+and a thread of the first takes batches of the second. Without workers, the thread makes the samples: it shares the
+random generators with the network that is trained meanwhile.
 """
 
 from typing import Any
@@ -22,11 +23,16 @@ class _Failed:
     "basicsr.data.prefetch_dataloader:PrefetchGenerator.__next__",
     "basicsr.data.prefetch_dataloader:CPUPrefetcher.__init__",
     "basicsr.data.prefetch_dataloader:CPUPrefetcher.next",
-    upstream="basicsr/data/prefetch_dataloader.py:25 and 72",
-    is_needed=lambda run, get, init, following: "except" not in source(run) or "iter(loader)" in source(init),
+    "basicsr.data.prefetch_dataloader:PrefetchDataLoader.__iter__",
+    upstream="basicsr/data/prefetch_dataloader.py:25, 58 and 72",
+    is_needed=lambda run, get, init, following, begin: "except" not in source(run) or "iter(loader)" in source(init),
 )
-def patch(run: Function, get: Function, init: Function, following: Function) -> list[Function]:
-    """`prefetch_mode: cpu` hangs when an image cannot be read, and fails with `persistent_workers: true`."""
+def patch(run: Function, get: Function, init: Function, following: Function, begin: Function) -> list[Function]:
+    """`prefetch_mode: cpu` hangs when an image cannot be read, fails with `persistent_workers: true`, and without
+    workers disturbs the random numbers of dropout.
+    """
+
+    from torch.utils.data import DataLoader
 
     def run_and_catch(self: Any) -> None:
         """Put every batch into the queue, then None; or the exception that came instead."""
@@ -54,4 +60,8 @@ def patch(run: Function, get: Function, init: Function, following: Function) -> 
             self.reset()
         return following(self)
 
-    return [run_and_catch, get_or_raise, start_later, next_batch]
+    def begin_epoch(self: Any) -> Any:
+        """An iterator over the batches; the thread that fetches them in advance needs workers that make them."""
+        return begin(self) if self.num_workers else DataLoader.__iter__(self)
+
+    return [run_and_catch, get_or_raise, start_later, next_batch, begin_epoch]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.states import random_state_kept
 from ssiu_arch.utils.errors import UserError
 
 stop = threading.Event()  # set it to end the training after the current iteration, with its state saved
@@ -20,7 +21,8 @@ def guard(model: Any) -> None:
     """Replace four methods of ``model`` so that every iteration is checked.
 
     - The first loss that is not finite stops the training: at the latest before anything is validated or saved.
-    - An iteration is validated once. BasicSR validates the last one twice.
+    - An iteration is validated once. BasicSR validates the last one twice. Training draws the same random numbers
+      whether anything is validated or not.
     - The state of an iteration is saved after its validation, with the new best scores; else a resume skips it.
     - ``stop`` ends the training before the next iteration, with a state saved.
     """
@@ -69,7 +71,8 @@ def guard(model: Any) -> None:
         try:
             if turn not in validated:
                 validated.add(turn)
-                validate(dataloader, current_iter, *args, **options)
+                with random_state_kept():
+                    validate(dataloader, current_iter, *args, **options)
         finally:
             if waiting and last:
                 check_and_save(*waiting.pop())

@@ -1,12 +1,16 @@
 """Resuming needs a CUDA device, looks for states below the wrong folder, and fails at a damaged newest state."""
 
+import logging
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.states import Options, changes, load_file, load_optimizers, load_state, recorded
 from ssiu_arch.utils.errors import UserError
 
+asked: Options = {}  # the options of this run that its states record
 _resumed: dict[str, Any] = {}  # the state that this run resumes from; empty in a new run
 
 
@@ -21,7 +25,7 @@ def resume_in_epoch(epoch: int) -> None:
         _resumed["epoch"] = epoch
 
 
-def newest_state(opt: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def newest_state(opt: Options) -> tuple[str, dict[str, Any]] | None:
     """The state of the highest iteration in ``path.training_states`` that is intact, and whose weights are.
 
     Returns:
@@ -31,10 +35,12 @@ def newest_state(opt: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
         UserError: there are states, and none is intact.
     """
     folder = Path(opt["path"]["training_states"])
-    files = {int(file.stem): file for file in folder.glob("*.state") if file.stem.isdigit()}
+    files = {int(file.stem): file for file in folder.glob("*.state") if file.stem.isdecimal()}
     for iteration in sorted(files, reverse=True):
         try:
             state = load_state(files[iteration])
+            if state["iter"] != iteration:
+                raise UserError(f"{files[iteration]} is the state of iteration {state['iter']}")
             check_weights(opt, iteration)
         except UserError as error:
             print(f"--auto_resume: skipping iteration {iteration}: {error}", file=sys.stderr)
@@ -47,43 +53,87 @@ def newest_state(opt: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def check_weights(opt: dict[str, Any], iteration: int) -> None:
+def networks(opt: Options) -> list[str]:
+    """The networks that a resumed run loads, such as ``network_g``."""
+    ignored = opt["path"].get("ignore_resume_networks") or ()
+    return [name for name in opt if name.startswith("network_") and name not in ignored]
+
+
+def check_weights(opt: Options, iteration: int) -> None:
     """Check that the networks of an iteration are in ``path.models``, from where BasicSR loads them.
 
     Raises:
         UserError: the file of one is missing or damaged.
     """
-    ignored = opt["path"].get("ignore_resume_networks") or ()
-    for network in [name for name in opt if name.startswith("network_") and name not in ignored]:
+    for network in networks(opt):
         load_file(Path(opt["path"]["models"]) / f"net_{network.removeprefix('network_')}_{iteration}.pth")
 
 
-def load_state(path: str | Path) -> dict[str, Any]:
-    """A training state, on the CPU: the optimiser copies its tensors to its own device.
+def rehearse(opt: Options, state: dict[str, Any]) -> None:
+    """Resume with networks and optimisers made on the CPU for the purpose, up to a step of the optimisers.
+
+    Models whose ``setup_optimizers`` needs more than the networks are not rehearsed: they fail, if they do, later.
 
     Raises:
-        UserError: the file is missing, damaged, or not a training state.
-    """
-    state = load_file(path)
-    if not isinstance(state, dict) or not {"epoch", "iter", "optimizers", "schedulers"} <= state.keys():
-        raise UserError(f"{path} is not a training state of BasicSR")
-    return state
-
-
-def load_file(path: str | Path) -> Any:
-    """What ``torch.save`` wrote, on the CPU.
-
-    Raises:
-        UserError: the file is missing or damaged.
+        UserError: the networks or the optimisers of the option file are not those of the state.
     """
     import torch
+    from basicsr.utils import logger
+    from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
-    if not Path(path).is_file():
-        raise UserError(f"{path} is missing")
+    known = dict(logger.initialized_logger)
+    logger.initialized_logger["basicsr"] = True  # else the first message makes a logger without a file
+    logging.disable(logging.CRITICAL)
     try:
-        return torch.load(path, map_location="cpu")
-    except Exception as error:  # torch raises half a dozen types for a damaged file
-        raise UserError(f"{path} is damaged ({(str(error).splitlines() or [type(error).__name__])[0]})") from error
+        kind = MODEL_REGISTRY.get(opt["model_type"])
+        model = kind.__new__(kind)
+        model.opt, model.is_train, model.device, model.optimizers = deepcopy(opt), True, torch.device("cpu"), []
+        for network in networks(opt):
+            options = dict(opt[network])
+            setattr(model, network.replace("network", "net"), ARCH_REGISTRY.get(options.pop("type"))(**options))
+        for network in networks(opt):
+            net, path = getattr(model, network.replace("network", "net")), opt["path"]
+            model.load_network(net, path[f"pretrain_{network}"], path.get(f"strict_load_{network[8:]}", True), "params")
+        model.setup_optimizers()
+    except UserError:
+        raise
+    except Exception:  # of a model that only its own __init__ can build
+        return
+    finally:
+        logging.disable(logging.NOTSET)
+        logger.initialized_logger.clear()
+        logger.initialized_logger.update(known)
+    load_optimizers(model.optimizers, state["optimizers"])
+    for optimizer in model.optimizers:
+        try:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = torch.zeros_like(parameter)
+            optimizer.step()
+        except Exception as error:
+            raise UserError(
+                f"the state lacks what the optimiser {type(optimizer).__name__} needs with the options below "
+                f"train.optim_* ({type(error).__name__}: {error}): set them back"
+            ) from error
+
+
+def compared(state: dict[str, Any], new: Options) -> str:
+    """A line with every option that changed since the state was saved; empty if none did.
+
+    Raises:
+        UserError: the type of an optimiser changed.
+    """
+    if not isinstance(state.get("options"), dict):
+        return "The state does not say which options it was saved with; those of the option file are used."
+    changed = changes(state["options"], new)
+    for name, values in changed.items():
+        if name.startswith("train.optim_") and name.endswith(".type"):
+            raise UserError(
+                f"{name} ({values}) cannot change in a resumed training, whose state holds the moments of the old one: "
+                "set it back, or start a training with another name from the weights (path.pretrain_network_g)"
+            )
+    listed = ", ".join(f"{name}: {values}" for name, values in changed.items())
+    return listed and f"Options changed since the state was saved, the new ones are used: {listed}"
 
 
 @replaces(
@@ -96,19 +146,28 @@ def patch(upstream: Function) -> list[Function]:
 
     from basicsr.utils import check_resume
 
-    def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-        """The state to resume from, or None in a new run."""
+    def load_resume_state(opt: Options) -> dict[str, Any] | None:
+        """The state to resume from, or None in a new run. It says which options changed since it was saved.
+
+        Raises:
+            UserError: no state is intact, or the options do not fit it; nothing has been written then.
+        """
         _resumed.clear()
         named = opt["path"].get("resume_state")
         found = newest_state(opt) if opt["auto_resume"] else (named, load_state(named)) if named else None
-        if found is None:
-            return None
-        opt["path"]["resume_state"], state = found
-        check_weights(opt, state["iter"])
-        check_resume(opt, state["iter"])
-        opt["path"].update({key: "params" for key in opt["path"] if key.startswith("param_key")})
-        opt["manual_seed"] = state.get("manual_seed", opt.get("manual_seed"))
-        _resumed.update(state)
-        return _resumed
+        if found is not None:
+            opt["path"]["resume_state"], state = found
+            if not opt["auto_resume"]:
+                check_weights(opt, state["iter"])
+            check_resume(opt, state["iter"])
+            opt["path"].update({key: "params" for key in opt["path"] if key.startswith("param_key")})
+            given = list(opt)  # BasicSR adds a seed of its own at the end
+            if "world_size" in given and given.index("manual_seed") > given.index("world_size"):
+                opt["manual_seed"] = state.get("manual_seed") or opt["manual_seed"]
+            _resumed.update(state, said=compared(state, recorded(opt)))
+            rehearse(opt, state)
+        asked.clear()
+        asked.update(recorded(opt))
+        return _resumed or None
 
     return [load_resume_state]

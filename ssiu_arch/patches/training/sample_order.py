@@ -15,10 +15,8 @@ number of epochs counts samples although training drops incomplete batches. Here
 
 import functools
 import math
-import multiprocessing
 import random
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +33,8 @@ class SeededSamples:
 
     It is indexed by (index in the data set, position in the run's order of samples).
     """
+
+    __getitems__ = None  # else torch would ask the data set for a whole batch, which would not be seeded
 
     def __init__(self, dataset: Any, seed: int) -> None:
         self.dataset = dataset
@@ -56,7 +56,9 @@ class SeededSamples:
         patches.apply("training")
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
-        if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        from torch.utils.data import get_worker_info
+
+        if get_worker_info() is not None:  # a loader's worker, not any child of another program
             leave_signals_to_the_parent()
         index, position = place
         with random_numbers_of(self.seed, position):
@@ -104,6 +106,7 @@ def patch(upstream: Function) -> list[Function]:
     total_iter if the last batch of an epoch is incomplete.
     """
 
+    import torch
     from basicsr import train
     from basicsr.data.data_sampler import EnlargedSampler
 
@@ -145,6 +148,8 @@ def patch(upstream: Function) -> list[Function]:
             )
         sampler.batch, sampler.per_epoch = loader.batch_size, len(loader)
         sampler.start, sampler.total = resume_state.resumed_iteration(), total
+        loader.generator = torch.Generator()  # each epoch's seed of the workers; from torch's own generator, a resumed
+        # run would draw one in the middle of an epoch, where the uninterrupted run draws none
         resume_state.resume_in_epoch(sampler.start // sampler.per_epoch)
         return loader, sampler, validation, math.ceil(total / len(loader)) - 1, total  # BasicSR runs one more epoch
 

@@ -1,37 +1,27 @@
-"""A training state lacks the best scores and the random state, and overrules the schedule of the option file."""
+"""A training state lacks the best scores and the random state, and overrules the options of the option file."""
 
-import random
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.states import load_optimizers, random_state, set_random_state
+from ssiu_arch.patches.training import resume_state
 from ssiu_arch.patches.training.atomic_saves import save_atomically
 
-SCHEDULE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
+OF_OPTION_FILE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
 
 
-def random_state() -> dict[str, Any]:
-    """The state of Python's, NumPy's and torch's generators, in types that ``torch.load`` accepts by default."""
-    import numpy as np
-    import torch
+def random_states() -> list[dict[str, Any]]:
+    """The random state of every process of the run; all of them must call this."""
+    from torch import distributed
 
-    name, keys, *rest = np.random.get_state(legacy=True)
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    numpy = (name, torch.from_numpy(np.asarray(keys).astype("int64")), *rest)
-    return {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state(), "cuda": cuda}
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what ``random_state`` returned. CUDA's generators are restored only on as many GPUs."""
-    import numpy as np
-    import torch
-
-    name, keys, *rest = state["numpy"]
-    random.setstate(state["python"])
-    np.random.set_state((name, keys.numpy().astype("uint32"), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    states: list[Any] = [random_state()]
+    if distributed.is_available() and distributed.is_initialized():
+        own, states = states[0], [None] * distributed.get_world_size()
+        distributed.all_gather_object(states, own)
+    return states
 
 
 @replaces(
@@ -42,40 +32,64 @@ def set_random_state(state: dict[str, Any]) -> None:
     is_needed=lambda save, resume, update_rate: "best_metric_results" not in source(save),
 )
 def patch(save: Function, resume: Function, update_rate: Function) -> list[Function]:
-    """A resumed run forgets its best scores and random state, and a longer `periods` of the option file."""
+    """A resumed run forgets its best scores and random state, and ignores a new learning rate, schedule or weight decay
+    of the option file.
+    """
 
-    from basicsr.utils import set_random_seed
-    from basicsr.utils.dist_util import master_only
+    from basicsr.utils import get_root_logger, set_random_seed
 
     def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
         """Save all that an exact resume needs; the end of a run (-1) has no state."""
         if current_iter == -1:
             return
+        random = random_states()
+        if self.opt.get("rank", 0) != 0:
+            return
         best = {
             dataset: {metric: {**record, "val": float(record["val"])} for metric, record in records.items()}
             for dataset, records in getattr(self, "best_metric_results", {}).items()
         }
+        schedulers = [scheduler.state_dict() for scheduler in self.schedulers]  # for plain BasicSR
         state = {
             "epoch": epoch,
             "iter": current_iter,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "schedulers": [
+                {name: value for name, value in state.items() if name not in OF_OPTION_FILE} for state in schedulers
+            ],
             "best_metric_results": best,
             "manual_seed": self.opt.get("manual_seed"),
-            "random": random_state(),
+            "options": resume_state.asked,
+            "random": random[0],
+            "random_of_others": random[1:],
         }
         save_atomically(state, Path(self.opt["path"]["training_states"]) / f"{current_iter}.state", must=False)
 
     def resume_training(self: Any, resume_state: dict[str, Any]) -> None:
-        """Restore optimisers, scheduler positions and best scores; the schedule itself is the option file's."""
-        schedulers = [
-            {name: value for name, value in state.items() if name not in SCHEDULE}
-            for state in resume_state["schedulers"]
-        ]
-        resume(self, {**resume_state, "schedulers": schedulers})
-        if resume_state.get("best_metric_results"):
-            self.best_metric_results = resume_state["best_metric_results"]
-        self.random_state = resume_state.get("random")
+        """Restore the optimisers' moments, the best scores and the random state; all options are the option file's.
+
+        The schedule is stepped through from the start: one of steps multiplies the rate it finds, so that no formula
+        gives the rate of an iteration.
+        """
+        load_optimizers(self.optimizers, resume_state["optimizers"])
+        train = self.opt["train"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch expects a step of the optimiser before one of the schedule
+            for iteration in range(1, min(resume_state["iter"], int(train["total_iter"])) + 1):
+                type(self).update_learning_rate(self, iteration, warmup_iter=train.get("warmup_iter", -1))
+        for dataset, records in (resume_state.get("best_metric_results") or {}).items():
+            if (self.opt.get("val") or {}).get("metrics"):
+                self._initialize_best_metric_results(dataset)
+                best = self.best_metric_results[dataset]
+                best.update({metric: record for metric, record in records.items() if metric in best})
+        if resume_state.get("random"):
+            states, rank = [resume_state["random"], *resume_state.get("random_of_others", ())], self.opt.get("rank", 0)
+            if len(states) == self.opt.get("world_size", 1):
+                self.begin = partial(set_random_state, states[rank])
+            else:  # as many seeds as there are processes now
+                self.begin = partial(set_random_seed, self.opt["manual_seed"] + rank + resume_state["iter"])
+        if resume_state.get("said"):
+            get_root_logger().info(resume_state["said"])
 
     def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
         """Begin an iteration.
@@ -83,12 +97,7 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
         The first one after a resume restores the random state here, not in ``resume_training``: BasicSR makes the
         loaders and prefetches in between, which draws random numbers that the uninterrupted run did not draw.
         """
-        if getattr(self, "random_state", None):
-            if self.opt.get("rank", 0) == 0:
-                set_random_state(self.random_state)
-            else:  # the state is the first process's: the others get seeds of their own
-                set_random_seed(self.opt["manual_seed"] + self.opt["rank"] + current_iter)
-            self.random_state = None
+        self.__dict__.pop("begin", lambda: None)()
         update_rate(self, current_iter, warmup_iter)
 
-    return [master_only(save_training_state), resume_training, update_learning_rate]
+    return [save_training_state, resume_training, update_learning_rate]

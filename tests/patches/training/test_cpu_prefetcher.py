@@ -100,3 +100,16 @@ def test_the_loader_is_gone_through_once():
 
 def test_without_a_reset_it_begins_at_the_first_batch():
     assert CPUPrefetcher([1, 2]).next() == 1
+
+
+class Threads(torch.utils.data.Dataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return threading.get_ident()
+
+
+def test_without_workers_no_thread_shares_the_random_generators():
+    loader = PrefetchDataLoader(1, dataset=Threads(), batch_size=1)
+    assert [made.item() for made in loader] == [threading.get_ident()] * 2

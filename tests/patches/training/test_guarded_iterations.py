@@ -1,6 +1,7 @@
 import types
 
 import pytest
+import torch
 
 from ssiu_arch.patches.training import guarded_iterations
 from ssiu_arch.utils.errors import UserError
@@ -30,6 +31,15 @@ def test_a_loss_that_is_not_finite_stops_the_run(model, value):
     model.log_dict = {"l_pix": 0.1, "l_fft": value}
     with pytest.raises(UserError, match=rf"iteration 7: l_fft is {value}; .* states .*skip_non_finite"):
         model.optimize_parameters(7)
+
+
+def test_training_draws_the_same_numbers_whether_anything_is_validated_or_not(model):
+    noted = model.calls
+    model.calls = types.SimpleNamespace(append=lambda call: noted.append((call, torch.rand(1))))
+    before = torch.get_rng_state()
+    model.validation(loader("a"), 5)
+    assert noted
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_finite_losses_pass(model):

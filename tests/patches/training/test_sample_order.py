@@ -1,7 +1,9 @@
 """Order and augmentation of samples; ``tests/cli/test_resume.py`` kills whole trainings."""
 
+import multiprocessing
 import pickle
 import random
+import signal
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from basicsr import train
 
 from ssiu_arch.patches.training import resume_state
-from ssiu_arch.patches.training.sample_order import SeededSamples, random_numbers_of
+from ssiu_arch.patches.training.sample_order import SeededSamples, leave_signals_to_the_parent, random_numbers_of
 from ssiu_arch.utils.errors import UserError
 
 
@@ -133,3 +135,40 @@ def test_a_set_smaller_than_a_batch_is_an_error(loaders):
         loaders(images=3, batch=4)
     loader, sampler, _, epochs, _ = loaders(images=3, batch=4, total=10, ratio=2)
     assert len(run(loader, sampler, last=epochs + 1)) == 10
+
+
+class Batched(Draws):
+    """A data set that makes batches by itself."""
+
+    def __getitems__(self, indices):
+        return [self[index] for index in indices]
+
+
+def test_a_data_set_with_getitems_gives_the_same_samples(loader):
+    plain, batched = loader()[0].dataset, loader()[0].dataset
+    batched.dataset = Batched()
+    for dataset in (plain, batched):
+        dataset.made = torch.stack(list(torch.utils.data.DataLoader(dataset, 2, sampler=[(0, 0), (3, 1)])))
+    assert torch.equal(plain.made, batched.made)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_no_epoch_draws_from_the_generators_of_the_process(loader, workers):
+    made, sampler = loader(workers=workers)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    run(made, sampler)
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+class Handlers(Draws):
+    def __getitem__(self, index):
+        return torch.tensor([signal.getsignal(signal.SIGINT) == signal.SIG_IGN])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_a_loaders_worker_leaves_signals_to_its_parent(monkeypatch, workers):
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "any program")
+    leave_signals_to_the_parent.cache_clear()
+    loader = torch.utils.data.DataLoader(SeededSamples(Handlers(), 5), sampler=[(0, 0)], num_workers=workers)
+    assert next(iter(loader)).item() == bool(workers)
+    assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN

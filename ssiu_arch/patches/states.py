@@ -1,0 +1,147 @@
+"""What a training state holds, and whether it can be resumed with the options of the option file."""
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import zip_damage
+from ssiu_arch.weights.reading import read_checkpoint
+
+RECORDED = ("model_type", "scale", "train", "manual_seed", "num_gpu", "world_size")  # beside datasets.train, network_*
+LOADING = ("num_worker_per_gpu", "num_prefetch_queue", "prefetch_mode", "persistent_workers", "pin_memory", "phase")
+LATER = {"foreach", "maximize", "capturable", "differentiable", "fused", "decoupled_weight_decay"}  # newer torch's
+
+Options = dict[str, Any]
+
+
+def random_state() -> dict[str, Any]:
+    """The state of Python's, NumPy's and torch's generators, in types that ``torch.load`` accepts by default."""
+    import numpy as np
+    import torch
+
+    name, keys, *rest = np.random.get_state(legacy=True)
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    numpy = (name, torch.from_numpy(np.asarray(keys).astype("int64")), *rest)
+    return {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Restore what ``random_state`` returned. CUDA's generators are restored only on as many GPUs."""
+    import numpy as np
+    import torch
+
+    name, keys, *rest = state["numpy"]
+    random.setstate(state["python"])
+    np.random.set_state((name, keys.numpy().astype("uint32"), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Restore the random state afterwards."""
+    before = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(before)
+
+
+def load_state(path: str | Path) -> dict[str, Any]:
+    """A training state, on the CPU: the optimiser copies its tensors to its own device.
+
+    Raises:
+        UserError: the file is missing, damaged, or not a training state.
+    """
+    state = load_file(path)
+    problem = _problem(state)
+    if problem:
+        raise UserError(f"{path} is not a training state of BasicSR: {problem}")
+    return state
+
+
+def load_file(path: str | Path) -> dict[str, Any]:
+    """What ``torch.save`` wrote, on the CPU. No code in it is run.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    damage = zip_damage(path)
+    if damage:
+        raise UserError(f"{path} is {f'damaged: {damage}' if os.path.isfile(path) else 'missing'}")
+    return read_checkpoint(path)
+
+
+def _problem(state: dict[str, Any]) -> str | None:
+    """The first entry that has not the type it must have."""
+    for name in ("epoch", "iter"):
+        value = state.get(name)
+        if type(value) is not int or value < 0:
+            return f"its {name} ({str(value)[:40]!r}) must be a whole number"
+    for name in ("optimizers", "schedulers"):
+        if not (isinstance(state.get(name), list) and all(isinstance(part, dict) for part in state[name])):
+            return f"its {name} must be a list of dicts"
+    for optimizer in state["optimizers"]:
+        groups = optimizer.get("param_groups")
+        whole = isinstance(groups, list) and all(
+            isinstance(g, dict) and isinstance(g.get("params"), list) for g in groups
+        )
+        if not whole or not isinstance(optimizer.get("state"), dict):
+            return "its optimizers lack param_groups or state"
+    with random_state_kept():
+        try:
+            for kept in [state["random"]] if "random" in state else []:
+                set_random_state(kept)
+        except Exception as error:  # each generator raises its own types
+            return f"its random state is damaged ({type(error).__name__})"
+    return None
+
+
+def recorded(opt: Options) -> Options:
+    """The options that decide what a training computes, by full name, in plain types that a state can hold."""
+    kept = {name: value for name, value in opt.items() if name in RECORDED or name.startswith("network_")}
+    data = opt.get("datasets", {}).get("train", {})
+    kept["datasets"] = {"train": {name: value for name, value in data.items() if name not in LOADING}}
+    return dict(_flat(json.loads(json.dumps(kept, default=str))))
+
+
+def _flat(options: Options, where: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", value
+
+
+def changes(old: Options, new: Options) -> dict[str, str]:
+    """Every option that differs, by full name, as ``old -> new``."""
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return {name: " -> ".join(str(options.get(name, "not set"))[:80] for options in (old, new)) for name in names}
+
+
+def load_optimizers(optimizers: Sequence[Any], saved: Sequence[Mapping[str, Any]]) -> None:
+    """Load the saved moments into ``optimizers``, which keep the options that they were made with.
+
+    Raises:
+        UserError: they are as many, of another type or for other parameters.
+    """
+    if len(optimizers) != len(saved):
+        raise UserError(f"the state holds {len(saved)} optimisers, the model of the option file has {len(optimizers)}")
+    for optimizer, state in zip(optimizers, saved, strict=True):
+        kind, groups, merged = type(optimizer).__name__, optimizer.state_dict()["param_groups"], []
+        try:
+            for old, group in zip(state["param_groups"], groups, strict=True):
+                is_adamw = group.get("decoupled_weight_decay", False)  # what tells it from Adam
+                if group.keys() - old.keys() - LATER or old.get("decoupled_weight_decay", is_adamw) != is_adamw:
+                    raise ValueError("another type of optimiser saved it")
+                merged.append({**old, **group, "params": old["params"]})
+            optimizer.load_state_dict({"state": state["state"], "param_groups": merged})
+        except Exception as error:  # torch raises half a dozen types
+            reason = " ".join(str(error).split())
+            raise UserError(f"the state does not fit the optimiser {kind} of the option file: {reason}") from error
