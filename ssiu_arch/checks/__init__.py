@@ -13,13 +13,16 @@ from torch import nn
 from ssiu_arch.checks import datasets, network, option_file, options, training
 
 
-def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> dict[str, Any]:
+def check_run(
+    path: str, is_train: bool, overrides: list[str] | None = None, processes: int | None = None
+) -> dict[str, Any]:
     """Check the option file of a training or a test, and the data and weights it names.
 
     Args:
         path: the option file.
         is_train: whether the run is a training or a test.
         overrides: entries of ``--force_yml``.
+        processes: of the run; None without a launcher.
 
     Returns:
         The options as BasicSR will read them.
@@ -30,16 +33,20 @@ def check_run(path: str, is_train: bool, overrides: list[str] | None = None) -> 
     opt = option_file.read(path, is_train, overrides or [])
     options.check(opt)
     option_file.check_types(opt)
-    for _, check in cheap_checks(opt, network.build(opt)):
+    for _, check in cheap_checks(opt, network.build(opt), processes):
         check()
     return opt
 
 
-def cheap_checks(opt: dict[str, Any], net: nn.Module | None) -> Iterator[tuple[str, Callable[[], str | None]]]:
+def cheap_checks(
+    opt: dict[str, Any], net: nn.Module | None, processes: int | None
+) -> Iterator[tuple[str, Callable[[], str | None]]]:
     """Yield name and function of each check of options whose types are registered; they raise ``UserError``.
 
-    ``net`` is the network of ``opt``; None, if it cannot be built: what needs it is left out.
+    ``net`` is the network of ``opt``; None, if it cannot be built: what needs it is left out. ``processes`` is that of
+    ``check_run``.
     """
+    yield "GPUs", partial(training.check_gpus, opt, processes)
     if net is not None:
         yield "weights", partial(network.check_weights, opt, net)
         yield "speed", partial(training.check_acceleration, opt, net)
@@ -47,4 +54,8 @@ def cheap_checks(opt: dict[str, Any], net: nn.Module | None) -> Iterator[tuple[s
         yield what, partial(part, opt)
     if opt.get("scale") is not None:
         for phase, dataset in opt["datasets"].items():
-            yield f"datasets.{phase}", partial(datasets.check_one, phase, dataset, opt["scale"])
+            metrics = (opt.get("val") or {}).get("metrics")
+            yield (
+                f"datasets.{phase}",
+                partial(datasets.check_one, phase, dataset, opt["scale"], processes or 1, metrics),
+            )

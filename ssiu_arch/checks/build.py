@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import reflect_to_multiple
 from ssiu_arch.checks.finding import located
-from ssiu_arch.checks.option_file import check_types, load
+from ssiu_arch.checks.option_file import check_types
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.option_yaml import load
 
 
 def load_network_options(path: str) -> dict[str, Any]:

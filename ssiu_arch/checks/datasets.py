@@ -2,11 +2,13 @@
 
 import math
 import os
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.checks.finding import located, require
+from ssiu_arch.checks.options import IO_BACKEND, METRICS
 from ssiu_arch.data.images import read_image
 from ssiu_arch.data.lmdb_sets import check_file_size, read_meta
 from ssiu_arch.utils.errors import UserError
@@ -20,16 +22,28 @@ NEEDED = {  # options that BasicSR's data sets read without a default: always, a
     "PairedImageDataset": ("dataroot_gt dataroot_lq io_backend", "gt_size use_hflip use_rot"),
     "SingleImageDataset": ("dataroot_lq io_backend", ""),
 }
-
 Size = tuple[int, int]  # height, width
 
 
-def check_one(phase: str, options: dict[str, Any], scale: int) -> str:
+def check_one(
+    phase: str,
+    options: dict[str, Any],
+    scale: int,
+    processes: int = 1,
+    metrics: Mapping[str, dict[str, Any]] | None = None,
+) -> str:
     """Check the data set ``datasets.<phase>`` with these options; returns what it holds.
 
+    Args:
+        phase: name of the set.
+        options: its options.
+        scale: the super-resolution factor.
+        processes: of the run; each needs a batch of a training set.
+        metrics: ``val.metrics``, for which every image of a validation set must be large enough.
+
     Raises:
-        UserError: a folder or LMDB is missing or incomplete, images have no partner, sizes do not fit ``scale`` or
-            ``gt_size``, or options of the loader contradict each other.
+        UserError: a folder, LMDB or listed image is missing, images have no partner or share a name, sizes do not fit
+            ``scale``, ``gt_size`` or ``metrics``, or options of the loader contradict each other.
     """
     from basicsr.utils import FileClient
 
@@ -50,17 +64,27 @@ def check_one(phase: str, options: dict[str, Any], scale: int) -> str:
     with located(f"{where}.io_backend", backend, "set type: disk or lmdb and remove other options"):
         if backend.get("type") != "lmdb":  # of an LMDB, only keys that ``samples`` reads are known not to crash
             FileClient(backend.pop("type", None), **backend)
+        elif backend.keys() - IO_BACKEND.keys():
+            raise ValueError(f"no option {', '.join(backend.keys() - IO_BACKEND.keys())}")
     paths = build(where, options, scale).paths
     if not paths:
         raise UserError(f"{where}: {options['dataroot_lq']} holds no images")
+    if options.get("meta_info_file") and backend.get("type") != "lmdb":
+        with located(f"{where}.meta_info_file"):
+            _check_listed(options["meta_info_file"], paths)
+    if not is_train:
+        with located(where):
+            _check_names(paths)
     if kind == "PairedImageDataset":
         patch, is_sample = options["gt_size"] if is_train else None, is_train and not sizes["gt"]
         with located(where):
             for pair in paths[:1] if is_sample else paths:  # of an LMDB the sizes are known, else they are in the files
                 gt, lq = (sizes[side].get(pair[f"{side}_path"]) or _size(pair[f"{side}_path"]) for side in sizes)
                 check_sizes(Path(pair["gt_path"]).name, gt, lq, scale, patch)
+                if not is_train:
+                    _check_metrics(Path(pair["gt_path"]).name, min(lq) * scale, metrics or {})
     if is_train:  # each process needs a batch per epoch, else BasicSR loops without an iteration
-        samples = math.ceil(len(paths) * options.get("dataset_enlarge_ratio", 1) / int(os.environ.get("WORLD_SIZE", 1)))
+        samples = math.ceil(len(paths) * options.get("dataset_enlarge_ratio", 1) / processes)
         if samples < options["batch_size_per_gpu"]:
             raise UserError(
                 f"{where}: {len(paths)} images do not fill a batch of {options['batch_size_per_gpu']}: raise "
@@ -103,6 +127,39 @@ def _check_root(root: str, backend: str | None) -> dict[str, Size]:
         if not line.key.isascii():
             raise UserError(f"{line.key!r} has characters beyond ASCII, which BasicSR rejects: rename the image")
     return {line.key: (line.height, line.width) for line in lines}
+
+
+def _check_listed(file: str, paths: list[Any]) -> None:
+    """Raise ``UserError`` for the first line of a meta_info_file whose images are missing."""
+    lines = Path(file).read_text(encoding="utf-8").split("\n")
+    for number, (line, pair) in enumerate(zip(lines, paths, strict=False), 1):
+        for path in pair.values() if isinstance(pair, dict) else [pair]:
+            if not os.path.isfile(path):
+                raise UserError(
+                    f"{file}, line {number} ({line!r}): no file {path}; a line must be the name of an image, without "
+                    "spaces, and its size"
+                )
+
+
+def _check_names(paths: list[Any]) -> None:
+    """Raise ``UserError`` if results of two images would have one name: BasicSR drops the ending of LQ's name."""
+    seen: dict[str, str] = {}
+    for pair in paths:
+        path = pair["lq_path"] if isinstance(pair, dict) else pair
+        other = seen.setdefault(Path(path).stem, path)
+        if other is not path:
+            raise UserError(f"{other} and {path}: their results would have one name; rename one")
+
+
+def _check_metrics(name: str, side: int, metrics: Mapping[str, dict[str, Any]]) -> None:
+    """Raise ``UserError`` if the shorter ``side`` of a result, in pixels, is too small for one of ``metrics``."""
+    for metric, options in metrics.items():
+        needed, border = METRICS.get(options["type"], 0), options.get("crop_border") or 0
+        if side - 2 * border < needed:
+            raise UserError(
+                f"{name} has {side} pixels a side, val.metrics.{metric} needs {needed} inside crop_border ({border}): "
+                "remove the image, or lower crop_border"
+            )
 
 
 def check_sizes(name: str, gt: Size, lq: Size, scale: int, gt_size: int | None) -> None:

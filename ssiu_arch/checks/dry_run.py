@@ -12,18 +12,20 @@ from ssiu_arch.checks.finding import Finding, tried
 from ssiu_arch.checks.trial import Trial
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import size_text
+from ssiu_arch.utils.option_yaml import load
 
 
-def findings(path: str, overrides: list[str], strict: bool) -> Iterator[Finding]:
+def findings(path: str, overrides: list[str], strict: bool, processes: int | None) -> Iterator[Finding]:
     """Check a run and yield one finding after the other. Checks that depend on a failed one are skipped.
 
     Args:
         path: the option file, of a training if it has a section ``train``, else of a test.
         overrides: entries of ``--force_yml``.
         strict: whether an unknown option is an error; otherwise it is a warning.
+        processes: of the run; None without a launcher.
     """
     try:
-        is_train = "train" in option_file.load(path)
+        is_train = "train" in load(path)
         opt = option_file.read(path, is_train, overrides)
     except UserError as error:
         yield Finding("error", "option file", str(error))
@@ -42,17 +44,17 @@ def findings(path: str, overrides: list[str], strict: bool) -> Iterator[Finding]
     types = tried("types", option_file.check_types, opt)
     yield types
     if types.level == "ok":
-        yield from _of_registered_types(opt, is_train)
+        yield from _of_registered_types(opt, is_train, processes)
 
 
-def _of_registered_types(opt: dict[str, Any], is_train: bool) -> Iterator[Finding]:
+def _of_registered_types(opt: dict[str, Any], is_train: bool, processes: int | None) -> Iterator[Finding]:
     failed, net = set(), None
     try:
         net = network.build(opt)
         yield Finding("ok", "network_g", f"{opt['network_g']['type']}, {_parameters(net):,} parameters")
     except UserError as error:
         yield Finding("error", "network_g", str(error))
-    for what, check in cheap_checks(opt, net):
+    for what, check in cheap_checks(opt, net, processes):
         found = [tried(what, check)]
         if what.startswith("datasets.") and found[0].level == "ok":
             found = [*samples.check(what, opt["datasets"][what.removeprefix("datasets.")], opt["scale"])] or found

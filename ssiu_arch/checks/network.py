@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -34,6 +35,12 @@ def build(opt: dict[str, Any]) -> nn.Module:
             if argument not in accepted:
                 meant = did_you_mean(str(argument), accepted)
                 raise UserError(f"network_g.{argument}: {name} has only {', '.join(accepted)}{meant}")
+    for argument, value in arguments.items():  # a network takes the text "no" for true, and true for 1
+        default = accepted[argument].default if argument in accepted else None
+        is_odd = isinstance(default, (bool, int, float)) and isinstance(value, (bool, str))
+        if is_odd and type(value) is not type(default):
+            kind = "true or false" if isinstance(default, bool) else "a number"
+            raise UserError(f"network_g.{argument} ({value!r}) must be {kind}")
     with located(f"network_g: {name} cannot be built"), limited_size():
         return arch(**arguments)
 
@@ -65,6 +72,10 @@ def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
     """
     path = opt["path"]
     file = path.get("pretrain_network_g")
+    if file is not None and not Path(file).expanduser().is_file() and isinstance(net, SSIU):
+        raise UserError(
+            f"path.pretrain_network_g: weights {file}: no such file; train first, or write shipped for our own"
+        )
     if file is not None:
         fitting_weights(file, path.get("param_key_g", "params"), net, strict=path.get("strict_load_g", True))
 

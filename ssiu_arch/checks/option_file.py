@@ -1,17 +1,14 @@
-"""Reading an option file: valid YAML, the sections BasicSR needs, and every ``type`` registered."""
+"""Reading an option file: the sections BasicSR needs, and every ``type`` registered."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ssiu_arch.checks.finding import did_you_mean
 from ssiu_arch.checks.options import shown
 from ssiu_arch.patches.training.option_files import split_arguments
 from ssiu_arch.plugins import loaded_plugins
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.option_yaml import load
 
 SECTIONS = ("datasets", "network_g", "train", "path", "logger", "val", "dist_params")
 BROUGHT_BY = {  # well-known networks that BasicSR lacks, in lower case, and the repository of each
@@ -43,33 +40,6 @@ def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
                 raise UserError(f"{path}: {section} ({shown(opt[section])}) must be a mapping of options")
         change(opt)
     _check_sections(path, opt, is_train)
-    return opt
-
-
-def load(path: str) -> dict[str, Any]:
-    """The options of a file, unchanged.
-
-    Raises:
-        UserError: the file is missing or no valid YAML.
-    """
-    from basicsr.utils.options import ordered_yaml
-
-    if not os.path.isfile(path):
-        raise UserError(f"-opt {path}: no such file (the current folder is {Path.cwd()})")
-    try:
-        opt = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=ordered_yaml()[0])
-    except OSError as error:
-        raise UserError(f"-opt {path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from error
-    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:  # also impossible dates, and [[[[...
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UserError(f"{where}: invalid YAML: {reason}") from error
-    if not isinstance(opt, dict):
-        held = "is empty" if opt is None else f"holds a {type(opt).__name__}, not options"
-        raise UserError(f"{path}: is not an option file: it {held}")
     return opt
 
 

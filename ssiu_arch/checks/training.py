@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ssiu_arch.checks.finding import located, require
+from ssiu_arch.checks.options import MODELS
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.ssiu_model import SSIUModel
 from ssiu_arch.utils.errors import UserError
@@ -32,14 +33,31 @@ def _check_scale(opt: dict[str, Any]) -> None:
             raise UserError(f"network_g.{word} ({value}) and scale ({scale}) differ: set both to the same number")
 
 
+def check_gpus(opt: dict[str, Any], processes: int | None) -> None:
+    """Raise ``UserError`` for fewer GPUs than ``num_gpu``, or several without a launcher (``processes``: None) and
+    ``train.compile``."""
+    here, asked = torch.cuda.device_count(), opt["num_gpu"]
+    gpus = here if asked == "auto" else asked
+    if 0 < here < gpus:
+        raise UserError(f"num_gpu ({asked}) must be at most {here}, the number of GPUs here")
+    if processes is None and min(gpus, here) > 1 and (opt.get("train") or {}).get("compile"):
+        raise UserError(f"train.compile with {gpus} GPUs needs a process for each: --launcher pytorch, or num_gpu: 1")
+
+
 def _check_datasets(opt: dict[str, Any]) -> None:
-    """Options of one data set that do not fit those of another, or the scale."""
+    """Options of one data set that do not fit those of another, the scale, or the model."""
     scale = opt.get("scale") or 1
     names: dict[str, str] = {}
     for phase, dataset in opt["datasets"].items():
         gt_size, name, is_grey = dataset.get("gt_size"), dataset.get("name") or phase, dataset.get("color") == "y"
-        if gt_size is not None and gt_size % scale:
+        if phase == "train" and gt_size is not None and gt_size % scale:
             raise UserError(f"datasets.{phase}.gt_size ({gt_size}) must be divisible by scale ({scale})")
+        for key in ("mean", "std"):
+            if opt["model_type"] in MODELS and dataset.get(key) is not None:
+                raise UserError(
+                    f"datasets.{phase}.{key} ({dataset[key]}): remove it, {opt['model_type']} scores and saves results "
+                    "without undoing it; normalise inside of the network instead"
+                )
         if opt.get("train") and is_grey != (opt["datasets"]["train"].get("color") == "y"):
             raise UserError(f"datasets.{phase}.color ({dataset.get('color')}) must be that of datasets.train")
         if name in names:
@@ -66,10 +84,8 @@ def _check_schedule(opt: dict[str, Any]) -> None:
     with located("train.scheduler", train["scheduler"], f"write {ALLOWED['scheduler']}"):
         dummy.setup_schedulers()
     periods, total = train["scheduler"].get("periods", [math.inf]), int(train["total_iter"])
-    if min(periods, default=0) <= 0 or sum(periods) < total:
-        raise UserError(
-            f"train.scheduler.periods ({periods}) must be above 0 and add up to train.total_iter ({total}): raise them"
-        )
+    if sum(periods) < total:
+        raise UserError(f"train.scheduler.periods ({periods}) must add up to train.total_iter ({total}): raise them")
 
 
 def _check_arguments(where: str, made: Any, options: dict[str, Any], **given: None) -> None:
@@ -83,7 +99,7 @@ def _check_arguments(where: str, made: Any, options: dict[str, Any], **given: No
 def _check_losses(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import LOSS_REGISTRY
 
-    train, known_model = opt.get("train"), opt["model_type"] in ("SRModel", "SSIUModel")
+    train, known_model = opt.get("train"), opt["model_type"] in MODELS
     if not train:
         return
     for section, options in train.items():

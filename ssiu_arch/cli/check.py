@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.checks.dry_run import findings
 
     levels = []
-    for finding in findings(args.opt, args.force_yml or [], args.strict):
+    for finding in findings(args.opt, args.force_yml or [], args.strict, 1 if args.launcher else None):
         print(finding, flush=True)
         levels.append(finding.level)
     if "error" in levels:
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="basicsr check", description=what, epilog=EXAMPLE)
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML) of a training or a test")
     parser.add_argument("--strict", action="store_true", help="treat unknown options as errors, not warnings")
+    parser.add_argument("--launcher", choices=["pytorch", "slurm"], help="who will start several processes")
     parser.add_argument(
         "--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace those of the file"
     )

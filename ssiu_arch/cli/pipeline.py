@@ -9,9 +9,12 @@ from ssiu_arch.cli import which_basicsr
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 
-LAUNCHERS = {  # the variable that each sets, and how to start it
-    "pytorch": ("RANK", "torchrun --no-python --nproc_per_node=2 basicsr ..."),
-    "slurm": ("SLURM_PROCID", "srun"),
+LAUNCHERS = {  # how to start each, and what it sets: rank, number of processes, and more that BasicSR needs
+    "pytorch": (
+        "torchrun --no-python --nproc_per_node=2 basicsr ...",
+        ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+    ),
+    "slurm": ("srun", ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")),
 }
 
 
@@ -32,6 +35,26 @@ def parser(verb: str) -> argparse.ArgumentParser:
     return parser
 
 
+def place(launcher: str) -> tuple[int, int | None]:
+    """Rank of this process and number of processes, from the environment; 0 and None without a launcher.
+
+    Raises:
+        UserError: a variable that the launcher sets is missing or has an impossible value.
+    """
+    if launcher not in LAUNCHERS:
+        return 0, None
+    start, names = LAUNCHERS[launcher]
+    for name in names:
+        value = os.environ.get(name, "")
+        if not value or not (value.isdecimal() or name in ("MASTER_ADDR", "SLURM_NODELIST")):
+            said = f"is {value!r}, no number" if value else "is not set"
+            raise UserError(f"--launcher {launcher}: {name} {said} in the environment; start the run with {start}")
+    rank, processes = (int(os.environ[name]) for name in names[:2])
+    if rank >= processes:
+        raise UserError(f"--launcher {launcher}: {names[0]} ({rank}) must be below {names[1]} ({processes})")
+    return rank, processes
+
+
 def run(verb: str, arguments: list[str]) -> None:
     """Check the run, then call BasicSR's ``train_pipeline`` or ``test_pipeline`` in the current folder.
 
@@ -39,20 +62,17 @@ def run(verb: str, arguments: list[str]) -> None:
         UserError: an option, or a file that it names, is wrong; nothing has been written then.
     """
     args = parser(verb).parse_args(arguments)
-    if args.launcher in LAUNCHERS and LAUNCHERS[args.launcher][0] not in os.environ:
-        variable, start = LAUNCHERS[args.launcher]
-        raise UserError(f"--launcher {args.launcher}: {variable} is not set in the environment; start it with {start}")
-    is_first = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0  # of the run's processes
+    rank, processes = place(args.launcher)
     load_plugins()
 
     from ssiu_arch.checks import check_run, options
 
     def say(line: str | None) -> None:
-        if line and is_first:
+        if line and rank == 0:
             print(f"basicsr {verb}: {line}", file=sys.stderr)
 
     say(which_basicsr.warning())  # before the checks: an unknown name may be another basicsr's
-    opt = check_run(args.opt, verb == "train", args.force_yml)
+    opt = check_run(args.opt, verb == "train", args.force_yml, processes)
     for line in options.unknown(opt):
         say(line)
     sys.argv = [f"basicsr {verb}", *arguments]  # BasicSR parses it, and writes it into its copy of the option file

@@ -1,7 +1,6 @@
 """``basicsr train``: stops with a state saved on Ctrl-C and on SIGTERM, by which a cluster ends a job."""
 
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from ssiu_arch.patches.training.guarded_iterations import Stopped, stop
 
 def run(arguments: list[str]) -> None:
     """Train a network from an option file; see ``pipeline.run``."""
-    with stopping_after_an_iteration():
+    launcher = pipeline.parser("train").parse_args(arguments).launcher
+    with stopping_after_an_iteration(is_alone=(pipeline.place(launcher)[1] or 1) == 1):
         try:
             pipeline.run("train", arguments)
         except Stopped as stopped:
@@ -26,15 +26,15 @@ def run(arguments: list[str]) -> None:
 
 
 @contextmanager
-def stopping_after_an_iteration() -> Iterator[None]:
+def stopping_after_an_iteration(is_alone: bool) -> Iterator[None]:
     """Within, the first signal sets ``guarded_iterations.stop``; the second interrupts at once.
 
-    Of several processes every one is interrupted at once: they would stop at different iterations. The newest state
-    counts then.
+    Of several processes, not ``is_alone``, every one is interrupted at once: they would stop at different iterations.
+    The newest state counts then.
     """
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set() or int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        if stop.is_set() or not is_alone:
             raise KeyboardInterrupt
         stop.set()
         print("\nStopping after this iteration with its state saved; signal again to stop at once", file=sys.stderr)

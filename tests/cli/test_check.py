@@ -184,7 +184,7 @@ class TestImages:
         val(lambda image: image[:32, :32])
         code, findings = check(*val(lambda image: image[:8, :8], "LR_bicubic"), "val:metrics:ssim:crop_border=12")
         assert code == 2
-        assert "validation (val): SSIM needs 11x11 pixels" in of(findings, "error")[0]
+        assert "coffee.png has 32 pixels a side, val.metrics.ssim needs 11 " in of(findings, "error")[0]
         assert "lower crop_border" in of(findings, "error")[0]
 
     def test_an_image_with_a_wrong_checksum(self, check, val, workplace):

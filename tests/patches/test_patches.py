@@ -28,7 +28,7 @@ RIGHT = {
     "compiled_networks": "def unwrap(): return getattr(net, '_orig_mod', net)\ndef compare(): pass",
     "prefetch_streams": "def fetch(): batch.record_stream(stream)\ndef preload(): pass",
     "wandb_id": "def init(): wandb.init(project=project)",
-    "yaml_numbers": """
+    "safe_yaml": """
 def ordered_yaml():
     import re, yaml
     class Loader(yaml.SafeLoader): pass
@@ -49,7 +49,8 @@ def run():
     except Exception: pass
 def get(): pass
 def init(self): self.loader = None
-def following(): pass""",
+def following(): pass
+def begin(): pass""",
     "small_ssim": "def arrays():\n    raise ValueError(size)\ndef tensors(): pass",
     "eta": "def init(): pass\ndef call(): eta = average * (self.max_iters - current_iter)",
 }

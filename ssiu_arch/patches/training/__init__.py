@@ -6,7 +6,7 @@ A ``train.py`` of your own calls ``ssiu_arch.apply_training_patches()``; ``impor
 from importlib import import_module
 
 NAMES = (
-    "yaml_numbers",
+    "safe_yaml",
     "option_files",
     "dist_params",
     "path_keys",

@@ -1,8 +1,9 @@
-"""How an option file becomes options: ``--force_yml``, defaults, ``shipped`` weights, ``dist_params``.
+"""How an option file becomes options: ``--force_yml``, defaults, ``shipped`` weights, ``dist_params``, ``--debug``.
 
-BasicSR applies ``--force_yml`` by ``exec``: it takes ``-1`` and ``1e-3`` for text, and accepts neither ``=`` in a value
-nor new keys. It also reads some options without asking whether they are there. Here the changes are made to the YAML
-document, before BasicSR sees it.
+BasicSR applies ``--force_yml`` by ``eval`` and ``exec``: a value can run code, ``-1`` and ``1e-3`` are text, and there
+may be neither ``=`` in a value nor new keys. It also reads some options without asking whether they are there, and
+takes ``debug`` anywhere in ``name`` for ``--debug``. Here the changes are made to the YAML document, before BasicSR
+sees it.
 """
 
 import argparse
@@ -12,10 +13,12 @@ from functools import partial
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
 
 from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.patches.training import dist_params
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.option_yaml import OptionLoader
 
 Options = dict[str, Any]
 Change = Callable[[Options], None]  # made in place
@@ -35,7 +38,8 @@ def split_arguments(argv: list[str]) -> tuple[list[str], list[Change]]:
     """
     rest, entries = split_force_yml(argv)
     forced = [partial(override, entry=entry) for entry in map(parse_entry, entries)]
-    return rest, [*forced, fill, use_shipped_weights, dist_params.remember]
+    debug = [] if "--debug" in rest else [hide_debug]
+    return rest, [*forced, fill, use_shipped_weights, dist_params.remember, *debug]
 
 
 def split_force_yml(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -50,17 +54,17 @@ def parse_entry(entry: str) -> tuple[list[str], Any]:
     """Read ``key:key:...=value``: the keys from the root down, and the value, YAML or ``none``.
 
     Raises:
-        UserError: there is no ``=``.
+        UserError: there is no ``=``, or the value is more than plain data.
     """
-    from basicsr.utils.options import ordered_yaml
-
     keys, equals, text = entry.partition("=")
     if not equals:
         raise UserError(f"--force_yml {entry!r} has no '=': write it as train:ema_decay=0.999")
     text = text.strip()
     try:
-        value = None if text.lower() == "none" else yaml.load(text.replace("!!float", "!!float "), ordered_yaml()[0])
-    except yaml.YAMLError:
+        value = None if text.lower() == "none" else yaml.load(text.replace("!!float", "!!float "), OptionLoader)
+    except ConstructorError as error:
+        raise UserError(f"--force_yml {keys}: {error.problem}") from error
+    except yaml.YAMLError:  # of [oops
         value = text
     return [key.strip() for key in keys.split(":")], value
 
@@ -114,13 +118,27 @@ def use_shipped_weights(opt: Options) -> None:
         opt["path"][key] = str(shipped(opt["scale"]))
 
 
+class _Name(str):
+    """The name of a run, in which BasicSR finds no ``debug``."""
+
+    def __contains__(self, part: object) -> bool:
+        return part != "debug" and str.__contains__(self, part)  # type: ignore[operator]
+
+
+def hide_debug(opt: Options) -> None:
+    """Let a run whose ``name`` contains ``debug`` be an ordinary one, in place."""
+    if isinstance(opt.get("name"), str) and "debug" in opt["name"]:
+        opt["name"] = _Name(opt["name"])
+
+
 @replaces(
     "basicsr.utils.options:parse_options",
-    upstream="basicsr/utils/options.py:59, 117 and 136, utils/logger.py:69, models/sr_model.py:176, train.py:196",
+    upstream="basicsr/utils/options.py:59, 75, 111 and 136, utils/logger.py:69, models/sr_model.py:176, train.py:196",
     is_needed=lambda parse_options: "--force_yml" not in source(parse_options) or "exec(" in source(parse_options),
 )
 def patch(upstream: Function) -> list[Function]:
-    """`--force_yml` sets `-1` as text and takes no new keys; a missing `val.suffix` or `num_gpu` ends in KeyError."""
+    """`--force_yml` runs code, sets `-1` as text and takes no new keys; a missing `val.suffix` or `num_gpu` ends in
+    KeyError; `debug` within `name` changes the run."""
 
     from basicsr.utils import options
 
