@@ -3,7 +3,6 @@
 None of them changes the names, types or shapes in a checkpoint.
 """
 
-import ctypes
 import functools
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -53,26 +52,8 @@ def memory_format(train: Mapping[str, Any]) -> torch.memory_format:
     return torch.channels_last if train.get("channels_last") else torch.preserve_format
 
 
-@functools.cache
-def keep_all_memory() -> None:
-    """Make glibc keep all freed memory for the next iteration; without effect on other systems.
-
-    By default large blocks go back to the system, which clears every page that it hands out again: on a CPU a tenth of
-    an iteration.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    max_mmapped_blocks, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
-    mallopt(max_mmapped_blocks, 0)
-    mallopt(trim_threshold, -1)  # never
-
-
 def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
     """Apply ``channels_last``, ``checkpointing`` and ``compile`` of the options below ``train`` to a network.
-
-    A process that trains also keeps its freed memory.
 
     Returns:
         ``net`` itself, or its ``torch.compile`` wrapper.
@@ -80,8 +61,6 @@ def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
     Raises:
         UserError: the network has no stages to checkpoint, or torch rejects the options of ``compile``.
     """
-    if train:
-        keep_all_memory()
     if train.get("channels_last"):
         net = net.to(memory_format=torch.channels_last)
     if train.get("checkpointing"):

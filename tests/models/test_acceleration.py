@@ -1,8 +1,6 @@
 """What may change when a training is made faster, and what may not."""
 
 import copy
-import platform
-import resource
 
 import pytest
 import torch
@@ -126,19 +124,6 @@ class TestCheckpointing:
             UserError, match=r"^train.checkpointing \(true\): Conv2d has no list of modules named stages"
         ):
             acceleration.prepare(nn.Conv2d(3, 3, 1), {"checkpointing": True})
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such switch")
-def test_memory_once_used_is_not_cleared_again():
-    acceleration.prepare(tiny(), {"channels_last": True})
-
-    def page_faults():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.ones(2**24)  # 64 MiB
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    page_faults()
-    assert page_faults() < 1000
 
 
 class TestChannelsLast:
