@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ssiu_arch.data.script import parser, positive, run
+from ssiu_arch.utils.errors import UserError
 
 
 def main() -> None:
@@ -13,6 +14,9 @@ def main() -> None:
         type=Path,
         help="folder of your copies, in the layout of EDSR, SwinIR or BasicSR (default: ROOT/benchmark)",
     )
+    arguments.add_argument(
+        "--download", action="store_true", help="fetch Set5, Set14, B100 and Urban100 to ROOT/downloads (250 MB)"
+    )
     arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
     arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="scales of the LR images")
     arguments.add_argument(
@@ -21,9 +25,11 @@ def main() -> None:
     arguments.add_argument("--force", action="store_true", help="replace existing files that differ")
     given = arguments.parse_args()
 
-    from ssiu_arch.data.benchmarks import prepare_benchmarks
+    from ssiu_arch.data.benchmarks import download, prepare_benchmarks
 
-    source = given.source or given.root / "benchmark"
+    if given.download and given.source:
+        raise UserError("--download and --source: give one; run the script again for the other")
+    source = download(given.root / "downloads") if given.download else given.source or given.root / "benchmark"
     prepare_benchmarks(source, given.root, given.scales, force=given.force, remake_lr=given.remake_lr)
 
 

@@ -3,21 +3,29 @@
 That is EDSR's: ``Set5/HR/baby.png`` and ``Set5/LR_bicubic/X4/babyx4.png``, HR not cropped.
 """
 
+import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ssiu_arch.data.download import Download, fetch
 from ssiu_arch.data.images import Image, encode_png, list_images, read_image
-from ssiu_arch.data.names import COUNTS, set_name
+from ssiu_arch.data.known_sets import SETS, set_name
 from ssiu_arch.data.pairs import lr_path
 from ssiu_arch.data.prepare import say
 from ssiu_arch.data.script import SetIncomplete
+from ssiu_arch.data.sources import require_folder
 from ssiu_arch.data.sub_images import make_lr
+from ssiu_arch.data.verify import PairedSet, verify
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import write_file
+from ssiu_arch.utils.files import write_file, writing
 
+# Its loaders check this MD5. Manga109 is not in it.
+ARCHIVE = Download("https://cv.snu.ac.kr/research/EDSR/benchmark.tar", "4ace41d33c2384b97e6b320cd0afd6ba")
+MANGA109 = "http://www.manga109.org/en/"
 HR_FOLDERS = ("HR", "GT", "original", "GTmod12")  # the first one that exists is used
 LR_FOLDERS = ("LR_bicubic/X{}", "LRbicx{}", "LR/X{}", "LR_bicubic/x{}", "X{}")
 DEPTH = 3  # folder levels below the source that are searched
@@ -39,8 +47,7 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
     Raises:
         UserError: ``source`` is not a folder, or the only copy of a set has an unusable layout.
     """
-    if not source.is_dir():
-        raise UserError(f"{source}: there is no such folder")
+    require_folder(source)
     seen: set[str] = set()
     refused: dict[str, Path] = {}
     for folder in _folders(source, DEPTH):
@@ -84,25 +91,44 @@ def prepare_benchmarks(
         target = root / "benchmark" / layout.name
         problems += _prepare_set(layout, target, scales, force, remake_lr)
         done.append(target)
+    absent = [name for name in SETS if name not in {folder.name for folder in done}]
+    where = f"--download fetches {ARCHIVE.url} (without Manga109, which {MANGA109} gives out on request)"
     if not done:
-        raise UserError(f"{source}: has no folder named {', '.join(COUNTS)}")
-    absent = sorted(COUNTS.keys() - {folder.name for folder in done})
+        raise UserError(f"{source}: has no folder named {', '.join(SETS)}; {where}")
     if absent:
-        say(f"not found below {source}: {', '.join(absent)}")
+        say(f"not found below {source}: {', '.join(absent)}; {where}")
     if problems:
         raise SetIncomplete(f"{problems} problems, see above; the other images are ready")
     return done
 
 
+def download(folder: Path) -> Path:
+    """Fetch EDSR's archive of Set5, Set14, B100 and Urban100, and unpack it; resumes after an interruption.
+
+    Returns:
+        ``folder``, which then holds the sets.
+
+    Raises:
+        UserError: the archive cannot be fetched, is damaged, or there is no room.
+    """
+    unpacked = folder / "EDSR"
+    if not unpacked.is_dir():
+        archive = fetch(ARCHIVE, folder)
+        with tempfile.TemporaryDirectory(dir=folder) as partial, writing(unpacked):
+            try:
+                with tarfile.open(archive, "r:") as tar:
+                    tar.extractall(Path(partial, "all"), filter="data")
+            except (tarfile.TarError, EOFError) as error:
+                raise UserError(f"{archive}: is damaged ({error}); remove it and run the same command again") from None
+            Path(partial, "all").rename(unpacked)
+    return folder
+
+
 def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: bool, remake_lr: bool) -> int:
-    """Copy or make the files of one set; returns the number of problems, each of which is printed."""
+    """Copy or make the files of one set, and compare them with the published ones; returns the number of problems."""
+    problems = []
     images = list_images(layout.hr)
-    problems = int(len(images) != COUNTS[layout.name])
-    if problems:
-        say(f"problem: {layout.hr}: {len(images)} images, {layout.name} has {COUNTS[layout.name]}")
-    if layout.hr.name == "GTmod12":
-        say(f"note: {layout.hr}: HR is cropped to multiples of 12, as in BasicSR; scores differ by up to 0.05 dB")
-    made = odd = 0
+    made = 0
     for path in images:
         try:
             hr = read_image(path)
@@ -112,18 +138,29 @@ def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: boo
                 given = None if remake_lr else _given_lr(layout, path, scale, hr)
                 right = make_lr(hr, scale)
                 if given is not None:
-                    odd += not np.array_equal(read_image(given), right)
                     _place(given, right, wanted, force)
                 elif not (wanted.exists() and not force and np.array_equal(read_image(wanted), right)):
                     _place(None, right, wanted, force)
                     made += 1
         except UserError as problem:
-            say(f"problem: {problem}")
-            problems += 1
-    if odd:
-        say(f"note: {layout.folder}: {odd} LR images are not MATLAB's bicubic of HR; --remake-lr replaces them")
+            problems.append(str(problem))
     say(f"{layout.name}: {len(images)} images from {layout.folder} in {target}, {made} LR images made")
-    return problems
+    if layout.folder.name != layout.name:
+        say(f"note: {layout.folder.name} is taken for {layout.name}")
+    notes: list[str] = []
+    for scale in scales:
+        lr = target / "LR_bicubic" / f"X{scale}"
+        if lr.is_dir():
+            report = verify(PairedSet(target / "HR", lr, scale, f"{{}}x{scale}"))
+            notes += report.notes
+            problems += [line if line.startswith("HR ") else f"x{scale}: {line}" for line in report.problems]
+    for line in dict.fromkeys(notes):
+        say(f"note: {line}")
+    for line in dict.fromkeys(problems):
+        say(f"problem: {line}")
+    if any("MATLAB" in line for line in problems):
+        say("--remake-lr replaces LR images that MATLAB's bicubic did not make")
+    return len(dict.fromkeys(problems))
 
 
 def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | None:

@@ -90,6 +90,15 @@ def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
         return None
 
 
+def png_kind(path: Path) -> str | None:
+    """``16 bit`` or ``alpha channel`` of a PNG file that is not plain; None for any other file."""
+    with open(path, "rb") as file:
+        head = file.read(26)
+    if not head.startswith(PNG_SIGNATURE) or len(head) < 26:
+        return None
+    return "16 bit" if head[24] == 16 else "alpha channel" if head[25] in (4, 6) else None
+
+
 def _may_have_alpha(data: bytes) -> bool:
     if data.startswith(PNG_SIGNATURE):
         return data[25] in (4, 6) or b"tRNS" in data[: data.find(b"IDAT")]  # byte 25: the colour type

@@ -130,7 +130,7 @@ def prepare(
     if dry_run:
         _estimate(target, sources, sources)
         return
-    with locked(target.lock):
+    with locked(target.lock, f"{target.lock.parent}: another run is preparing this set"):
         _claim(target, force)
         note = read_json(target.merging)
         if note is None:

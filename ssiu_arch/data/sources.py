@@ -96,6 +96,14 @@ def from_file(path: Path) -> Source:
         return Source(key_of(path.name), path, "", 0, 0)
 
 
+def require_folder(path: Path) -> None:
+    """Raise ``UserError`` if ``path`` is not a folder; of an archive it says to unpack it."""
+    if path.is_file() and path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")):
+        raise UserError(f"{path}: is an archive; unpack it, and give the folder")
+    if not path.is_dir():
+        raise UserError(f"{path}: is no folder" if path.exists() else f"{path}: there is no such folder")
+
+
 def from_archive(path: Path) -> list[Source]:
     """The images in a zip or an uncompressed tar archive, sorted by name.
 

@@ -1,5 +1,6 @@
 """Checks data sets: counts, sizes, alignment of HR and LR, LMDB, and whether benchmark files are the known ones."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores
+from ssiu_arch.data.copies import Findings, compare, match, recognise
+from ssiu_arch.data.faults import lr_fault, other_resize
 from ssiu_arch.data.images import BadImage, Image, decode_image, list_images
+from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.data.lmdb_sets import MetaLine, open_lmdb, read_meta
-from ssiu_arch.data.names import COUNTS, set_name
-from ssiu_arch.data.pairs import Pair, lr_path, read_pairs
+from ssiu_arch.data.sources import require_folder
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 
 SAMPLE = 64  # pairs of an LMDB compared pixel by pixel
 BORDER = 4  # LR pixels at the border of a sub-image, which depend on HR pixels outside it
-SAME_IMAGE = 20.0  # PSNR (dB) of LR and MATLAB's bicubic of HR, below which they show different images
-PSNR_TOLERANCE, SSIM_TOLERANCE = 0.005, 0.0005  # the known scores have three and four digits
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def find_pairs(path: Path) -> list[PairedSet]:
     """
     if path.suffix in (".yml", ".yaml"):
         return list(_from_options(path))
-    if not path.is_dir():
-        raise UserError(f"{path}: is neither a folder nor an option file (.yml)")
+    require_folder(path)
     pairs = list(_from_folder(path))
     for child in sorted(path.iterdir()) if not pairs else []:
         if child.is_dir():
             pairs += _from_folder(child)
     if not pairs:
         raise UserError(
-            f"{path}: holds no NAME_HR_sub.lmdb and no HR with LR_bicubic; name them by --gt, --lq, --scale"
+            f"{path}: holds neither NAME_HR_sub.lmdb nor folders HR and LR_bicubic/X4 as in Set5/HR; "
+            "python datasets_prep/benchmarks.py --source FOLDER brings benchmarks into that layout"
         )
     return pairs
 
@@ -68,9 +68,9 @@ def verify(pair: PairedSet) -> Report:
     Raises:
         UserError: a folder or database is missing or cannot be read at all.
     """
-    for folder in (pair.dataroot_gt, pair.dataroot_lq):
+    for side, folder in (("HR", pair.dataroot_gt), ("LR", pair.dataroot_lq)):
         if not folder.is_dir():
-            raise UserError(f"{folder}: there is no such folder")
+            raise UserError(f"{folder}: {side} is missing, there is no such folder")
     are_lmdb = {folder.suffix == ".lmdb" for folder in (pair.dataroot_gt, pair.dataroot_lq)}
     if len(are_lmdb) == 2:
         raise UserError(f"{pair.dataroot_gt} and {pair.dataroot_lq}: either both must be .lmdb or none")
@@ -97,7 +97,7 @@ def _verify_lmdb(pair: PairedSet) -> Report:
                 (key, _stored(gt_env, pair.dataroot_gt, gt[key]), _stored(lq_env, pair.dataroot_lq, lq[key]))
                 for key in chosen
             )
-            notes, problems = _check_alignment(images, pair.scale, BORDER)
+            problems, notes = _check_tiles(images, pair.scale)
     return Report(f"{len(common)} pairs in LMDB, x{pair.scale}", notes, problems)
 
 
@@ -130,87 +130,30 @@ def _verify_folders(pair: PairedSet) -> Report:
     gt, lq = list_images(pair.dataroot_gt), list_images(pair.dataroot_lq)
     if not gt:
         raise UserError(f"{pair.dataroot_gt}: holds no images")
-    problems = []
-    if len(gt) != len(lq):
-        problems.append(f"{len(gt)} images in {pair.dataroot_gt}, {len(lq)} in {pair.dataroot_lq}")
-    folders = (pair.dataroot_gt, pair.dataroot_lq, pair.scale, pair.filename_tmpl)
-    missing = [path for path in gt if lr_path(path, *folders[1:]) is None]
-    wanted = f"is missing in {pair.dataroot_lq} (filename_tmpl {pair.filename_tmpl!r})"
-    problems += _first(missing, lambda path: f"{path}: its LR image {wanted}")
-    summary = f"{len(gt)} pairs in folders, x{pair.scale}"
-    if missing:
-        return Report(summary, [], problems)
-
-    images = ((path.stem, *images) for path, images in zip(gt, read_pairs(*folders), strict=True))
-    notes, found = _check_alignment(images, pair.scale, 0)
-    problems += found
-    name = set_name(pair.dataroot_gt.parent.name)
-    if name and not problems:
-        line, problems = _check_benchmark(name, pair.scale, list(read_pairs(*folders)), bool(notes))
-        summary += f", {line}"
-    return Report(summary, notes, problems)
+    copy = recognise(set_name(pair.dataroot_gt.parent.name) or set_name(pair.dataroot_gt.name), gt)
+    pairs, problems = match(gt, lq, pair.dataroot_lq, pair.scale, pair.filename_tmpl)
+    found, notes = compare(copy, pairs, pair.scale)
+    problems += copy.problems + found
+    if copy.name is None:
+        known = "no benchmark known here"
+    else:
+        known = f"not the published {copy.name}" if problems else f"the published {copy.name}"
+    return Report(f"{len(gt)} pairs in folders, x{pair.scale}, {known}", copy.notes + notes, problems)
 
 
-def _check_alignment(
-    images: Iterable[tuple[str, Image, Image]], scale: int, border: int
-) -> tuple[list[str], list[str]]:
-    """Compare LR with MATLAB's bicubic of HR; returns notes and problems."""
-    different = samples = 0
-    problems: list[str] = []
+def _check_tiles(images: Iterable[tuple[str, Image, Image]], scale: int) -> tuple[list[str], list[str]]:
+    """Compare pairs of sub-images, but for their borders; returns problems and notes."""
+    wrong, other, count = Findings(), Findings(), 0
     try:
         for key, hr, lr in images:
-            expected = make_lr(hr, scale)
-            if expected.shape != lr.shape:
-                problems.append(f"{key}: HR {hr.shape[1::-1]} and LR {lr.shape[1::-1]} do not fit at x{scale}")
-                continue
-            inner = tuple(slice(border, side - border) if side > 2 * border else slice(None) for side in lr.shape[:2])
-            error = expected[inner].astype(float) - lr[inner]
-            different += int(np.count_nonzero(error))
-            samples += error.size
-            if np.mean(error**2) > 255**2 / 10 ** (SAME_IMAGE / 10):
-                problems.append(f"{key}: LR does not show the same as HR{_shift_hint(expected, lr)}")
+            count += 1
+            inner = tuple(slice(BORDER, side - BORDER) if side > 2 * BORDER else slice(None) for side in lr.shape[:2])
+            if not np.array_equal(make_lr(hr, scale)[inner], lr[inner]):
+                fault = lr_fault(hr, lr, scale)
+                (wrong if fault else other).add("LR", fault or other_resize(hr, lr, scale), key)
     except BadImage as problem:
-        problems.append(str(problem))
-    notes = []
-    if different:
-        notes.append(f"LR differs from MATLAB's bicubic of HR in {100 * different / samples:.1f} % of the samples")
-    return notes, [*problems[:3], *([f"and {len(problems) - 3} more"] if len(problems) > 3 else [])]
-
-
-def _shift_hint(expected: Image, lr: Image) -> str:
-    """By how much LR is shifted, if a shift of up to 3 pixels fits much better than none; else an empty text."""
-    reach = 3
-    height, width = lr.shape[:2]
-    if min(height, width) < 8 * reach:
-        return ""
-    core = expected[reach:-reach, reach:-reach].astype(float)
-    errors = {
-        (dy, dx): float(np.mean((core - lr[reach + dy : height - reach + dy, reach + dx : width - reach + dx]) ** 2))
-        for dy in range(-reach, reach + 1)
-        for dx in range(-reach, reach + 1)
-    }
-    dy, dx = min(errors, key=lambda shift: errors[shift])
-    return f"; it is shifted by {dx} pixels to the right and {dy} down" if errors[dy, dx] < errors[0, 0] / 4 else ""
-
-
-def _check_benchmark(name: str, scale: int, pairs: list[Pair], lr_differs: bool) -> tuple[str, list[str]]:
-    """Compare the scores of bicubic with the known ones; returns them as a line, and problems."""
-    psnr, ssim = bicubic_scores(pairs, scale)
-    line = f"bicubic {psnr:.3f} dB / {ssim:.4f}"
-    known = BICUBIC.get((name, scale))
-    if known is None:
-        return line, []
-    if abs(psnr - known[0]) <= PSNR_TOLERANCE and abs(ssim - known[1]) <= SSIM_TOLERANCE:
-        return f"{line} as known", []
-    if len(pairs) != COUNTS[name]:
-        reason = f"{len(pairs)} images instead of {COUNTS[name]}"
-    elif lr_differs:
-        reason = "LR was not made by MATLAB's bicubic from these HR images"
-    elif all(side % 12 == 0 for hr, _ in pairs for side in hr.shape[:2]):
-        reason = "HR is cropped to multiples of 12 (GTmod12), which scores differently"
-    else:
-        reason = "the HR images are not the published ones"
-    return line, [f"{name} x{scale}: {line}, expected {known[0]:.3f} / {known[1]:.4f}: {reason}"]
+        return [str(problem)], []
+    return wrong.lines(count), other.lines(count)
 
 
 def _size_problem(gt: MetaLine, lq: MetaLine, pair: PairedSet) -> str | None:
@@ -259,11 +202,11 @@ def _from_folder(folder: Path) -> Iterator[PairedSet]:
             lq = folder / f"{stem}_LR_bicubic_X{scale}_sub.lmdb"
             if lq.exists():
                 yield PairedSet(gt, lq, scale)
-    for scale in (2, 3, 4):
-        if (folder / "HR").is_dir() and (folder / f"LR_bicubic/X{scale}").is_dir():
-            lq = folder / "LR_bicubic" / f"X{scale}"
-            has_scale = any(path.stem.endswith(f"x{scale}") for path in list_images(lq))
-            yield PairedSet(folder / "HR", lq, scale, f"{{}}x{scale}" if has_scale else "{}")
+    lr, is_set = folder / "LR_bicubic", (folder / "HR").is_dir() or (folder / "LR_bicubic").is_dir()
+    there = [scale for scale in (2, 3, 4) if (lr / f"X{scale}").is_dir()]
+    for scale in (there or [4]) if is_set else []:
+        numbered = there and any(re.search(r"x\d$", path.stem) for path in list_images(lr / f"X{scale}"))
+        yield PairedSet(folder / "HR", lr / f"X{scale}", scale, f"{{}}x{scale}" if numbered else "{}")
 
 
 def _first(items: Sequence[Any], text: Callable[[Any], str]) -> list[str]:

@@ -7,9 +7,9 @@ and is about 0.003 too high to compare with them; its PSNR compares.
 
 from typing import NamedTuple
 
-from ssiu_arch.data.names import COUNTS
+from ssiu_arch.data import known_sets
 
-SETS = tuple(COUNTS)
+SETS = tuple(known_sets.SETS)
 SSIU = "SSIU"
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from ssiu_arch.data.names import set_name
+from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.evaluation import paper
 
 PSNR = ("calculate_psnr", "calculate_psnr_published")

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from ssiu_arch.data.names import set_name
+from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.evaluation import paper, protocol, provenance
 from ssiu_arch.evaluation.record import SetScores, grey_effect
 from ssiu_arch.utils.table import WIDTH, Table, escaped

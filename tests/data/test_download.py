@@ -1,7 +1,4 @@
 import hashlib
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,61 +9,13 @@ DATA = bytes(range(256)) * 20_000  # 5 MB
 MD5 = hashlib.md5(DATA).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    """Serves DATA; breaks the connection after ``limit`` bytes, if that is set, and notes every request."""
-
-    limit: int | None = None
-    status = 200
-    ranges = True
-    announce = True
-
-    def __init__(self) -> None:
-        self.requests: list[str | None] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/set.zip"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        wanted = self.headers.get("Range")
-        server.requests.append(wanted)
-        if server.status != 200:
-            self.send_error(server.status)
-            return
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.ranges else 0
-        if start >= len(DATA):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(DATA)}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if server.announce:
-            self.send_header("Content-Length", str(len(DATA) - start))
-        self.end_headers()
-        self.wfile.write(DATA[start:][: server.limit])
-        self.close_connection = True
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(serve):
+    return serve(DATA)
 
 
 def get(server, folder, md5=MD5):
-    return fetch(Download(server.url, md5), folder, pause=0.001)
+    return fetch(Download(f"{server.url}/set.zip", md5), folder, pause=0.001)
 
 
 def test_a_connection_that_breaks_again_and_again_is_taken_up_where_it_broke(server, tmp_path):

@@ -142,8 +142,14 @@ def test_verify_counts_what_is_wrong(run, photos, tmp_path):
     assert result.err.startswith("verify.py: 1 of 3 sets ")
 
 
-def test_verify_of_nothing_says_what_it_wants(run):
-    for arguments in ([], ["--gt", "a"]):
-        result = run("verify.py", *arguments)
-        assert (result.code, result.err.count("\n")) == (2, 1)
-        assert "--gt, --lq and --scale" in result.err
+def test_verify_of_nothing_or_of_an_archive_says_what_it_wants(run, tmp_path):
+    (tmp_path / "benchmark.tar").write_bytes(b"x")
+    assert run("verify.py").code == 2
+    result = run("verify.py", tmp_path / "benchmark.tar")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "benchmark.tar: is an archive; unpack it" in result.err
+
+
+def test_download_and_source_exclude_each_other(run, tmp_path):
+    result = run("benchmarks.py", "--download", "--source", tmp_path)
+    assert (result.code, result.err.count("\n")) == (2, 1)
