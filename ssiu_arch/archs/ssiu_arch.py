@@ -241,7 +241,7 @@ class SSIU(nn.Module):
         x       = reconstruction(f_x + f_y) + bilinear(y)
 
     Args:
-        upscale: scaling factor s: 2, 3 or 4, those of the paper; None means 4.
+        upscale: scaling factor s: 2, 3 or 4, those of the paper; 4 if neither it nor ``scale`` is given.
         num_in_ch: channels of the LR image and of the result.
         num_feat: features C; divisible by ``num_head`` into an even number of channels a head.
         num_block: stages N; divisible by 3 with the feature selector, whose experts are every third of the stages.
@@ -277,8 +277,8 @@ class SSIU(nn.Module):
         upscale = next((s for s in (upscale, scale) if s is not None), 4)
         counts = {"num_in_ch": num_in_ch, "num_feat": num_feat, "num_block": num_block, "num_head": num_head}
         for name, value in counts.items():
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} ({value!r}) must be a whole number, 1 or more")
+            if type(value) is not int or not 1 <= value <= 4096:
+                raise ValueError(f"{name} ({value!r}) must be a whole number, 1 to 4096")
         for name, value in {"sparse_attention": sparse_attention, "feature_selector": feature_selector}.items():
             if type(value) is not bool:
                 raise ValueError(f"{name} ({value!r}) must be true or false")
@@ -316,6 +316,12 @@ class SSIU(nn.Module):
             if t * MoEFS.num_expert % len(self.stages) == 0:
                 experts.append(alpha)
         return alpha if self.selector is None else self.selector(experts)
+
+    def map_state_dict(self, state_dict: dict) -> dict:
+        """A copy of ``state_dict`` by our names; traiNNer-redux calls this before it compares names."""
+        mapped = dict(state_dict)
+        rename_released(mapped)
+        return mapped
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         rename_released(state_dict, prefix)

@@ -4,6 +4,7 @@ import argparse
 import platform
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ from ssiu_arch.utils.errors import UserError
 # Names on the package index; opencv-python has namesakes that bring the same module.
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "opencv-python", "lmdb", "einops", "basicsr", "ssiu-arch")
 OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+
+WANTED = "1.4.2"  # version of BasicSR
+FORKS = "docs/forks.md"
 
 Line = tuple[str, str, str]  # ok, warning or broken; subject; finding
 
@@ -48,11 +52,15 @@ def lines() -> Iterator[Line]:
     if folder is None:
         return
     yield ("warning" if several else "ok"), "which basicsr", several or str(folder)
+    found = which_basicsr.number(folder) or WANTED
+    if numbers(found) != numbers(WANTED):
+        remedy = f"pip uninstall basicsr, basicsr install; or copy the network into that fork: {FORKS}"
+        yield "warning", f"basicsr {found}", f"ssiu_arch is made for {WANTED}: {remedy}"
     try:
         import basicsr  # noqa: F401
     except Exception as error:  # whatever a damaged installation raises
         reason = " ".join(str(error).split())
-        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; pip uninstall basicsr, basicsr install"
+        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; {_reinstall(error)}"
         return
     plugins.load_plugins()
     yield "ok", "plugins", ", ".join(plugins.loaded_plugins()) or "none"
@@ -60,6 +68,18 @@ def lines() -> Iterator[Line]:
     yield from _registries()
     yield "ok", "GPU", _gpu()
     yield from patch_states()
+
+
+def _reinstall(error: Exception) -> str:
+    """The remedy for an import that failed: what to reinstall, the first package below BasicSR that it went through."""
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    below = [
+        package for module in modules if (package := module.partition(".")[0]) in PACKAGES and package != "basicsr"
+    ]
+    if not below:
+        return "pip uninstall basicsr, basicsr install"
+    pair = "torch torchvision" if below[0].startswith("torch") else below[0]  # those two must match
+    return f"{below[0]} is broken: pip install --force-reinstall {pair}"
 
 
 def version_of(package: str) -> str | None:

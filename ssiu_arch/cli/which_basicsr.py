@@ -33,9 +33,14 @@ def version() -> str:
     folder = imported()
     if folder is None:
         return f"{NAME} is not installed: run `basicsr install`"
-    file = folder / "version.py"  # a checkout that was never built has none
+    return f"{NAME} {number(folder) or 'of unknown version'} ({folder})"
+
+
+def number(folder: Path) -> str | None:
+    """The version of a ``basicsr``, without importing it; None for a checkout that was never built."""
+    file = folder / "version.py"
     found = re.search(r"^__version__ = '(.+)'", file.read_text("utf-8"), re.M) if file.is_file() else None
-    return f"{NAME} {found[1] if found else 'of unknown version'} ({folder})"
+    return found[1] if found else None
 
 
 def installed() -> Path | None:

@@ -32,6 +32,26 @@ def test_a_broken_basicsr_is_one_line_and_exit_code_2(python, tmp_path, root):
     assert done.stderr == "basicsr doctor: 1 thing is broken here\n"
 
 
+@pytest.mark.parametrize(
+    ("found", "warned"), [("1.3.4.9", True), ("1.4.2", False), ("1.4.2+abc", False), (None, False)]
+)
+def test_another_version_of_basicsr_is_warned_of(monkeypatch, found, warned):
+    monkeypatch.setattr(which_basicsr, "number", lambda folder: found)
+    said = [line[2] for line in doctor.lines() if line[:2] == ("warning", f"basicsr {found}")]
+    assert bool(said) == warned
+    assert all("1.4.2" in line and "forks" in line for line in said)
+
+
+def test_a_broken_torchvision_is_what_is_to_be_reinstalled(tmp_path, monkeypatch):
+    """As its operators raise it, from torch's own code."""
+    code = compile("raise RuntimeError('operator torchvision::nms does not exist')", "torch.py", "exec")
+    inner = {"__name__": "torch.library"}
+    outer = {"__name__": "torchvision.ops", "inner": lambda: exec(code, inner)}
+    with pytest.raises(RuntimeError) as raised:
+        exec("inner()", outer)
+    assert "reinstall torch torchvision" in doctor._reinstall(raised.value)
+
+
 def test_a_plugin_that_fails_is_broken(monkeypatch):
     from ssiu_arch import plugins
 

@@ -46,9 +46,15 @@ def test_the_configuration_is_the_networks_arguments(folder):
         "num_in_ch": 3,
         "num_head": 4,
         "feature_selector": True,
-        "scale": None,
         **TINY,
     }
+
+
+@pytest.mark.parametrize(("given", "upscale"), [({}, 4), ({"scale": 2}, 2)])
+def test_the_configuration_names_the_scale_however_it_was_given(tmp_path, given, upscale):
+    hub.SSIU(num_feat=8, num_block=3, **given).save_pretrained(tmp_path / "x")
+    assert json.loads((tmp_path / "x/config.json").read_text())["upscale"] == upscale
+    assert hub.SSIU.from_pretrained(tmp_path / "x").upscale == upscale
 
 
 def test_a_missing_parameter_is_an_error(folder):

@@ -50,6 +50,15 @@ def test_they_are_the_names_in_the_authors_code():
     assert released_names(names()).keys() == expected
 
 
+def test_a_fork_that_asks_for_our_names_before_it_compares_gets_them():
+    ours = names()
+    net = SSIU(num_feat=8, num_block=3)
+    theirs = released_names(ours)
+    assert list(net.map_state_dict(theirs)) == list(ours)
+    assert "module.head.weight" in theirs  # a copy is changed
+    assert list(net.map_state_dict(ours)) == list(ours)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_they_are_the_names_in_released_files(scale):
     held = torch.load(GOLDEN / f"released_format_small_x{scale}.pt", weights_only=True)
