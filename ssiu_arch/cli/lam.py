@@ -1,7 +1,6 @@
 """``ssiu lam``: local attribution maps, which LR pixels a patch of the result depends on."""
 
 import argparse
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,13 +29,11 @@ def run(arguments: list[str]) -> None:
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
     outputs = {"-o": args.output, "--npz": args.npz}
     check_outputs(outputs, suffixes={"-o": [".png"], "--npz": [".npz"]}, inputs=inputs, overwrite=args.overwrite)
-    if args.kernel % 2 == 0:
-        raise UserError(f"--kernel {args.kernel}: must be odd; use {args.kernel + 1}")
     load_plugins()
 
     from ssiu_arch.data.images import read_image
     from ssiu_arch.tools.lam import picture, report
-    from ssiu_arch.tools.lam.attribution import Settings, attribute
+    from ssiu_arch.tools.lam.attribution import attribute
     from ssiu_arch.tools.lam.target import target
     from ssiu_arch.utils.device import check_device
     from ssiu_arch.utils.files import write_file
@@ -45,11 +42,10 @@ def run(arguments: list[str]) -> None:
     image = read_image(args.image)[..., ::-1].copy()  # RGB
     networks = _networks(args)
     scale = networks[0].scale
-    seen = target(image, is_hr=args.hr, scale=scale, at=args.at, patch=args.patch, crop=args.crop, kernel=args.kernel)
-    settings = Settings(args.sigma, args.kernel, args.steps, args.batch)
-    found = [attribute(network, seen.lr, seen.patch, settings, device) for network in networks]
+    seen = target(image, is_hr=args.hr, scale=scale, at=args.at, patch=args.patch, crop=args.crop)
+    found = [attribute(network, seen.lr, seen.patch, args.steps, device) for network in networks]
 
-    print(report.table(args.image.name, seen, settings, found).text())
+    print(report.table(args.image.name, seen, args.steps, found).text())
     for each in found:
         if each.error > LARGEST_ERROR:
             _warn(f"the integration error of {each.name} is {each.error:.0%}: raise --steps")
@@ -76,26 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--at", nargs=2, type=whole(0), metavar=("X", "Y"), help=corner)
     add("--patch", type=whole(1, 4096), default=16, metavar="N", help="patch side in result pixels (default: 16)")
     around = "side in LR pixels of the crop around the patch that the networks see (default: 64)"
-    add("--crop", type=whole(4, 1024), default=64, metavar="N", help=around)
-    sigma = "sigma in LR pixels of the blur at the start of the path (default: 1.2)"
-    add("--sigma", type=_positive, default=1.2, metavar="S", help=sigma)
-    add("--kernel", type=whole(3, 99), default=9, metavar="N", help="blur width in LR pixels, odd (default: 9)")
+    add("--crop", type=whole(5, 1024), default=64, metavar="N", help=around)
     add("--steps", type=whole(1, 10**5), default=50, metavar="N", help="steps of the integration (default: 50)")
-    add("--batch", type=whole(1, 1024), default=1, metavar="N", help="steps per forward pass (default: 1)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add("--npz", type=Path, metavar="FILE.npz", help="write the maps as numpy arrays")
     add("--overwrite", action="store_true", help="replace existing files")
     return parser
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 100")
-    return value
 
 
 def _networks(args: argparse.Namespace) -> "list[Network]":

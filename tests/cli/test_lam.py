@@ -115,7 +115,7 @@ def test_what_is_there_is_replaced_only_on_demand(ssiu, place):
 
 
 def test_an_integration_that_is_off_is_said(ssiu, place):
-    arguments = ["lam", "photo.png", "--weights", "x2.pth", "--crop", "16", "--sigma", "4", "-o", "lam.png"]
+    arguments = ["lam", "photo.png", "--weights", "x2.pth", "--crop", "16", "-o", "lam.png"]
     code, out, err = ssiu(*arguments, "--steps", "1")
     off = re.search(r"warning: .*x2 is (\d+)%: raise --steps", err)
     assert code == 0
@@ -131,7 +131,7 @@ BAD = {
     "a name too long": (["n" * 300, "--weights", "x2.pth"], "n+: .*too long"),
     "a folder for an image": (["folder", "--weights", "x2.pth"], "folder: .*directory"),
     "words for an image": (["words.png", "--weights", "x2.pth"], "words.png: "),
-    "a small image": (["small.png", *BASE[1:], "--patch", "4"], "--kernel 9: .* 3x3 LR pixels"),
+    "a small image": (["small.png", *BASE[1:], "--patch", "4"], "the input is 3x3 LR pixels"),
     "a flat image": (["flat.png", "--weights", "x2.pth", "--steps", "1"], "x2: .*flat.*--at"),
     "no weights": (["photo.png", "--weights", "x5.pth"], "weights x5.pth: no such file"),
     "empty weights": (["photo.png", "--weights", "empty.pth"], "weights empty.pth: "),
@@ -149,12 +149,7 @@ BAD = {
     "a large patch": ([*BASE, "--patch", "100"], "--patch 100: .* 120x96"),
     "a patch beyond the crop": ([*BASE, "--patch", "60", "--crop", "16"], "--crop 16: smaller than the patch"),
     "no steps": ([*BASE, "--steps", "0"], "argument --steps: '0' "),
-    "no sigma": ([*BASE, "--sigma", "0"], "argument --sigma: '0' .*above 0 and up to 100"),
-    "a sigma that is no number": ([*BASE, "--sigma", "nan"], "argument --sigma: 'nan' "),
-    "words for sigma": ([*BASE, "--sigma", "wide"], "argument --sigma: 'wide' "),
-    "an even kernel": ([*BASE, "--kernel", "8"], "--kernel 8: must be odd; use 9"),
-    "a kernel of one": ([*BASE, "--kernel", "1"], "argument --kernel: '1' .*3 to 99"),
-    "a wide kernel": ([*BASE, "--kernel", "99"], "--kernel 99: .* 60x48 LR pixels"),
+    "a small crop": ([*BASE, "--crop", "4"], "argument --crop: '4' .*5 to 1024"),
     "no device": ([*BASE, "--device", "gpu"], "--device gpu: .*cpu"),
     "another picture": ([*BASE, "-o", "lam.jpg"], "-o lam.jpg: .*.png"),
     "another archive": ([*BASE, "--npz", "lam.zip"], "--npz lam.zip: .*.npz"),
@@ -171,7 +166,7 @@ BAD = {
 def test_bad_input_is_one_line_before_anything_is_written(ssiu, place, arguments, line):
     before = {path: path.read_bytes() for path in place.iterdir() if path.is_file()}
     output = [] if "-o" in arguments else ["-o", "lam.png"]
-    code, out, err = ssiu("lam", *arguments, *output, "--batch", "1")
+    code, out, err = ssiu("lam", *arguments, *output)
     assert (code, out) == (2, ""), err
     assert re.fullmatch(rf"ssiu lam: .*{line}.*", err.splitlines()[-1]), err
     assert all("warning" in said for said in err.splitlines()[:-1])
@@ -188,8 +183,8 @@ def test_a_run_can_be_interrupted(ssiu, place, monkeypatch):
         return result.mean(dim=(1, 2, 3))
 
     monkeypatch.setattr("ssiu_arch.tools.lam.attribution.detail", objective)
-    code, _, err = ssiu("lam", *BASE, "--crop", "16", "--batch", "4", "-o", "lam.png")
-    assert (code, steps) == (130, [1, 1, 4, 4, 4])  # the two ends of the path, then four steps at a time
+    code, _, err = ssiu("lam", *BASE, "--crop", "16", "-o", "lam.png")
+    assert (code, steps) == (130, [1] * 5)  # the two ends of the path, then a step at a time
     assert err.splitlines()[-1] == "ssiu lam: interrupted"
     assert not (place / "lam.png").exists()
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,29 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssiu_arch.inference.precision import tf32
-from ssiu_arch.tools.lam.gradients import Patch, blurred, detail, integrated_gradients
+from ssiu_arch.tools.lam.gradients import KERNEL, SIGMA, Patch, blurred, detail, integrated_gradients
 from ssiu_arch.tools.lam.networks import Network
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
 THRESHOLD = 0.01  # of the largest contribution: pixels above it belong to the contribution area
 ROUNDING = 1e-6  # smallest relative change of D that float32 resolves
-
-
-class Settings(NamedTuple):
-    """Of the path and its integration; the defaults are those of the authors' demonstration code.
-
-    Attributes:
-        sigma: of the Gaussian blur at the start of the path, in LR pixels, above 0.
-        kernel: its width in LR pixels, odd.
-        steps: of the integration.
-        batch: steps per forward pass; memory grows with it, the result does not change.
-    """
-
-    sigma: float = 1.2
-    kernel: int = 9
-    steps: int = 50
-    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,9 +65,7 @@ def gini(values: NDArray[np.float64]) -> float:
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
 
 
-def attribute(
-    network: Network, lr: NDArray[np.uint8], patch: Patch, settings: Settings, device: torch.device
-) -> Attribution:
+def attribute(network: Network, lr: NDArray[np.uint8], patch: Patch, steps: int, device: torch.device) -> Attribution:
     """Attribute the edges in a patch of a network's result to the pixels of ``lr``.
 
     The network computes in float32; path and sums are float64.
@@ -93,7 +74,7 @@ def attribute(
         network: its parameters move to ``device``.
         lr: the whole image that the network sees, (h, w, 3), RGB.
         patch: in the result.
-        settings: of the path and its integration.
+        steps: of the integration.
         device: where to compute.
 
     Raises:
@@ -107,18 +88,16 @@ def attribute(
         return detail(network.net(points.float()), patch).double()
 
     def path(alpha: float) -> Tensor:
-        return blurred(image, settings.sigma * (1 - alpha), settings.kernel)
+        return blurred(image, SIGMA * (1 - alpha), KERNEL)
 
     try:
         with tf32(device, False):
             with torch.no_grad():
                 before, after = (float(objective(path(alpha)[None])) for alpha in (0.0, 1.0))
-            total = integrated_gradients(
-                objective, path, steps=settings.steps, batch=settings.batch, label=network.name
-            )
+            total = integrated_gradients(objective, path, steps=steps, label=network.name)
     except Exception as error:  # a network may raise anything
         if is_out_of_memory(error):
-            raise UserError(f"{network.name}: out of memory: reduce --batch or --crop") from error
+            raise UserError(f"{network.name}: out of memory: reduce --crop") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{network.name}: attribution failed: {reason[:500]}") from error
     if not all(map(math.isfinite, (before, after, float(total.sum())))):

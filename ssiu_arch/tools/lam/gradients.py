@@ -8,6 +8,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 from tqdm import tqdm
 
+SIGMA = 1.2  # LR pixels: of the blur at the start of LAM's path, as in the authors' demonstration code
+KERNEL = 9  # its width in LR pixels, as there
+
 
 class Patch(NamedTuple):
     """A square of the result: x and y of its top left pixel, and its side, in pixels of the result."""
@@ -57,12 +60,7 @@ def blurred(image: Tensor, sigma: float, kernel: int) -> Tensor:
 
 
 def integrated_gradients(
-    objective: Callable[[Tensor], Tensor],
-    path: Callable[[float], Tensor],
-    *,
-    steps: int,
-    batch: int = 1,
-    label: str | None = None,
+    objective: Callable[[Tensor], Tensor], path: Callable[[float], Tensor], *, steps: int, label: str | None = None
 ) -> Tensor:
     """Integrate the gradients of an objective along a path that ends at an image.
 
@@ -74,10 +72,9 @@ def integrated_gradients(
     The contributions add up to ``D(gamma(1)) - D(gamma(0))``, up to the error of the rule.
 
     Args:
-        objective: D, ``(B, C, h, w)`` to ``(B,)``, each image on its own.
+        objective: D, ``(1, C, h, w)`` to ``(1,)``.
         path: gamma, alpha in [0, 1] to ``(C, h, w)``; its type is that of the sum.
         steps: n.
-        batch: steps per forward pass; the result does not depend on it.
         label: of the progress bar, which is shown on terminals only.
 
     Returns:
@@ -88,15 +85,13 @@ def integrated_gradients(
     """
     start = path(0.0)
     total = torch.zeros_like(start)
-    for first in tqdm(range(0, steps, batch), label, leave=False, disable=None):
-        numbers = range(first, min(first + batch, steps))
-        points = torch.stack([path((k + 0.5) / steps) for k in numbers]).requires_grad_()
-        value = objective(points).sum()
+    for k in tqdm(range(steps), label, leave=False, disable=None):
+        point = path((k + 0.5) / steps)[None].requires_grad_()
+        value = objective(point).sum()
         if not value.requires_grad:
             raise ValueError("the objective has no gradient")
-        (gradients,) = torch.autograd.grad(value, points)
-        for k, gradient in zip(numbers, gradients, strict=True):
-            end = path((k + 1) / steps)
-            total += gradient * (end - start)
-            start = end
+        (gradient,) = torch.autograd.grad(value, point)
+        end = path((k + 1) / steps)
+        total += gradient[0] * (end - start)
+        start = end
     return total

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from ssiu_arch.tools.lam.attribution import THRESHOLD, Attribution, Settings, gini
+from ssiu_arch.tools.lam.attribution import THRESHOLD, Attribution, gini
+from ssiu_arch.tools.lam.gradients import KERNEL, SIGMA
 from ssiu_arch.tools.lam.target import Target
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.table import Table
 
 
-def table(image: str, target: Target, settings: Settings, attributions: Sequence[Attribution]) -> Table:
+def table(image: str, target: Target, steps: int, attributions: Sequence[Attribution]) -> Table:
     """The measures of each network; the title says how they were made. ``image`` is the file's name."""
     patch, (x, y, width, height) = target.patch_of_whole, target.crop
     title = (
         f"LAM of the patch {patch.side}x{patch.side} at x {patch.x}, y {patch.y} in the x{target.scale} result of "
         f"{image}; input: {width}x{height} LR pixels at x {x}, y {y}; "
-        f"sigma {settings.sigma:g}, kernel {settings.kernel}, {settings.steps} steps"
+        f"sigma {SIGMA:g}, kernel {KERNEL}, {steps} steps"
     )
     note = (
         f"area: LR pixels that contribute over {THRESHOLD:.0%} of the largest contribution, their share of the input, "

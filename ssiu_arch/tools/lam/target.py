@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssiu_arch.data.resize import imresize, mod_crop
-from ssiu_arch.tools.lam.gradients import Patch
+from ssiu_arch.tools.lam.gradients import KERNEL, Patch
 from ssiu_arch.utils.errors import UserError
 
 Image = NDArray[np.uint8]
@@ -39,9 +39,7 @@ class Target:
         )
 
 
-def target(
-    image: Image, *, is_hr: bool, scale: int, at: tuple[int, int] | None, patch: int, crop: int, kernel: int
-) -> Target:
+def target(image: Image, *, is_hr: bool, scale: int, at: tuple[int, int] | None, patch: int, crop: int) -> Target:
     """Crop an image around a patch of its result.
 
     Args:
@@ -51,7 +49,6 @@ def target(
         at: x and y of the patch's top left pixel in the result of the whole image; None: the centre.
         patch: side of the patch, in pixels of the result.
         crop: side of the crop in LR pixels; smaller images are used whole.
-        kernel: width of the blur, which must be less than twice the crop's side.
 
     Raises:
         UserError: the patch is outside the result or larger than the crop, or the image is too small for the blur.
@@ -63,9 +60,9 @@ def target(
     x, y = at or ((scale * width - patch) // 2, (scale * height - patch) // 2)
     if x + patch > scale * width or y + patch > scale * height:
         raise UserError(f"--at {x} {y}: a patch of {patch}x{patch} here is not inside {result}")
-    if min(width, height, crop) <= kernel // 2:
+    if min(width, height, crop) <= KERNEL // 2:
         size = f"{min(width, crop)}x{min(height, crop)} LR pixels"
-        raise UserError(f"--kernel {kernel}: too wide for {size}: give a larger image, --crop or a smaller kernel")
+        raise UserError(f"the input is {size}, but the blur needs {KERNEL // 2 + 1}: give a larger image or --crop")
     (left, w), (top, h) = _span(x, patch, scale, width, crop), _span(y, patch, scale, height, crop)
     inside, lr, hr = Patch(x - scale * left, y - scale * top, patch), image, None
     if is_hr:

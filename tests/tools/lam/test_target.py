@@ -8,7 +8,7 @@ from ssiu_arch.tools.lam.target import target
 from ssiu_arch.utils.errors import UserError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 53, 3), np.uint8)
-USUAL = {"is_hr": False, "scale": 2, "at": None, "patch": 6, "crop": 16, "kernel": 9}
+USUAL = {"is_hr": False, "scale": 2, "at": None, "patch": 6, "crop": 16}
 
 
 def cut(image, x, y, width, height):
@@ -38,9 +38,9 @@ def test_without_a_place_the_patch_is_in_the_middle_of_the_result():
 
 
 def test_a_patch_across_lr_pixels_fits_a_crop_of_as_many():
-    assert target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 5, "kernel": 3, "patch": 8}).crop == (3, 4, 5, 5)
-    with pytest.raises(UserError, match=r"--crop 4: smaller than the patch, .* 5 LR pixels"):
-        target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 4, "kernel": 3, "patch": 8})
+    assert target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 6, "patch": 10}).crop == (3, 4, 6, 6)
+    with pytest.raises(UserError, match=r"--crop 5: smaller than the patch, .* 6 LR pixels"):
+        target(IMAGE, **{**USUAL, "at": (7, 9), "crop": 5, "patch": 10})
 
 
 def test_lr_is_made_of_the_whole_of_hr():
@@ -55,7 +55,7 @@ BAD = {
     "beyond the right": ({"at": (101, 0)}, "--at 101 0: .* 6x6 .* 106x80"),
     "beyond the bottom": ({"at": (0, 75)}, "--at 0 75: "),
     "a large patch": ({"patch": 81}, "--patch 81: .* 106x80"),
-    "a small image": ({"kernel": 81}, "--kernel 81: .* 16x16 LR pixels: give a larger"),
+    "a small crop": ({"crop": 4}, "is 4x4 LR pixels, .* needs 5: give a larger"),
     "a tiny HR image": ({"is_hr": True, "scale": 54}, "--patch 6: .* 0x0"),
 }
 
