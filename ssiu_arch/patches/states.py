@@ -10,7 +10,6 @@ from typing import Any
 
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import zip_damage
-from ssiu_arch.weights.reading import read_checkpoint
 
 RECORDED = ("model_type", "scale", "train", "manual_seed", "num_gpu", "world_size")  # beside datasets.train, network_*
 LOADING = ("num_worker_per_gpu", "num_prefetch_queue", "prefetch_mode", "persistent_workers", "pin_memory", "phase")
@@ -72,6 +71,8 @@ def load_file(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing or damaged.
     """
+    from ssiu_arch.weights.reading import read_checkpoint
+
     damage = zip_damage(path)
     if damage:
         raise UserError(f"{path} is {f'damaged: {damage}' if os.path.isfile(path) else 'missing'}")
