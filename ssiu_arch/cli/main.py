@@ -126,15 +126,29 @@ def _has_no_reader(stream: TextIO) -> bool:
     return broken
 
 
+def _given(arguments: list[str] | None) -> list[str]:
+    """``arguments``, or those of the command line, which is started anew in UTF-8 mode if the locale is not UTF-8.
+
+    BasicSR opens option files, logs and meta_info files without naming an encoding, and the names of folders have the
+    locale's.
+    """
+    if arguments is not None:
+        return arguments
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    return sys.argv[1:]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """``basicsr``, which changes how BasicSR trains (``ssiu_arch.patches``); see ``dispatch``."""
+    given = _given(arguments)
     apply_training_patches()
-    return dispatch(BASICSR, sys.argv[1:] if arguments is None else arguments)
+    return dispatch(BASICSR, given)
 
 
 def ssiu(arguments: list[str] | None = None) -> int:
     """``ssiu``; see ``dispatch``."""
-    return dispatch(SSIU, sys.argv[1:] if arguments is None else arguments)
+    return dispatch(SSIU, _given(arguments))
 
 
 if __name__ == "__main__":
