@@ -7,10 +7,10 @@ files of EDSR's archive, and to the 109 PNG files of Manga109.
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DIGITS = 10  # of the digest of an image in the table below
 
@@ -60,14 +60,14 @@ def set_name(name: str) -> str | None:
     return {**{known.lower(): known for known in SETS}, **others}.get(bare)
 
 
-def core(image: NDArray[Any]) -> NDArray[Any]:
+def core(image: "NDArray[Any]") -> "NDArray[Any]":
     """``image`` (H, W, 3) without 4 pixels at each side, which a small shift does not reach."""
     return image[4:-4, 4:-4]
 
 
-def pixel_digest(image: NDArray[Any]) -> str:
+def pixel_digest(image: "NDArray[Any]") -> str:
     """SHA-256 of the bytes of ``image`` (H, W, 3), BGR, uint8, in the order R, G, B."""
-    return hashlib.sha256(np.ascontiguousarray(image[..., ::-1]).tobytes()).hexdigest()
+    return hashlib.sha256(image[..., ::-1].tobytes()).hexdigest()
 
 
 def set_digest(images: Iterable[tuple[str, tuple[int, int], str]]) -> str:
