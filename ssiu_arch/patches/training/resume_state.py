@@ -103,7 +103,7 @@ def rehearse(opt: Options, state: dict[str, Any]) -> None:
         logging.disable(logging.NOTSET)
         logger.initialized_logger.clear()
         logger.initialized_logger.update(known)
-    load_optimizers(model.optimizers, state["optimizers"])
+    load_optimizers(model.optimizers, deepcopy(state["optimizers"]))  # the step below changes the moments in place
     for optimizer in model.optimizers:
         try:
             for group in optimizer.param_groups:

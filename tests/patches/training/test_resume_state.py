@@ -90,6 +90,12 @@ def test_no_whole_state_at_all_is_an_error_rather_than_a_new_start(options, tmp_
         train.load_resume_state(options)
 
 
+def test_the_moments_are_those_of_the_file(options):
+    saved = torch.load(options["path"]["training_states"] + "/200.state")["optimizers"][0]["state"]
+    found = train.load_resume_state(options)["optimizers"][0]["state"]
+    assert all(torch.equal(found[n][name], value) for n, state in saved.items() for name, value in state.items())
+
+
 def test_weights_are_taken_from_the_key_they_are_saved_under(options):
     options["path"]["param_key_g"] = None  # of the file that the training began with
     train.load_resume_state(options)
