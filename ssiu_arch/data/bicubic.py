@@ -19,7 +19,14 @@ _KNOWN = {  # at x2, x3, x4
     "Urban100": [(26.872, 0.8405), (24.456, 0.7352), (23.138, 0.6580)],
     "Manga109": [(30.820, 0.9350), (26.953, 0.8566), (24.897, 0.7877)],
 }
-BICUBIC = {(name, scale): scores for name, row in _KNOWN.items() for scale, scores in zip((2, 3, 4), row, strict=True)}
+_KNOWN_PUBLISHED = {  # the same by the paper's protocol: the metrics of ``ssiu_arch.metrics.published``, float output
+    "Set5": [(33.683, 0.9320), (30.405, 0.8715), (28.431, 0.8149)],
+    "Set14": [(30.324, 0.8719), (27.630, 0.7787), (26.088, 0.7087)],
+}
+BICUBIC, PUBLISHED_BICUBIC = (
+    {(name, scale): scores for name, row in table.items() for scale, scores in zip((2, 3, 4), row, strict=True)}
+    for table in (_KNOWN, _KNOWN_PUBLISHED)
+)
 
 
 def enlarge(lr: Image, scale: int) -> Image:

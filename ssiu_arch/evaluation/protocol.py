@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from ssiu_arch.data.bicubic import BICUBIC, PUBLISHED_BICUBIC
 from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.evaluation import paper
+from ssiu_arch.evaluation.record import SetScores
 
 PSNR = ("calculate_psnr", "calculate_psnr_published")
 SSIM = ("calculate_ssim", "calculate_ssim_published")
@@ -64,3 +66,33 @@ def beside(options: dict[str, Any], scale: int, sets: list[str]) -> Beside:
         return Beside({row.method: row.ssim for row in paper.rows(scale) if row.method == paper.SSIU}, AUTHORS_ONLY)
     named = {f"{row.method} *" if row.method == paper.SSIU else row.method: row.ssim for row in paper.rows(scale)}
     return Beside(named, INFLATED)
+
+
+def known_bicubic(name: str, scale: int, options: dict[str, Any]) -> float | None:
+    """What bicubic interpolation scores on the published files of a data set by a metric with these ``options``."""
+    kind, is_float = options["type"], bool(options.get("float_output"))
+    table = PUBLISHED_BICUBIC if kind in PUBLISHED else BICUBIC
+    comparable = is_float if kind in PUBLISHED else options.get("test_y_channel") and not is_float
+    scores = table.get((set_name(name) or "", scale))
+    if kind not in PSNR + SSIM or not comparable or options.get("crop_border") != scale or scores is None:
+        return None
+    return scores[kind in SSIM]
+
+
+def unusual_bicubic(opt: dict[str, Any], sets: list[SetScores]) -> list[str]:
+    """One line per benchmark on which bicubic interpolation does not score what it scores on the published files."""
+    lines = []
+    for record in sets:
+        changes = []
+        for metric, found in record.bicubic_means().items():
+            options = opt["val"]["metrics"][metric]
+            known = known_bicubic(record.name, opt.get("scale", 0), options)
+            tolerance, digits = (0.0005, 4) if options["type"] in SSIM else (0.005, 3)
+            if known is not None and abs(found - known) > tolerance:
+                changes.append(f"{metric} {found:.{digits}f} instead of {known:.{digits}f}")
+        if changes:
+            lines.append(
+                f"{record.name}: bicubic interpolation scores {', '.join(changes)}, so these are not the published "
+                "files; python datasets_prep/verify.py FOLDER names the reason"
+            )
+    return lines

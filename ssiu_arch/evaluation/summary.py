@@ -1,6 +1,7 @@
 """The score tables that ``basicsr test`` prints and writes to ``results/NAME``: scores.md and scores.csv."""
 
 import csv
+import io
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.evaluation import paper, protocol, provenance
 from ssiu_arch.evaluation.record import SetScores, grey_effect
+from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.table import WIDTH, Table, escaped
 
 Options = dict[str, Any]
@@ -24,8 +26,8 @@ def report(opt: Options | None, sets: list[SetScores]) -> None:
         return
     tables, facts = metric_tables(opt, sets), run_facts(opt, sets)
     folder = Path(opt["path"]["results_root"])
-    _write_csv(folder / "scores.csv", opt, sets)
-    (folder / "scores.md").write_text(_markdown(opt, tables, facts), encoding="utf-8")
+    write_csv(opt, sets)
+    write_file(folder / "scores.md", _markdown(opt, tables, facts).encode())
 
     print(f"\nScores of {opt['name']}, scale {opt.get('scale')}\n")
     print("\n".join(table.text() for table in tables))
@@ -56,7 +58,8 @@ def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
 
 def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
     """How the scores were measured, as pairs of name and fact."""
-    facts = [("network", provenance.network(opt)), *(("weights", line) for line in provenance.weights(opt))]
+    facts = [("warning", line) for line in protocol.unusual_bicubic(opt, sets)]
+    facts += [("network", provenance.network(opt)), *(("weights", line) for line in provenance.weights(opt))]
     for record in sets:
         count = f"{len(record.images)} images" if len(record.images) != 1 else "1 image"
         files = f"names and bytes sha256 {record.fingerprint}" if record.fingerprint else "files not hashed"
@@ -77,16 +80,17 @@ def _markdown(opt: Options, tables: list[Table], facts: list[tuple[str, str]]) -
     return title + "\n".join(table.markdown() for table in tables) + "\nMeasured on and with:\n\n" + listed
 
 
-def _write_csv(path: Path, opt: Options, sets: list[SetScores]) -> None:
-    """Write a row per image, sorted by name, and a row ``mean`` per data set, with all digits."""
+def write_csv(opt: Options, sets: list[SetScores]) -> None:
+    """Write scores.csv: a row per image, sorted by name, and a row ``mean`` per data set, with all digits."""
     metrics = [metric for metric in opt["val"]["metrics"] if any(metric in record.means for record in sets)]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "row", "image", *metrics, *(f"bicubic_{metric}" for metric in metrics)])
-        for record in sets:
-            for i, image in sorted(enumerate(record.images), key=lambda item: item[1]):
-                scored = [by_metric.get(m) for by_metric in (record.scores, record.bicubic) for m in metrics]
-                cells = ["" if scores is None else repr(float(scores[i].value)) for scores in scored]
-                writer.writerow([record.name, "image", image, *cells])
-            both = [means.get(m) for means in (record.means, record.bicubic_means()) for m in metrics]
-            writer.writerow([record.name, "mean", "", *("" if value is None else repr(value) for value in both)])
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(["set", "row", "image", *metrics, *(f"bicubic_{metric}" for metric in metrics)])
+    for record in sets:
+        for i, image in sorted(enumerate(record.images), key=lambda item: item[1]):
+            scored = [by_metric.get(m) for by_metric in (record.scores, record.bicubic) for m in metrics]
+            cells = ["" if scores is None else repr(float(scores[i].value)) for scores in scored]
+            writer.writerow([record.name, "image", image, *cells])
+        both = [means.get(m) for means in (record.means, record.bicubic_means()) for m in metrics]
+        writer.writerow([record.name, "mean", "", *("" if value is None else repr(value) for value in both)])
+    write_file(Path(opt["path"]["results_root"], "scores.csv"), file.getvalue().encode())

@@ -19,8 +19,10 @@ from typing import Any
 import basicsr.metrics
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
+from tqdm import tqdm
 
 from ssiu_arch.data.bicubic import bicubic_images, is_enlargeable, log_bicubic
+from ssiu_arch.evaluation import summary
 from ssiu_arch.evaluation.grey import grey_score
 from ssiu_arch.evaluation.provenance import data_fingerprint
 from ssiu_arch.evaluation.record import Score, SetScores, grey_effect
@@ -68,6 +70,8 @@ class Watch:
     @contextmanager
     def _recording(self, model: Any, dataloader: Any) -> Iterator[None]:
         opt, data_opt = model.opt["val"], dataloader.dataset.opt
+        if self._is_test:
+            opt.setdefault("pbar", sys.stderr.isatty())  # BasicSR's own progress bar
         record = SetScores(data_opt["name"])
         running = _Validation(record, opt["metrics"], self._calculate, data_opt.get("dataroot_gt"))
         self._running = running
@@ -82,6 +86,7 @@ class Watch:
         if self._is_test and record.means:
             record.fingerprint = data_fingerprint(dataloader.dataset)
             self.sets.append(record)
+            summary.write_csv(model.opt, self.sets)  # an interrupted test keeps the finished sets
         note = grey_effect(record)
         if note and not self._is_test and record.name not in self._logged:  # the summary of a test contains it
             self._logged.add(record.name)
@@ -156,7 +161,7 @@ class _Validation:
         as_float = {metric: bool(options.get("float_output")) for metric, options in self.metrics.items()}
         scores: dict[str, list[Score]] = {metric: [] for metric in self.metrics}
         measured[name] = {}
-        for pair in loader:
+        for pair in tqdm(loader, f"Bicubic {name}", unit="image", leave=False, disable=not sys.stderr.isatty()):
             if not is_enlargeable(pair):
                 if "gt" in pair:
                     reason = "not measured, the size of GT is not a multiple of that of LQ"

@@ -43,7 +43,7 @@ def loader(pictures):
 
 
 @pytest.fixture
-def run(loader):
+def run(loader, tmp_path):
     """Validate the pictures: ``run(metrics, gt=True, name="Set14", bicubic=False)`` gives BasicSR's stock model."""
     import basicsr.test as pipeline
     import torch
@@ -58,7 +58,7 @@ def run(loader):
             "rank": 0,
             "is_train": False,
             "network_g": {"type": "MSRResNet", "num_feat": 8, "num_block": 1, "upscale": 2},
-            "path": {"pretrain_network_g": None},
+            "path": {"pretrain_network_g": None, "results_root": str(tmp_path)},
             "val": {"save_img": False, "suffix": None, "metrics": copy.deepcopy(metrics), **val},
         }
         torch.manual_seed(0)

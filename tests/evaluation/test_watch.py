@@ -1,6 +1,7 @@
 """BasicSR's own validator, watched: the same numbers, and more known about them."""
 
 import logging
+import sys
 
 import basicsr.metrics
 import cv2
@@ -185,3 +186,23 @@ def test_everything_is_as_before_afterwards(run, watching):
     with pytest.raises(ZeroDivisionError), watching():
         fail()
     assert (pipeline.build_model, sr_model.calculate_metric, basicsr.metrics.calculate_metric) == before
+
+
+def test_the_scores_of_a_finished_set_are_kept_when_the_next_one_is_interrupted(run, watching, tmp_path, monkeypatch):
+    with watching():
+        run(bicubic=False)
+        kept = (tmp_path / "scores.csv").read_text()
+        monkeypatch.setattr(sr_model.SRModel, "test", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(bicubic=False)
+    assert kept.splitlines()[-1].startswith("Set14,mean,")
+    assert (tmp_path / "scores.csv").read_text() == kept
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_only(run, watching, capsys, monkeypatch, is_terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    with watching():
+        run()
+    said = capsys.readouterr().err
+    assert ("Bicubic Set14" in said) == ("Test cat" in said) == is_terminal
