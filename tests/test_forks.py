@@ -109,6 +109,36 @@ def test_trains_from_released_weights(python, forks, workplace, released_names, 
     assert all(torch.equal(held[name], weights[name]) for name in weights)  # the rate is 0: these are the loaded ones
 
 
+OLD_REGISTRY = """
+class Registry(dict):
+    def register(self, obj):
+        assert obj.__name__ not in self
+        self[obj.__name__] = obj
+        return obj
+
+ARCH_REGISTRY, LOSS_REGISTRY = Registry(), Registry()
+"""
+
+LOADED = """
+import old.losses, old.archs.ssiu_arch as copied
+from old.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
+print(list(LOSS_REGISTRY), ARCH_REGISTRY["SSIU"] is copied.SSIU)
+"""
+
+
+@pytest.mark.parametrize(("line", "found"), [("", []), ("from . import fft_loss\n", ["FFTL1Loss", "L1FFTLoss"])])
+def test_both_files_in_a_fork_whose_losses_are_not_scanned(python, tmp_path, root, line, found):
+    """As in BasicSR 1.3.x, whose registry takes no suffix."""
+    for room, init in {"": "", "archs": "", "utils": "", "losses": line}.items():
+        (tmp_path / "old" / room).mkdir()
+        (tmp_path / "old" / room / "__init__.py").write_text(init)
+    (tmp_path / "old/utils/registry.py").write_text(OLD_REGISTRY)
+    shutil.copy(root / "ssiu_arch/archs/ssiu_arch.py", tmp_path / "old/archs")
+    shutil.copy(root / "ssiu_arch/losses/fft_loss.py", tmp_path / "old/losses")
+    done = python("-c", LOADED, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert done.stdout.strip() == f"{found} True", done.stderr[-2000:]
+
+
 def test_a_fork_beside_the_installed_basicsr_is_named(python, forks, workplace, root):
     """On the path it is the one in use; in the current folder alone it is not."""
     code = "from ssiu_arch.cli.which_basicsr import warning; print(warning())"
