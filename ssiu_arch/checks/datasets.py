@@ -16,7 +16,10 @@ from ssiu_arch.utils.errors import UserError
 PREPARED_BY = {  # folders that the option files of this project name, and the command that creates each
     "datasets/demo": "python datasets_prep/demo.py",
     "datasets/DF2K": "python datasets_prep/df2k.py",
-    "datasets/benchmark": "python datasets_prep/benchmarks.py",
+    "datasets/benchmark/Manga109": (
+        "python datasets_prep/benchmarks.py --source FOLDER, with the files that http://www.manga109.org/en/ gives out"
+    ),
+    "datasets/benchmark": "python datasets_prep/benchmarks.py --download, or --source FOLDER for your copy",
 }
 NEEDED = {  # options that BasicSR's data sets read without a default: always, and in training
     "PairedImageDataset": ("dataroot_gt dataroot_lq io_backend", "gt_size use_hflip use_rot"),
@@ -57,7 +60,9 @@ def check_one(
     for side in ("gt", "lq"):
         if options.get(f"dataroot_{side}") is not None:
             with located(f"{where}.dataroot_{side}"):
-                sizes[side] = _check_root(options[f"dataroot_{side}"], (options.get("io_backend") or {}).get("type"))
+                sizes[side] = _check_root(
+                    phase, options[f"dataroot_{side}"], (options.get("io_backend") or {}).get("type")
+                )
     if kind not in NEEDED:
         return f"{kind}: its folders exist"
     backend = dict(options["io_backend"])
@@ -109,12 +114,15 @@ def build(where: str, options: dict[str, Any], scale: int) -> Any:
         return DATASET_REGISTRY.get(options["type"])(options)
 
 
-def _check_root(root: str, backend: str | None) -> dict[str, Size]:
+def _check_root(phase: str, root: str, backend: str | None) -> dict[str, Size]:
     """Check a folder of images or an LMDB; returns the sizes of the images in an LMDB by key."""
     folder = Path(root).expanduser()
     if not os.path.isdir(folder):
         hint = next((script for start, script in PREPARED_BY.items() if root.startswith(start)), None)
-        raise UserError(f"no folder {root}" + (f"; create it with: {hint}" if hint else ""))
+        remedies = [f"create it with: {hint}"] if hint else []
+        if phase not in ("train", "test"):  # one of several
+            remedies.append(f"leave the set out with: --force_yml datasets:{phase}=none")
+        raise UserError("; ".join([f"no folder {root}", *remedies]))
     if backend != "lmdb":
         return {}
     if not root.endswith(".lmdb"):  # BasicSR's own test
