@@ -39,8 +39,6 @@ def run(arguments: list[str]) -> None:
     check_outputs(outputs, suffixes={"--plot": PICTURES}, overwrite=True)
     if args.plot:
         require("matplotlib", "plot", "--plot")
-        if args.no_latency and args.plot_cost == "latency":
-            raise UserError("--plot-cost latency: needs the latency; leave out --no-latency")
     load_plugins()
     plan = _plan(args)
 
@@ -54,9 +52,9 @@ def run(arguments: list[str]) -> None:
             write_file(path, written(plan, cases).encode())
     if args.plot:
         with writing(args.plot):
-            left_out = figure.draw(args.plot, plan, cases[0], args.plot_cost)
+            left_out = figure.draw(args.plot, plan, cases[0])
         if left_out:
-            print(f"ssiu profile: not in the plot, without PSNR or latency: {', '.join(left_out)}", file=sys.stderr)
+            print(f"ssiu profile: not in the plot, without PSNR: {', '.join(left_out)}", file=sys.stderr)
     for path in filter(None, outputs.values()):
         print(f"{'written to':14}{path}")
 
@@ -78,8 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-memory", action="store_true", help="leave out peak memory, which takes a process for each network")
     add("--markdown", type=Path, metavar="FILE", help="Markdown file to write")
     add("--csv", type=Path, metavar="FILE", help="CSV file to write, with all digits")
-    add("--plot", type=Path, metavar="FILE.png", help="picture of cost against PSNR, as the paper's Fig. 1")
-    add("--plot-cost", choices=["macs", "latency"], default="macs", help="its horizontal axis (default: macs)")
+    add("--plot", type=Path, metavar="FILE.png", help="picture of multiply-adds against PSNR, as the paper's Fig. 1")
     add("--psnr-set", choices=SETS, default="Manga109", help="data set of the PSNR column (default: Manga109)")
     add("--psnr", nargs="+", type=_psnr, default=[], metavar="NETWORK=DB", help="PSNR that Table I does not have")
     return parser

@@ -4,7 +4,8 @@ With ``arch: NAME`` instead of ``path`` it is a lightweight rival of SSIU with r
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -72,16 +73,15 @@ class Spandrel(nn.Module):
             raise ValueError(f"give either path, a file of weights, or arch, one of {', '.join(LIGHT)}")
         require("spandrel", "rivals", "network type Spandrel")
         self.path = None if path is None else str(weights_path(path, upscale))
-        found = described(self.path) if self.path else random_light(str(arch), 4 if upscale is None else upscale)
+        with quiet():
+            found = described(self.path) if self.path else random_light(str(arch), 4 if upscale is None else upscale)
         self.upscale = found.scale
         if upscale not in (None, self.upscale):
             raise ValueError(f"upscale ({upscale}): the weights {path} are for x{self.upscale}")
         # spandrel removes the prefix "netG.", so it also reads the checkpoints of a training of this network
         self.netG = found.model
-        self.size_requirements, self.call = (
-            found.size_requirements,
-            found._call_fn,
-        )  # what found(y) does, with gradients
+        self.size_requirements = found.size_requirements
+        self.call = found._call_fn  # what found(y) does, with gradients
 
     def forward(self, y: Tensor) -> Tensor:
         height, width = y.shape[2:]
@@ -128,17 +128,23 @@ def described(path: str) -> Any:
 
 def registry() -> Any:
     """spandrel's registry with SSIU, and with the networks of spandrel_extra_arches if that is installed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of torch, about what some networks use
-        from spandrel import MAIN_REGISTRY
+    from spandrel import MAIN_REGISTRY
 
-        from ssiu_arch.integrations.spandrel import install
+    from ssiu_arch.integrations.spandrel import install
 
-        install()
-        known = MAIN_REGISTRY.copy()
-        try:
-            from spandrel_extra_arches import EXTRA_REGISTRY
-        except ModuleNotFoundError:
-            return known
-    known.add(*EXTRA_REGISTRY, ignore_duplicates=True)
+    install()
+    known = MAIN_REGISTRY.copy()
+    with suppress(ModuleNotFoundError):
+        from spandrel_extra_arches import EXTRA_REGISTRY
+
+        known.add(*EXTRA_REGISTRY, ignore_duplicates=True)
     return known
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence torch's warnings about other authors' networks, which cannot be mended here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        yield

@@ -99,8 +99,6 @@ BAD = {
     "two outputs of a name": (["--csv", "a", "--markdown", "./a"], r"two outputs"),
     "a picture of another kind": (["--plot", "cost.txt"], r"--plot cost.txt: .*\.png, \.pdf, \.svg"),
     "another data set": (["--psnr-set", "Set6"], r"--psnr-set: .*'Set6'"),
-    "another axis": (["--plot-cost", "money"], r"--plot-cost: .*'money'"),
-    "an axis that is left out": (["--plot", "a.png", "--plot-cost", "latency"], r"--plot-cost latency: .*--no-latency"),
     "a score of nobody": (["eager", "--psnr", "x=3"], r"--psnr x: .*eager"),
     "a score that is none": (["eager", "--psnr", "eager=hi"], r"--psnr: 'eager=hi'"),
     "a score beyond reason": (["eager", "--psnr", "eager=1000"], r"--psnr: 'eager=1000'"),

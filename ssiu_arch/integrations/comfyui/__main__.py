@@ -5,13 +5,11 @@ torch, einops and spandrel, which ComfyUI has, and neither ``ssiu_arch`` nor Bas
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
-from tempfile import mkdtemp
 
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import writing
+from ssiu_arch.utils.files import write_file, writing
 from ssiu_arch.utils.version import __version__
 
 PACKAGE = Path(__file__).parents[2]
@@ -96,7 +94,7 @@ def for_spandrel() -> dict[str, str]:
 
 
 def write(files: dict[str, str], folder: Path) -> None:
-    """Write the files below ``folder``, all or nothing.
+    """Write the files below ``folder``.
 
     Raises:
         UserError: the folder exists, or cannot be written.
@@ -104,16 +102,8 @@ def write(files: dict[str, str], folder: Path) -> None:
     with writing(folder):
         if folder.exists():
             raise UserError(f"{folder}: exists; remove it, or choose another name")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(mkdtemp(prefix=f".{folder.name}", dir=folder.parent))
-        try:
-            for name, text in files.items():
-                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-                (temporary / name).write_text(text, encoding="utf-8", newline="\n")
-            temporary.chmod(0o755)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    for name, text in files.items():
+        write_file(folder / name, text.encode())
 
 
 def main() -> None:

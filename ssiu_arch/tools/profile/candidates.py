@@ -13,11 +13,12 @@ from ssiu_arch.checks.finding import did_you_mean, located
 from ssiu_arch.checks.network import build
 from ssiu_arch.inference import fuse
 from ssiu_arch.inference.precision import tf32
+from ssiu_arch.integrations.rivals import LIGHT, quiet
 from ssiu_arch.utils.errors import UserError
 
+SCALES = (2, 3, 4)  # of every preset
 SCALE_WORDS = ("upscale", "scale")
 CHANNEL_WORDS = ("num_in_ch", "in_chans", "in_channels")
-RGB = {"num_in_ch": 3, "num_out_ch": 3}
 Size = tuple[int, int]  # height and width of an LR image
 
 
@@ -32,7 +33,6 @@ class Candidate:
         options: arguments of the network.
         fused: whether SSIU runs in its optimised form (``ssiu_arch.fuse``) instead of the network itself.
         precision, compile, graphs, strip: arguments of ``fuse``; ``compile`` serves the network itself, too.
-        scales: those the network has.
         row: name of the same network in the paper's Table I, if it is there.
     """
 
@@ -45,7 +45,6 @@ class Candidate:
     compile: bool = False
     graphs: bool = False
     strip: int | None = None
-    scales: tuple[int, ...] = (2, 3, 4)
     row: str | None = None
 
     @property
@@ -61,21 +60,12 @@ class Candidate:
         Raises:
             UserError: the network refuses its arguments.
         """
-        with located(self.name):
+        with located(self.name), quiet():
             return ready(build({"network_g": {"type": self.arch, **self.options}}), self.options)
 
 
-SWINIR_LIGHT = {
-    "window_size": 8,
-    "depths": [6, 6, 6, 6],
-    "embed_dim": 60,
-    "num_heads": [6, 6, 6, 6],
-    "mlp_ratio": 2,
-    "upsampler": "pixelshuffledirect",
-    "resi_connection": "1conv",
-}
+EDSR_M = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 64, "num_block": 16}
 ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, "with_idt": True, "act_type": "prelu"}
-EDSR_L = {**RGB, "num_feat": 256, "num_block": 32, "res_scale": 0.1}
 RIVALS = (  # by spandrel: names here, and in the paper's Table I
     ("omni-sr", "Omni-SR"),
     ("srformer-light", "SRFormer"),
@@ -108,17 +98,13 @@ _PRESETS = (
     _fused("bf16", "compiled"),
     _fused("bf16", "graphs"),
     _fused("bf16", "compiled", "graphs"),
-    Candidate("swinir-light", "SwinIR, lightweight: width 60, 4 x 6 layers, window 8", "SwinIR", SWINIR_LIGHT),
+    Candidate("swinir-light", "SwinIR, light settings", "SwinIR", dict(LIGHT["SwinIR-light"].options)),
     *(
         Candidate(name, f"{arch}, light settings, by spandrel", "Spandrel", {"arch": arch}, row=arch)
         for name, arch in RIVALS
     ),
-    Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", {**RGB, "num_block": 16}, row="EDSR-B"),
-    Candidate("edsr-l", "EDSR: 256 features, 32 blocks", "EDSR", EDSR_L),
-    Candidate("rcan", "RCAN: 10 groups of 20 blocks", "RCAN", {**RGB, "num_group": 10, "num_block": 20}),
+    Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", EDSR_M, row="EDSR-B"),
     Candidate("ecbsr-m", "ECBSR: 16 blocks, 64 channels, Y only", "ECBSR", ECBSR_M, row="ECBSR-M"),
-    Candidate("srresnet", "SRResNet without batch normalisation: 64 features, 16 blocks", "MSRResNet"),
-    Candidate("rrdbnet", "RRDBNet of ESRGAN: 64 features, 23 blocks", "RRDBNet", RGB, scales=(4,)),
 )
 PRESETS = {preset.name: preset for preset in _PRESETS}
 
@@ -137,8 +123,8 @@ def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
     if name not in PRESETS:
         raise UserError(f"{name}: no such preset: see --list, or use -opt FILE{did_you_mean(name, PRESETS)}")
     preset = PRESETS[name]
-    if upscale not in preset.scales:
-        raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, preset.scales))}")
+    if upscale not in SCALES:
+        raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, SCALES))}")
     if device == "cpu" and (preset.graphs or preset.precision == "tf32"):
         raise UserError(f"{name}: needs a GPU; add --device cuda")
     return _at_scale(preset, upscale)
