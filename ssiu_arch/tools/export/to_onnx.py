@@ -16,14 +16,19 @@ from ssiu_arch.utils.extras import require
 
 INPUT, OUTPUT = "lq", "sr"
 OLDEST_TORCH = "2.9"
+OPSET_OF_TORCH = 18  # the oldest that torch writes
+OPSET_OF_GELU = 20  # the first with GELU as an operator
+NEW_IN_18 = {"Split": {"num_outputs"}, "Resize": {"antialias", "axes", "keep_aspect_ratio_policy"}}  # attributes
 
 
 class Exportable(nn.Module):
     """``net`` with padding and cropping in operations that ONNX computes alike; see ``SSIU``.
 
-    Three things differ from ``SSIU.forward``, none of them in the result. The period of the reflection is a tensor,
+    Four things differ from ``SSIU.forward``, none of them in the result. The period of the reflection is a tensor,
     because the exporter has no remainder by an open size. Sizes are rounded up by dividing positive numbers, because
-    the exporter rounds towards zero. ``narrow`` crops, because it exports as one slice of ``s*h`` by ``s*w``.
+    the exporter rounds towards zero. ``narrow`` crops, because it exports as one slice of ``s*h`` by ``s*w``. Zeros of
+    the result's size are added, because ONNX infers no shape from a crop whose ends are computed, but from a sum:
+    chaiNNer reads the scale off the inferred shape.
 
     Args:
         net: weights are shared with it, or with ``half`` copied.
@@ -46,7 +51,8 @@ class Exportable(nn.Module):
         base = F.interpolate(padded, scale_factor=net.upscale, mode="bilinear", align_corners=False)
         x = net.tail(f_x + f_y).float() + base
         h, w = (net.upscale * side for side in y.shape[2:])
-        return x.narrow(2, 0, h).narrow(3, 0, w)
+        zeros = F.interpolate(0 * y[:, :1], scale_factor=net.upscale)  # not zeros_like, whose shape is computed
+        return x.narrow(2, 0, h).narrow(3, 0, w) + zeros
 
 
 def reflect_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -85,7 +91,7 @@ def to_onnx(
 
     Args:
         net: on the CPU, in float32.
-        opset: of ONNX; torch writes none below 18.
+        opset: of ONNX, 17 to 23. The file gets the oldest IR version that goes with it.
         half: weights and feature maps in float16, see ``Exportable``.
         static: height and width of the only image that the file takes, one at a time. None: batch, height and width
             are open, from 1 up.
@@ -97,13 +103,15 @@ def to_onnx(
     import onnx
     import onnxscript
 
+    asked = max(opset, OPSET_OF_TORCH)
     channels = net.head.weight.shape[1]
     program: Any = torch.onnx.export(
         Exportable(net, half=half),
         (torch.zeros(1, channels, *static) if static else torch.zeros(2, channels, 40, 56),),
         input_names=[INPUT],
         output_names=[OUTPUT],
-        opset_version=opset,
+        opset_version=asked,
+        custom_translation_table={torch.ops.aten.gelu.default: _gelu} if opset < OPSET_OF_GELU else None,
         dynamic_shapes=None if static else (_open_dimensions(),),
         dynamo=True,
         verbose=False,
@@ -111,8 +119,11 @@ def to_onnx(
     model = program.model_proto
     _remove_notes(model)
     written = {entry.domain: entry.version for entry in model.opset_import}[""]
-    if written != opset:
+    if written != asked:
         raise UserError(f"opset {opset}: torch {torch.__version__} writes {written} instead; ask for that one")
+    if opset < OPSET_OF_TORCH:
+        _lower(model, opset)
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     by = {"ssiu_arch": ssiu_arch, "torch": torch, "onnx": onnx, "onnxscript": onnxscript}
     versions = ", ".join(f"{name} {module.__version__}" for name, module in by.items())
     about = {**description(net, opset, half, static), "made_with": versions, **(facts or {})}
@@ -144,6 +155,27 @@ def _open_dimensions() -> dict[int, Any]:
     """
     least = 2 * SAM.window + 1
     return {0: Dim("batch"), 2: Dim("height", min=least), 3: Dim("width", min=least)}
+
+
+def _gelu(x: Any, approximate: str = "none") -> Any:
+    """GELU for the opsets without it, in the order of operations that ONNX Runtime replaces by its own GELU."""
+    from onnxscript import opset18 as op
+
+    root, one, half = (op.CastLike(op.Constant(value_float=value), x) for value in (2**0.5, 1.0, 0.5))
+    return op.Mul(op.Mul(x, op.Add(op.Erf(op.Div(x, root)), one)), half)
+
+
+def _lower(model: Any, opset: int) -> None:
+    """Declare opset 17 for a model of opset 18, in place: without attributes that only repeat what 17 always does.
+
+    onnx's own version converter knows no way back from 18.
+    """
+    for node in model.graph.node:
+        kept = [attribute for attribute in node.attribute if attribute.name not in NEW_IN_18.get(node.op_type, ())]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    (declared,) = (entry for entry in model.opset_import if not entry.domain)
+    declared.version = opset
 
 
 def _remove_notes(model: Any) -> None:

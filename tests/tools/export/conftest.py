@@ -33,12 +33,12 @@ def to_onnx():
 
 @pytest.fixture(scope="session")
 def model(net, to_onnx):
-    return to_onnx(net, opset=20)
+    return to_onnx(net, opset=17)
 
 
 @pytest.fixture(scope="session")
 def static_model(plain_net, to_onnx):
-    return to_onnx(plain_net, opset=20, static=SIZE, facts={"weights": "net.pth, sha256 0123"})
+    return to_onnx(plain_net, opset=17, static=SIZE, facts={"weights": "net.pth, sha256 0123"})
 
 
 @pytest.fixture(scope="session")

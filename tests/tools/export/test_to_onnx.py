@@ -31,7 +31,7 @@ def test_the_file_says_what_it_is(static_model):
         "output": "sr: (1, 3, 60, 93), not clamped, float32",
         "sizes": "20x31 alone",
         "precision": "fp32",
-        "opset": "20",
+        "opset": "17",
         "weights": "net.pth, sha256 0123",
     }
 
@@ -45,26 +45,50 @@ def test_weights_are_in_the_file_and_nothing_of_this_machine(net, model, root):
         assert str(path).encode() not in model
 
 
-@pytest.mark.parametrize("opset", [18, 23])
-def test_the_opset_is_the_one_asked_for(plain_net, to_onnx, opset):
+def versions(model):
+    """Opset and IR version."""
+    loaded = onnx.load_from_string(model)
+    (opset,) = (entry.version for entry in loaded.opset_import if not entry.domain)
+    return opset, loaded.ir_version
+
+
+def test_the_file_is_of_the_oldest_version_for_old_runtimes(model, static_model):
+    assert versions(model) == versions(static_model) == (17, 8)
+
+
+@pytest.mark.parametrize("side", [16, 64])
+def test_shape_inference_tells_the_scale(model, side):
+    """As chaiNNer does: fixed input, the output's names left, no propagation of data."""
+    loaded = onnx.load_from_string(model)
+    for dim, size in zip(loaded.graph.input[0].type.tensor_type.shape.dim, (1, 3, side, side), strict=True):
+        dim.dim_value = size
+    inferred = onnx.shape_inference.infer_shapes(loaded, strict_mode=True).graph.output[0].type.tensor_type.shape.dim
+    assert [dim.dim_value for dim in inferred[1:]] == [3, 4 * side, 4 * side]
+
+
+@pytest.mark.parametrize(("opset", "ir"), [(18, 8), (20, 9), (23, 11)])
+def test_the_opset_is_the_one_asked_for_with_its_oldest_ir(plain_net, to_onnx, opset, ir):
     model = to_onnx(plain_net, opset=opset, static=SIZE)
-    assert [entry.version for entry in onnx.load_from_string(model).opset_import if not entry.domain] == [opset]
+    assert versions(model) == (opset, ir)
     assert difference(opened(model, 1), plain_net, (1, *SIZE)).is_within(BARS["fp32"])
 
 
-def test_an_opset_that_torch_does_not_write(plain_net, to_onnx):
+def test_an_opset_that_torch_does_not_write(plain_net, to_onnx, monkeypatch):
+    from ssiu_arch.tools.export import to_onnx as module
+
+    monkeypatch.setattr(module, "OPSET_OF_TORCH", 17)
     with pytest.raises(UserError, match=r"opset 17: torch \S+ writes 18 instead; ask for that one"):
         to_onnx(plain_net, opset=17, static=SIZE)
 
 
 def test_exports_are_quiet_and_the_same_each_time(plain_net, to_onnx, static_model, capfd, recwarn):
-    assert to_onnx(plain_net, opset=20, static=SIZE, facts={"weights": "net.pth, sha256 0123"}) == static_model
+    assert to_onnx(plain_net, opset=17, static=SIZE, facts={"weights": "net.pth, sha256 0123"}) == static_model
     assert capfd.readouterr() == ("", "")
     assert not [warning for warning in recwarn if "onnx" in str(warning.filename)]
 
 
 def test_half_precision_keeps_float32_outside(plain_net, to_onnx):
-    model = to_onnx(plain_net, opset=20, half=True, static=SIZE)
+    model = to_onnx(plain_net, opset=17, half=True, static=SIZE)
     graph = onnx.load_from_string(model).graph
     kinds = {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
     assert kinds == {onnx.TensorProto.FLOAT}
