@@ -1,5 +1,6 @@
 import errno
 import os
+import socket
 import subprocess
 import sys
 import zipfile
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import locked, read_json, size_text, write_file, write_json, writing, zip_damage
+from ssiu_arch.utils.files import locked, new_file, read_json, size_text, write_file, write_json, writing, zip_damage
 
 
 def test_a_file_is_whole_and_nothing_is_left_beside_it(tmp_path):
@@ -48,23 +49,70 @@ def test_json_round_trip_and_damage(tmp_path):
         read_json(tmp_path / "a.json")
 
 
-def test_the_lock_keeps_other_processes_out_and_goes_with_its_owner(tmp_path):
+@pytest.fixture
+def elsewhere():
+    """Run a line of code in another process, which says ``ready`` and waits; it has a child that outlives it."""
+    running = []
+
+    def start(line):
+        code = f"""import os, sys, time
+from pathlib import Path
+from ssiu_arch.utils.files import locked, new_file
+with {line}:
+    if not os.fork():
+        time.sleep(20)
+        os._exit(0)
+    print("ready", flush=True)
+    input()"""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen([sys.executable, "-c", code], **pipes, start_new_session=True)
+        running.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in running:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def test_the_lock_keeps_other_processes_out_and_goes_with_its_owner(tmp_path, elsewhere):
     lock = tmp_path / ".lock"
-    hold = (
-        "import sys, os; from pathlib import Path; from ssiu_arch.utils.files import locked\n"
-        "with locked(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="another run"), locked(lock):
+    other = elsewhere(f"locked(Path({str(lock)!r}), 'in use')")
+    held = lock.read_text()
+    said = rf"in use \(process {other.pid} on {socket.gethostname()} since .*remove"
+    with pytest.raises(UserError, match=said), locked(lock, "in use"):
         pass
+    assert lock.read_text() == held
     other.kill()
     other.wait()
-    with locked(lock):
-        pass
+    with locked(lock, "in use"):
+        assert str(os.getpid()) in lock.read_text()
     assert not lock.exists()
+
+
+def test_a_lock_file_without_an_owner_locks_nothing(tmp_path):
+    (tmp_path / ".lock").write_text(f"process {os.getpid()} on another host")
+    with locked(tmp_path / ".lock", "in use"):
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_temporary_files_of_killed_processes_are_removed_and_those_of_running_ones_kept(tmp_path, elsewhere):
+    dead, running = (elsewhere(f"new_file(Path({str(tmp_path / name)!r})) as file") for name in "ab")
+    dead.kill()
+    dead.wait()
+    (kept,) = tmp_path.glob(f".{running.pid}-*.tmp")
+    write_file(tmp_path / "c", b"")
+    assert sorted(tmp_path.iterdir()) == sorted([kept, tmp_path / "c"])
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path):
+    with new_file(tmp_path / "a") as first, new_file(tmp_path / "a") as second:
+        first.write(b"one")
+        second.write(b"two")
+    assert (tmp_path / "a").read_bytes() == b"one"  # it ended last
+    assert os.listdir(tmp_path) == ["a"]
 
 
 @pytest.fixture
@@ -85,6 +133,14 @@ def test_one_flipped_byte_of_a_zip_is_noticed(saved, place):
     content[place] ^= 0xFF
     path.write_bytes(content)
     assert zip_damage(path)
+
+
+def test_a_part_marked_as_a_folder_is_noticed(saved):
+    """One bit in the directory of a zip, for which torch reads unset memory instead of the part."""
+    path, content = saved
+    place = content.rindex(b"PK\1\2") + 38  # the attributes of the last part
+    path.write_bytes(content[:place] + bytes([content[place] | 0x10]) + content[place + 1 :])
+    assert "folder" in zip_damage(path)
 
 
 @pytest.mark.parametrize("share", [0, 1, 500, 3000])
