@@ -27,7 +27,6 @@ def main() -> None:
         jobs=given.jobs,
         force=given.force,
         skip_bad=given.skip_bad,
-        dry_run=given.dry_run,
         download=given.download,
     )
 

@@ -9,9 +9,6 @@ def main() -> None:
     """Parse the command line and prepare."""
     arguments = parser(__doc__, "python datasets_prep/photos.py ~/Pictures --name photos --scales 4")
     arguments.add_argument("photos", type=Path, help="folder of HR images, with its subfolders")
-    arguments.add_argument(
-        "--lr", type=Path, help="folder of LR images of one scale (default: made with MATLAB's bicubic)"
-    )
     arguments.add_argument("--name", default="photos", help="name of the set")
     arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
     add_recipe_options(arguments)
@@ -26,11 +23,9 @@ def main() -> None:
         given.root,
         given.name,
         Recipe.from_options(given.scales, given.size, given.step, given.smallest),
-        lr=given.lr,
         jobs=given.jobs,
         force=given.force,
         skip_bad=given.skip_bad,
-        dry_run=given.dry_run,
     )
 
 

@@ -58,7 +58,6 @@ def prepare_df2k(
     jobs: int = 1,
     force: bool = False,
     skip_bad: bool = False,
-    dry_run: bool = False,
     download: bool = False,
     parts: tuple[Part, ...] = PARTS,
 ) -> None:
@@ -80,7 +79,7 @@ def prepare_df2k(
             found = _merge(part, [*from_archive(fetch(part.download, source)), *found.values()])
         _check_complete(part, found, source, skip_bad)
         sources += [found[key] for key in sorted(found)]
-    prepare(target, sources, jobs=jobs, force=force, skip_bad=skip_bad, dry_run=dry_run)
+    prepare(target, sources, jobs=jobs, force=force, skip_bad=skip_bad)
 
 
 def find(part: Part, source: Path) -> dict[str, Source]:

@@ -25,14 +25,12 @@ from tqdm import tqdm
 
 from ssiu_arch.data.images import RULES as IMAGE_RULES
 from ssiu_arch.data.images import BadImage
-from ssiu_arch.data.lmdb_sets import is_shard_of, stored_size, write_lmdb, write_shard
+from ssiu_arch.data.lmdb_sets import is_shard_of, write_lmdb, write_shard
 from ssiu_arch.data.script import SetIncomplete, printable
 from ssiu_arch.data.sources import Source, check_keys
 from ssiu_arch.data.sub_images import RULES, Recipe, TooSmall, cut
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import existing_parent, locked, read_json, size_text, write_file, write_json, writing
-
-SAMPLE = 4  # images cut to estimate the disk space of a set
+from ssiu_arch.utils.files import locked, read_json, size_text, write_file, write_json, writing
 
 
 class SubImageSet:
@@ -103,7 +101,6 @@ def prepare(
     jobs: int = 1,
     force: bool = False,
     skip_bad: bool = False,
-    dry_run: bool = False,
 ) -> None:
     """Make ``target`` from ``sources``, unless it is finished; see the head of this module.
 
@@ -113,7 +110,6 @@ def prepare(
         jobs: threads.
         force: replace existing files.
         skip_bad: leave bad images out.
-        dry_run: print what would be written, and how large; write nothing.
 
     Raises:
         SetIncomplete: there were bad images, each named on stderr, without ``skip_bad``; the shards of the others stay.
@@ -127,9 +123,6 @@ def prepare(
         say(f"{target.name}: finished before, nothing to do ({target.record})")
         return
     check_keys(sources)
-    if dry_run:
-        _estimate(target, sources, sources)
-        return
     with locked(target.lock, f"{target.lock.parent}: another run is preparing this set"):
         _claim(target, force)
         note = read_json(target.merging)
@@ -170,45 +163,12 @@ def _claim(target: SubImageSet, force: bool) -> None:
             )
 
 
-def _estimate(target: SubImageSet, sources: Sequence[Source], waiting: Sequence[Source]) -> None:
-    """Print what will be written, and how large; refuse if the disk is too small for ``waiting``.
-
-    Raises:
-        UserError: the disk is too small.
-    """
-    read, made = 0, dict.fromkeys(target.recipe.outputs, 0)
-    for source in waiting[:: max(1, len(waiting) // SAMPLE)]:
-        try:
-            cut_tiles = cut(source, target.recipe)
-        except BadImage:
-            continue
-        read += source.size
-        for output, tiles in cut_tiles.items():
-            made[output] += sum(stored_size(len(tile.png)) for tile in tiles)
-    total, rest = (sum(source.size for source in group) for group in (sources, waiting))
-    sizes = {output: size * total / max(read, 1) for output, size in made.items()}  # of the whole set
-    shards = sum(made.values()) * rest / max(read, 1)
-    needed = shards + max(sizes.values())  # for a while an LMDB exists beside its shards
-    free = shutil.disk_usage(existing_parent(target.folder)).free
-
-    say(f"{target.name}: {len(sources)} images, {size_text(total)}, sub-images of {target.recipe.size} pixels. Writes")
-    for output, size in sizes.items():
-        say(f"  {target.lmdb(output)}  about {size_text(size)}")
-    say(f"Disk: about {size_text(needed)} at most during the preparation, {size_text(free)} free. Images are read so:")
-    say(IMAGE_RULES)
-    if needed > free:
-        raise UserError(
-            f"{target.folder}: about {size_text(needed)} needed, {size_text(free)} free; make room, use "
-            "another --root, fewer --scales or a larger --step"
-        )
-
-
 def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad: bool) -> set[str]:
     """Write the missing shards, name every unusable image on stderr, and return the keys of these."""
     outputs = target.recipe.outputs
     waiting = [item for item in sources if not all(is_shard_of(target.shard(output, item), item) for output in outputs)]
     if waiting:
-        _estimate(target, sources, waiting)
+        say(f"{target.name}: {len(sources)} images, read so:\n{IMAGE_RULES}")
     bad: set[str] = set()
     small: set[str] = set()
 
@@ -273,8 +233,8 @@ def _merge(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source
 
 
 def _digest(sources: Sequence[Source]) -> str:
-    """The hash of a list of source images: keys, sizes and sizes of given LR files."""
-    lines = sorted(f"{source.key} {source.size} {source.lr.size if source.lr else ''}" for source in sources)
+    """The hash of a list of source images: keys and sizes."""
+    lines = sorted(f"{source.key} {source.size} " for source in sources)  # the space: as in earlier records
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -48,13 +48,10 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
 
 
 def add_preparation_options(arguments: argparse.ArgumentParser) -> None:
-    """``--jobs``, ``--force``, ``--skip-bad``, ``--dry-run``."""
+    """``--jobs``, ``--force``, ``--skip-bad``."""
     arguments.add_argument("--jobs", type=positive, default=cores(), help="images processed in parallel")
     arguments.add_argument("--force", action="store_true", help="replace existing files")
     arguments.add_argument("--skip-bad", action="store_true", help="leave bad images out")
-    arguments.add_argument(
-        "--dry-run", action="store_true", help="print what would be written, and how large; write nothing"
-    )
 
 
 def add_recipe_options(arguments: argparse.ArgumentParser) -> None:

@@ -25,7 +25,6 @@ class Source:
         size: bytes.
         stamp: time of the last change of ``path`` (ns).
         offset: position in a tar archive; else -1.
-        lr: the LR image, if it is given.
     """
 
     key: str
@@ -34,7 +33,6 @@ class Source:
     size: int
     stamp: int
     offset: int = -1
-    lr: "Source | None" = None
 
     @property
     def name(self) -> str:
@@ -43,8 +41,8 @@ class Source:
 
     @property
     def identity(self) -> list[list[str | int]]:
-        """Name, size and time of the image and of its LR image, as JSON has them: a changed image differs."""
-        return [[part.name, part.size, part.stamp] for part in (self, self.lr) if part]
+        """Name, size and time of the image, as JSON has them: a changed image differs."""
+        return [[self.name, self.size, self.stamp]]
 
     def read(self) -> Image:
         """Read and decode the image; see ``decode_image``.

@@ -104,7 +104,7 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
         The tiles of each of ``recipe.outputs``, in the same order and with the same keys, ``NAME_s001`` and on.
 
     Raises:
-        BadImage: an image is bad, or a given LR image has the wrong size.
+        BadImage: the image is bad.
         TooSmall: a side is below ``recipe.smallest``.
     """
     hr = source.read()
@@ -117,7 +117,7 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
         )
     images = {"HR": (hr, 1)}
     for scale in recipe.scales:
-        images[f"X{scale}"] = (_given_lr(source, hr, scale) if source.lr else make_lr(hr, scale), scale)
+        images[f"X{scale}"] = (make_lr(hr, scale), scale)
 
     tall, wide = (min(recipe.size, side // recipe.unit * recipe.unit) for side in (height, width))
     tops = starts(height, recipe.size, recipe.step, recipe.unit)
@@ -130,15 +130,3 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
             part = image[top // scale : (top + tall) // scale, left // scale : (left + wide) // scale]
             tiles[output].append(Tile(f"{source.key}_s{number:03d}", part.shape[0], part.shape[1], encode_png(part)))
     return tiles
-
-
-def _given_lr(source: Source, hr: Image, scale: int) -> Image:
-    assert source.lr is not None
-    lr = source.lr.read()
-    wanted = (hr.shape[1] // scale, hr.shape[0] // scale)
-    if (lr.shape[1], lr.shape[0]) != wanted:
-        raise BadImage(
-            f"{source.lr.name}: {lr.shape[1]}x{lr.shape[0]} is not the LR size of {source.name} "
-            f"({hr.shape[1]}x{hr.shape[0]}), whose x{scale} LR image is {wanted[0]}x{wanted[1]}"
-        )
-    return lr

@@ -1,6 +1,5 @@
 import hashlib
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -187,31 +186,6 @@ def test_images_that_change_while_the_sets_are_written_are_noticed(folder_of_pho
     with pytest.raises(UserError, match=r"out: images changed .*--force"):
         prepare(target, from_folder(photos))
     prepare(target, from_folder(photos), force=True)
-
-
-def test_a_disk_too_small_is_noticed_before_anything_large_is_written(folder_of_photos, target, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(UserError, match=r"out: .* 1 kB free.*--root"):
-        prepare(target, from_folder(folder_of_photos()))
-    assert not list(target.folder.rglob("*.shard"))
-
-
-def test_a_dry_run_writes_nothing(folder_of_photos, target, capsys):
-    prepare(target, from_folder(folder_of_photos()), dry_run=True)
-    assert not target.folder.exists()
-    out = capsys.readouterr().out
-    assert f"{target.lmdb('X4')}  about" in out
-    assert "16 bit         becomes 8 bit" in out
-
-
-def test_the_estimate_is_near_the_truth(folder_of_photos, target, monkeypatch):
-    said = []
-    monkeypatch.setattr(prepare_module, "say", said.append)
-    prepare(target, from_folder(folder_of_photos(4, height=300, width=400)))
-    line = next(text for text in said if "HR_sub.lmdb" in text)
-    assert line.endswith(" MB")
-    estimate = float(line.split()[-2]) * 1e6
-    assert estimate == pytest.approx((target.lmdb("HR") / "data.mdb").stat().st_size, rel=0.25)
 
 
 # Forks a child for each run, so that packages are imported once and most of a child's life is work.
