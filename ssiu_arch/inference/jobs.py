@@ -1,17 +1,20 @@
 """Upscaling files: which images are read, where their results go, what is done already, and one file's way."""
 
 import glob
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssiu_arch.inference.formats import check_format, encode
-from ssiu_arch.inference.photo import FORMATS, photo_size, read_photo
+from ssiu_arch.inference.formats import NOT_TURNED, check_format, encode
+from ssiu_arch.inference.photo import FORMATS, READ_ONLY, photo_size, read_photo
 from ssiu_arch.inference.upscaler import Advance, Upscaler, upscaled_alpha
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.errors import UserError, printable
 from ssiu_arch.utils.files import existing_parent, write_file
-from ssiu_arch.utils.image_files import EXTENSIONS, BadImage, list_images
+from ssiu_arch.utils.image_files import BadImage, list_images
 from ssiu_arch.utils.memory import is_out_of_memory
+
+READ = (*FORMATS, *READ_ONLY)  # endings of the files that are read
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def find_jobs(inputs: list[str], out: Path, suffix: str | None) -> list[Job]:
             raise UserError(f"-o {out}: does not end with {suffix}, which --format asks for")
         jobs = [Job(path, out) for path, _ in found.values()]
     else:
-        jobs = [Job(path, (out / place).with_suffix(suffix or path.suffix)) for path, place in found.values()]
+        jobs = [Job(path, (out / place).with_suffix(suffix or _suffix(path))) for path, place in found.values()]
     folder = existing_parent(out.parent if is_file else out)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"-o {out}: {folder} is not {'a folder' if not folder.is_dir() else 'writable'}; name another")
@@ -98,7 +101,7 @@ def upscale_file(job: Job, upscaler: Upscaler, quality: int, advance: Advance = 
     try:
         upscaler.check_memory(*photo_size(job.source))
         photo = read_photo(job.source)
-        if job.form != photo.format or job.form == "BMP":
+        if job.form != photo.format or job.form in NOT_TURNED:
             photo = photo.upright()
         check_format(photo, job.form, upscaler.upscale, job.source)
         passes = 1 if photo.alpha is None else 2
@@ -106,7 +109,8 @@ def upscale_file(job: Job, upscaler: Upscaler, quality: int, advance: Advance = 
         alpha = None
         if photo.alpha is not None:
             alpha = upscaled_alpha(upscaler, photo.alpha, lambda share: advance(share / passes))
-        data = encode(replace(photo, colour=colour, alpha=alpha), job.form, quality)
+        photo = replace(photo, colour=colour, alpha=alpha)
+        data, dropped = encode(photo, job.form, quality)
     except UserError as error:
         said = str(error)
         raise BadImage(said if said.startswith(f"{job.source}: ") else f"{job.source}: {said}") from error
@@ -115,7 +119,14 @@ def upscale_file(job: Job, upscaler: Upscaler, quality: int, advance: Advance = 
             raise
         raise BadImage(f"{job.source}: out of memory; try --tile 256, or cut the image into parts") from error
     write_file(job.target, data)
-    return colour.shape[0], colour.shape[1]
+    if dropped:
+        log.warning(f"{printable(job.source)}: not kept in the {job.form} file: {', '.join(dropped)}")
+    return photo.size
+
+
+def _suffix(path: Path) -> str:
+    """The ending of the result of ``path``."""
+    return READ_ONLY.get(path.suffix.lower(), path.suffix)
 
 
 def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
@@ -123,14 +134,14 @@ def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
     path = Path(text)
     searched = path
     if path.is_dir():
-        files = [(file, file.relative_to(path)) for file in list_images(path, recursive=True)]
+        files = [(file, file.relative_to(path)) for file in list_images(path, recursive=True, extensions=READ)]
     elif path.exists():
-        if path.suffix.lower() not in EXTENSIONS:
-            raise UserError(f"{path}: does not end with {', '.join(EXTENSIONS)}")
+        if path.suffix.lower() not in READ:
+            raise UserError(f"{path}: does not end with {', '.join(READ)}")
         return [(path, Path(path.name))]
     elif glob.has_magic(text):
         named = sorted(Path(match) for match in glob.glob(text, recursive=True))
-        files = [(file, Path(file.name)) for file in named if file.suffix.lower() in EXTENSIONS and file.is_file()]
+        files = [(file, Path(file.name)) for file in named if file.suffix.lower() in READ and file.is_file()]
         searched = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
     else:
         raise UserError(f"{path}: no such file or folder (the current folder is {os.getcwd()})")
@@ -139,7 +150,7 @@ def _files(text: str, out: Path) -> list[tuple[Path, Path]]:
     if out.resolve().is_relative_to(searched.resolve()) and out.resolve() != searched.resolve():
         files = [(file, place) for file, place in files if not file.resolve().is_relative_to(out.resolve())]
     if not files:
-        raise UserError(f"{text}: {'holds' if path.is_dir() else 'matches'} no image ({', '.join(EXTENSIONS)})")
+        raise UserError(f"{text}: {'holds' if path.is_dir() else 'matches'} no image ({', '.join(READ)})")
     return files
 
 
@@ -159,3 +170,6 @@ def _checked(jobs: list[Job]) -> list[Job]:
         if job.target.is_dir():
             raise UserError(f"{job.target}: is a folder, where the output of {job.source} belongs; name another -o")
     return jobs
+
+
+log = logging.getLogger("basicsr")

@@ -1,39 +1,44 @@
-"""Reading still images: samples as stored, with depth, grey or colour, alpha, ICC profile and EXIF."""
+"""Reading still images: samples as stored, with depth, grey or colour, alpha and metadata."""
 
+import stat
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ssiu_arch.utils.image_files import BadImage, check_png
+from ssiu_arch.inference import exif as tags
+from ssiu_arch.inference.metadata import EXIF, Metadata, from_jpeg, from_png
+from ssiu_arch.utils.errors import printable
+from ssiu_arch.utils.extras import require
+from ssiu_arch.utils.image_files import PNG_SIGNATURE, BadImage
 
 Samples = NDArray[Any]  # uint8 or uint16
 
-FORMATS = {
+FORMATS = {  # that are read and written: Pillow's names
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
 }
-ORIENTATION, PLANES = 274, 284  # tags
-DIRECTORIES = (34665, 34853)  # of EXIF, within the main one: Exif (exposure), GPS
-INTEROPERABILITY = 40965  # a directory without content of its own
-OF_THE_FILE = (  # TIFF tags that say how pixels are stored; they share a directory with EXIF
-    *range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 332, *range(336, 342), 347,
-    *range(512, 522), *range(529, 533), 700, 34377, 34675, 37724,
-    280, 281, 33550, 33922, 34264, *range(34735, 34738), 42112, 42113, 50838, 50839,  # GeoTIFF, ImageJ: per pixel
-)  # fmt: skip
-DESCRIPTION = 270  # where tifffile and ImageJ store the shape of the array
+READ_ONLY = {".gif": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}  # with the endings of their results
+CONVERTED = {  # Pillow's modes as which it decodes, and what is made of them
+    "1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB",
+    "CMYK": "RGB",
+}  # fmt: skip
 HOW_TO_TURN = {  # EXIF orientations: transpose first, then flip vertically, then horizontally
     2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
     6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
@@ -47,16 +52,13 @@ class Photo:
     Attributes:
         colour: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8 or uint16, full range.
         alpha: ``(H, W, 1)`` of the same type, or None.
-        icc: the ICC profile of ``colour``, or None.
-        exif: descriptive tags with their values, including the orientation; those of the directories in
-            ``DIRECTORIES`` as dicts of their own.
+        meta: everything else that the file says.
         format: Pillow's name of the file format.
     """
 
     colour: Samples
     alpha: Samples | None
-    icc: bytes | None
-    exif: dict[int, Any]
+    meta: Metadata
     format: str
 
     @property
@@ -66,11 +68,11 @@ class Photo:
 
     def upright(self) -> "Photo":
         """The same image with its pixels as a viewer shows them, orientation 1."""
-        orientation = self.exif.get(ORIENTATION, 1)
-        if orientation not in HOW_TO_TURN:
+        orientation = self.meta.orientation
+        if orientation == 1:
             return self
         alpha = None if self.alpha is None else turned(self.alpha, orientation)
-        return replace(self, colour=turned(self.colour, orientation), alpha=alpha, exif={**self.exif, ORIENTATION: 1})
+        return replace(self, colour=turned(self.colour, orientation), alpha=alpha, meta=self.meta.upright())
 
 
 def turned(samples: Samples, orientation: int) -> Samples:
@@ -80,83 +82,176 @@ def turned(samples: Samples, orientation: int) -> Samples:
     return np.ascontiguousarray(seen[:: -1 if vertical else 1, :: -1 if horizontal else 1])
 
 
-def _descriptive(exif: Image.Exif) -> dict[int, Any]:
-    """The tags of ``Photo.exif``, without those that Pillow can read but not write."""
-    tags: dict[int, Any] = {tag: value for tag, value in exif.items() if tag not in OF_THE_FILE}
-    if str(tags.get(DESCRIPTION, "")).startswith(('{"shape"', "ImageJ=")):
-        del tags[DESCRIPTION]
-    for directory in DIRECTORIES:
-        given = exif.get(directory)  # a dict if set by a program, else its offset in the file
-        details = given if isinstance(given, dict) else exif.get_ifd(directory)
-        tags[directory] = {tag: value for tag, value in details.items() if _is_writable(tag, value)}
-    return {tag: value for tag, value in tags.items() if value != {} and _is_writable(tag, value)}
-
-
-def _is_writable(tag: int, value: Any) -> bool:
-    one = Image.Exif()
-    one[tag] = value
-    try:
-        one.tobytes()
-    except (struct.error, TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
-        return False
-    return tag != INTEROPERABILITY
-
-
 def photo_size(path: Path) -> tuple[int, int]:
-    """Height and width, from the file's header.
+    """Height and width as stored, from the file's header where that is enough.
 
     Raises:
         BadImage: the file cannot be read, or is not an image.
     """
-    with _opened(path) as image:
-        return image.height, image.width
+    with _reading(path), path.open("rb") as file:
+        head = file.read(24)
+        if head.startswith(PNG_SIGNATURE) and len(head) == 24:
+            width, height = struct.unpack(">II", head[16:])
+            return height, width
+        file.seek(0)
+        try:
+            with _opened(file, printable(path)) as image:
+                return image.height, image.width
+        except BadImage:
+            raise
+        except Exception:
+            return _decoded(path).size  # Pillow reads metadata here, and they may be damaged
 
 
 def read_photo(path: Path) -> Photo:
-    """The image in ``path`` as stored; a TIFF as a viewer shows it, since Pillow rotates those.
+    """The image in ``path`` as stored, of the kind that its content says, whatever its name.
 
     Raises:
         BadImage: the file cannot be read, is damaged, empty, not an image, or of an unsupported kind: several frames,
-            CMYK, Lab, floating point, 32 bits.
+            Lab, floating point, 32 bits.
     """
-    with _opened(path) as image:
+    with _reading(path):
+        return _decoded(path)
+
+
+def _decoded(path: Path) -> Photo:
+    data, name = path.read_bytes(), printable(path)
+    meta, transparent = None, b""
+    if data.startswith(PNG_SIGNATURE) and len(data) > 33:
+        data, meta, transparent = from_png(data, name)
+        if data[24] == 16:
+            grey, alpha = data[25] in (0, 4), data[25] in (4, 6)
+            return _with_transparent(Photo(*_by_opencv(data, name, grey, alpha), meta, "PNG"), transparent, 16)
+    elif data.startswith(b"\xff\xd8"):
+        data, meta = from_jpeg(data)
+    elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _of_tiff(tags.Directories(data), name)
+    with _opened(BytesIO(data), name) as image:
         frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # a camera's JPEG with previews behind it
-            raise BadImage(f"{path}: has {frames} frames; export them as single images first")
-        if image.format == "PNG":
-            check_png(path.read_bytes(), str(path))
-        depth = _depth(image, path)
-        if depth < 8 and isinstance(image.info.get("transparency"), int) and image.mode in ("1", "L"):
-            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow scales samples, not this
-        return _of_16_bit(image, path) if depth == 16 else from_pillow(image, path)
+        if frames > 1 and image.format not in ("MPO", "HEIF"):  # a camera's, with previews behind it
+            raise BadImage(f"{name}: has {frames} frames; export them as single images first")
+        photo = from_pillow(image, name, meta)
+    return _with_transparent(photo, transparent, data[24]) if transparent else photo
 
 
-def from_pillow(image: Image.Image, name: str | Path = "image") -> Photo:
-    """A Pillow image of 8 bits or fewer as ``Photo``.
+def _with_transparent(photo: Photo, transparent: bytes, depth: int) -> Photo:
+    """``photo`` with the alpha of a PNG's tRNS chunk, which names one colour, or one value of grey, as transparent."""
+    if len(transparent) != 2 * photo.colour.shape[2]:
+        return photo
+    scale = 255 // (2**depth - 1) if depth < 8 else 1  # Pillow scales samples of fewer bits
+    is_key = (photo.colour == np.frombuffer(transparent, ">u2") * scale).all(2, keepdims=True)
+    return replace(photo, alpha=np.where(is_key, 0, np.iinfo(photo.colour.dtype).max).astype(photo.colour.dtype))
+
+
+def from_pillow(image: Image.Image, name: str = "image", meta: Metadata | None = None) -> Photo:
+    """A Pillow image of 8 bits or fewer, or of 16-bit grey, as ``Photo``.
+
+    Args:
+        image: as opened or made.
+        name: starts the message of an error.
+        meta: its metadata; None: those that Pillow has of it.
 
     Raises:
         BadImage: its mode is not supported, or it is damaged.
     """
-    image.load()  # rotates a TIFF
-    mode = image.mode
+    try:
+        image.load()
+    except (SyntaxError, ValueError, struct.error):
+        if getattr(image, "tile", True):  # else the pixels are there, and metadata behind them is damaged
+            raise
+    info, mode = image.info, image.mode
+    if meta is None:
+        exif, comment = _exif_of(image), info.get("comment")
+        own = [(b"COM", comment)] if isinstance(comment, bytes) else []
+        meta = Metadata(exif.removeprefix(EXIF), info.get("icc_profile") or b"", info.get("xmp") or b"", own=own)
+    if image.format != "TIFF":
+        meta.dpi = meta.dpi or info.get("dpi")
+    form = "JPEG" if image.format == "MPO" else image.format or ""
+    if mode.startswith("I;16"):
+        return Photo(np.asarray(image).astype(np.uint16)[:, :, None], None, meta, form)
     if image.has_transparency_data and mode in ("1", "L", "P", "RGB"):
         mode = "LA" if mode in ("1", "L") else "RGBA"
-    mode = {"1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+    mode = CONVERTED.get(mode, mode)
     if mode not in ("L", "LA", "RGB", "RGBA"):
-        raise BadImage(f"{name}: has Pillow's mode {mode}; export it as grey or RGB with 8 or 16 bit")
+        kind = {"F": "float samples", "I": "32-bit samples"}.get(mode, f"Pillow's mode {mode}")
+        raise BadImage(f"{name}: has {kind}, not read; export it as grey or RGB with 8 or 16 bit")
+    if image.mode == "CMYK":
+        image = _from_cmyk(image, meta.icc)
+        if meta.icc:
+            meta = replace(meta, icc=b"", dropped=[*meta.dropped, "the CMYK profile, by which it became sRGB"])
     samples = np.asarray(image.convert(mode) if mode != image.mode else image)
     samples = samples[:, :, None] if samples.ndim == 2 else samples
-    return _photo(samples, mode.endswith("A"), image)
+    colours = samples.shape[2] - mode.endswith("A")
+    return Photo(samples[:, :, :colours], samples[:, :, colours:] if mode.endswith("A") else None, meta, form)
 
 
-def _photo(samples: Samples, has_alpha: bool, image: Image.Image) -> Photo:
-    colours = samples.shape[2] - has_alpha
-    alpha = samples[:, :, colours:] if has_alpha else None
-    icc, exif = image.info.get("icc_profile"), _descriptive(image.getexif())
-    if image.format == "TIFF":  # rotated already
-        exif.pop(ORIENTATION, None)
-    form = "JPEG" if image.format == "MPO" else image.format or ""
-    return Photo(samples[:, :, :colours], alpha, icc or None, exif, form)
+def _exif_of(image: Image.Image) -> bytes:
+    """The EXIF of a Pillow image: that of its file, else what Pillow makes of it."""
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif
+    try:
+        return image.getexif().tobytes() if image.getexif() else b""
+    except Exception:  # Pillow raises errors of many kinds for damaged EXIF
+        return b""
+
+
+def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
+    """CMYK as sRGB, by its profile if that can be used."""
+    from PIL import ImageCms
+
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+        seen = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
+        return image.convert("RGB")
+    return seen or image.convert("RGB")
+
+
+def _of_tiff(found: tags.Directories, name: str) -> Photo:
+    """A TIFF file; Pillow decodes up to 12 bits, OpenCV 16."""
+    main = found.entries(found.first)
+    read = {tag: found.numbers(main[tag]) for tag in (258, 262, 277, 284, 338, 339) if tag in main}
+    bits, samples, photometric = max(read.get(258, (1,))), read.get(277, (1,))[0], read.get(262, (2,))[0]
+    wrong = {2: "signed samples", 3: "float samples"}.get(max(read.get(339, (1,))))
+    if wrong or bits > 16:
+        raise BadImage(f"{name}: has {wrong or f'{bits}-bit samples'}, not read; export it with 8 or 16 bit")
+    if (frames := _frames(found)) > 1:
+        raise BadImage(f"{name}: has {frames} frames; export them as single images first")
+    icc, xmp = (found.raw(main[tag]) if tag in main else b"" for tag in (tags.ICC, tags.XMP))
+    dropped = list(dict.fromkeys(what for tag, what in tags.NOT_KEPT.items() if tag in main))
+    meta = Metadata(tags.exif_of_tiff(found), icc, xmp, tags.dpi_of_tiff(found), dropped=dropped)
+    pixels = tags.pixels_of_tiff(found)
+    if bits < 16:
+        with _opened(BytesIO(pixels), name) as image:
+            photo = from_pillow(image, name, meta)
+        if photo.colour.dtype == np.uint8:
+            return photo
+        full = photo.colour.astype(np.uint32) * 65535 // (2**bits - 1)  # 9 to 15 bits
+        return replace(photo, colour=full.astype(np.uint16))
+    if photometric > 2:
+        raise BadImage(f"{name}: has 16 bit of a kind that is not read (CMYK, Lab); export it as grey or RGB")
+    if read.get(284, (1,))[0] != 1 and samples > 1:
+        raise BadImage(f"{name}: has 16 bit in separate planes; export it with interleaved channels")
+    extra = read.get(338, (0,))[0]
+    colour, alpha = _by_opencv(pixels, name, photometric < 2, extra in (1, 2))
+    if photometric == 0:
+        colour = 65535 - colour  # white is zero
+    if alpha is not None and extra == 1:
+        straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)  # alpha was multiplied into the colours
+        colour = np.minimum(straight + 0.5, 65535).astype(np.uint16)
+    return Photo(colour, alpha, meta, "TIFF")
+
+
+def _frames(found: tags.Directories) -> int:
+    """The pages of a TIFF file, without reduced copies of others."""
+    count, at, seen = 0, found.first, set()
+    while at and at not in seen:
+        seen.add(at)
+        kind = found.entries(at).get(254)
+        count += not (kind and found.numbers(kind)[0] & 1)
+        at = found.next(at)
+    return count
 
 
 def opencv(name: object) -> Any:
@@ -172,118 +267,67 @@ def opencv(name: object) -> Any:
     return cv2
 
 
-def _of_16_bit(image: Image.Image, path: Path) -> Photo:
-    """A 16-bit image: its samples decoded by OpenCV, its profile and EXIF read by Pillow.
-
-    The two libraries see the same file differently; what is put right here:
-
-        orientation   OpenCV turns TIFFs, in some versions wrongly: it gets the file with orientation 1
-        planes        OpenCV reads separate planes as interleaved channels: refused
-        BGR           becomes RGB; grey with alpha, which OpenCV decodes as BGRA, becomes two channels
-        white is 0    becomes black is 0
-        alpha         multiplied into the colours (TIFF's "associated") is divided out
-    """
-    cv2 = opencv(path)
-    data: bytes = path.read_bytes()
-    tags: dict[int, Any] = {}
-    if image.format == "TIFF":
-        data, tags = _not_turned(data), dict(image.tag_v2)  # type: ignore[attr-defined]
-    if tags.get(PLANES, 1) != 1 and tags.get(277, 1) > 1:
-        raise BadImage(f"{path}: has 16 bit in separate planes; export it with interleaved channels")
+def _by_opencv(data: bytes, name: str, is_grey: bool, has_alpha: bool) -> tuple[Samples, Samples | None]:
+    """Colours and alpha of a 16-bit file of pixels alone; OpenCV decodes colours as BGR, grey with alpha as BGRA."""
+    cv2 = opencv(name)
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         samples: Samples | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise BadImage(f"{path}: is damaged ({error.err})") from error
+        raise BadImage(f"{name}: is damaged ({error.err})") from error
     finally:
         cv2.utils.logging.setLogLevel(level)
     if samples is None:
-        raise BadImage(f"{path}: is damaged, or of a 16-bit kind that OpenCV does not read; export it again")
-    if samples.dtype != np.uint16:
-        raise BadImage(f"{path}: has samples of type {samples.dtype}; export it with 8 or 16 bit")
-    samples = turned(samples[:, :, None] if samples.ndim == 2 else samples, tags.get(ORIENTATION, 1))
-    has_alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
-    colour = samples[:, :, :3][:, :, ::-1] if samples.shape[2] > 2 else samples[:, :, :1]
-    if image.mode.startswith(("I", "L")) or (image.format == "PNG" and _png_header(path)[25] == 4):
-        colour = colour[:, :, :1]  # grey and alpha, which Pillow opens as RGBA
-    if has_alpha and samples.shape[2] not in (2, 4):
-        raise BadImage(f"{path}: has one transparent colour at 16 bit; export it with an alpha channel")
-    if tags.get(262) == 0:
-        colour = 65535 - colour  # white is zero
-    if has_alpha and tags.get(338) == (1,):
-        colour = _divided(colour, samples[:, :, -1:])
-    stored = np.concatenate([colour, samples[:, :, -1:]], axis=2) if has_alpha else np.ascontiguousarray(colour)
-    return _photo(stored, has_alpha, image)
-
-
-def _divided(colour: Samples, alpha: Samples) -> Samples:
-    """16-bit colours with alpha divided out."""
-    straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)
-    return np.minimum(straight + 0.5, 65535).astype(np.uint16)
-
-
-def _depth(image: Image.Image, path: Path) -> int:
-    """Bits per sample, which Pillow's modes do not show for 16-bit colours."""
-    if image.format == "PNG":
-        return _png_header(path)[24]
-    if image.format == "TIFF":
-        bits, kinds = image.tag_v2.get(258, (1,)), image.tag_v2.get(339, (1,))  # type: ignore[attr-defined]
-        if max(kinds) > 1 or max(bits) > 16:
-            raise BadImage(f"{path}: has floating-point, signed or 32-bit samples; export it with 8 or 16 bit")
-        if max(bits) == 16 and image.mode in ("CMYK", "LAB"):
-            raise BadImage(f"{path}: has Pillow's mode {image.mode}; export it as grey or RGB with 8 or 16 bit")
-        return max(bits)
-    return 8
-
-
-def _not_turned(data: bytes) -> bytes:
-    """A TIFF file with its orientation set to 1, in place: OpenCV would rotate its pixels, in some versions wrongly."""
-    order = "<" if data[:2] == b"II" else ">"
-    is_big = struct.unpack_from(f"{order}H", data, 2) == (43,)  # BigTIFF
-    offset, number, entry_size = ("Q", "Q", 20) if is_big else ("I", "H", 12)
-    (start,) = struct.unpack_from(f"{order}{offset}", data, 8 if is_big else 4)
-    (count,) = struct.unpack_from(f"{order}{number}", data, start)
-    first = start + struct.calcsize(number)
-    for entry in range(first, first + entry_size * count, entry_size):
-        if struct.unpack_from(f"{order}H", data, entry) == (ORIENTATION,):
-            value = entry + (12 if is_big else 8)
-            return data[:value] + struct.pack(f"{order}H", 1) + data[value + 2 :]
-    return data
-
-
-def _png_header(path: Path) -> bytes:
-    """The first 26 bytes; the last two are bit depth and colour type (4: grey with alpha)."""
-    with path.open("rb") as file:
-        return file.read(26)
-
-
-def _of_any_size(file: BinaryIO) -> Image.Image:
-    """The image in a file, not yet decoded, of any number of pixels: results may exceed Pillow's limit.
-
-    It gets an open file, since with a path Pillow maps uncompressed TIFFs into memory and scrambles rotated ones.
-    """
-    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        return Image.open(file)
-    finally:
-        Image.MAX_IMAGE_PIXELS = most
+        raise BadImage(f"{name}: is damaged, or of a 16-bit kind that OpenCV does not read; export it again")
+    samples = samples[:, :, None] if samples.ndim == 2 else samples
+    if samples.dtype != np.uint16 or (has_alpha and samples.shape[2] not in (2, 4)):
+        raise BadImage(f"{name}: has 16 bit of a kind that OpenCV does not read; export it again")
+    colour = samples[:, :, :1] if is_grey else samples[:, :, 2::-1]
+    return np.ascontiguousarray(colour), samples[:, :, -1:].copy() if has_alpha else None
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """``path`` opened by Pillow; every error while it is read becomes a ``BadImage``."""
+def _opened(file: IO[bytes], name: str) -> Iterator[Image.Image]:
+    """The image in a file, not yet decoded, of any number of pixels: results may exceed Pillow's limit.
+
+    Raises:
+        UserError: its format is not read.
+    """
+    head = file.read(12)
+    file.seek(0)
+    if head[4:8] == b"ftyp" and not head[8:].startswith(b"avi"):
+        require("pillow_heif", "heif", f"{name}: is HEIC; reading it")
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
+        image = Image.open(file)
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
+    with image:
+        if image.format not in ("MPO", "GIF", "HEIF", *FORMATS.values()):
+            raise BadImage(f"{name}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
+        yield image
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn every error while ``path`` is read into a ``BadImage``."""
+    name = printable(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+            raise BadImage(f"{name}: is {kinds.get(stat.S_IFMT(mode), 'a device')}, not an image file")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF
-            with path.open("rb") as file, _of_any_size(file) as image:
-                if image.format not in ("MPO", *FORMATS.values()):
-                    raise BadImage(f"{path}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
-                yield image
+            warnings.simplefilter("ignore")  # of what Pillow tolerates
+            yield
     except UnidentifiedImageError:
         size = path.stat().st_size
         wrong = "is empty (0 bytes)" if size == 0 else f"is damaged, or not an image ({size} bytes)"
-        raise BadImage(f"{path}: {wrong}; fetch or export it again") from None
+        raise BadImage(f"{name}: {wrong}; fetch or export it again") from None
     except OSError as error:
-        raise BadImage(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error, EOFError, OverflowError) as error:
-        raise BadImage(f"{path}: is damaged ({error}); fetch or export it again") from error
+        raise BadImage(f"{name}: cannot be read ({error.strerror or error})") from error
+    except (SyntaxError, ValueError, TypeError, EOFError, ArithmeticError, *tags.DAMAGE) as error:
+        raise BadImage(f"{name}: is damaged ({error}); fetch or export it again") from error

@@ -1,16 +1,34 @@
 """Which files are images, and whether a PNG file is whole. Without OpenCV, whose import takes time."""
 
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ssiu_arch.utils.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp")
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class BadImage(UserError):
     """An image file that cannot be used; the message begins with its name."""
+
+
+def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Kind and content of each chunk of a PNG file up to IEND, and whether its checksum is right.
+
+    Raises:
+        BadImage: If the file ends early.
+    """
+    at, kind = len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
+        is_intact = zlib.crc32(memoryview(data)[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+        yield kind, data[at + 8 : end - 4], is_intact
+        at = end
 
 
 def check_png(data: bytes, name: str) -> None:
@@ -19,19 +37,15 @@ def check_png(data: bytes, name: str) -> None:
     Raises:
         BadImage: If it is damaged.
     """
-    at, kind = len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > len(data):
-            raise BadImage(f"{name}: is truncated after {len(data)} bytes; fetch it again")
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+    at = len(PNG_SIGNATURE)
+    for _, content, is_intact in png_chunks(data, name):
+        if not is_intact:
             raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
-        at = end
+        at += 12 + len(content)
 
 
-def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The image files in ``folder`` by their extensions, sorted; without hidden ones, with dead links.
+def list_images(folder: Path, *, recursive: bool = False, extensions: tuple[str, ...] = EXTENSIONS) -> list[Path]:
+    """The image files in ``folder`` by their ``extensions``, sorted; without hidden ones, with dead links.
 
     Raises:
         UserError: If ``folder`` is not a folder, or cannot be read.
@@ -43,5 +57,5 @@ def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
     visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    named = [path for path in visible if path.suffix.lower() in EXTENSIONS]
+    named = [path for path in visible if path.suffix.lower() in extensions]
     return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]

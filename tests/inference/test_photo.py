@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from ssiu_arch.inference.metadata import Metadata
 from ssiu_arch.inference.photo import Photo, from_pillow, photo_size, read_photo
 from ssiu_arch.utils.image_files import BadImage
 
@@ -51,8 +52,8 @@ def test_tiff(tmp_path, noise, dtype, options, channels, orientation):
     tifffile.imwrite(tmp_path / "a.tif", image.squeeze(), extratags=tag, **options)
     photo = read_photo(tmp_path / "a.tif")
     assert samples(photo).dtype == dtype
-    assert np.array_equal(samples(photo), image if orientation == 1 else np.rot90(image, -1))
-    assert 274 not in photo.exif
+    assert np.array_equal(samples(photo), image)
+    assert np.array_equal(samples(photo.upright()), image if orientation == 1 else np.rot90(image, -1))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8", "16"])
@@ -91,9 +92,12 @@ def test_a_tiff_in_planes(tmp_path, noise):
 def test_what_programs_say_of_the_array_is_not_kept(tmp_path, noise):
     scale = [(33550, "d", 3, (1.0, 1.0, 0.0), True)]  # GeoTIFF's size of a pixel
     tifffile.imwrite(tmp_path / "a.tif", noise(5, 7), photometric="rgb", extratags=scale, resolution=(300, 300))
-    exif = read_photo(tmp_path / "a.tif").exif
+    meta = read_photo(tmp_path / "a.tif").meta
+    exif = Image.Exif()
+    exif.load(meta.exif)
     assert not {270, 33550, *range(254, 260)} & set(exif)
     assert exif[282] == 300
+    assert meta.dropped == ["GeoTIFF's tags"]
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGB", 3), ("RGBA", 4)])
@@ -131,6 +135,10 @@ ROWS = {
         png(16, 2, struct.pack(">6H", 1, 2, 3, 1, 2, 4), (b"tRNS", b"\0\1\0\2\0\3"), width=2),
         [[1, 2, 3, 0], [1, 2, 4, 65535]],
     ),
+    "16-bit grey, one value transparent": (
+        png(16, 0, b"\0\1\0\2", (b"tRNS", b"\0\1"), width=2),
+        [[1, 0], [2, 65535]],
+    ),
     "palette": (png(8, 3, b"\1\0", (b"PLTE", b"\1\2\3\4\5\6"), width=2), [[4, 5, 6], [1, 2, 3]]),
     "palette with alpha": (
         png(8, 3, b"\1\0", (b"PLTE", b"\1\2\3\4\5\6"), (b"tRNS", b"\x64"), width=2),
@@ -163,12 +171,14 @@ def test_upright_is_what_a_viewer_shows(noise, orientation):
     image.getexif()[274] = orientation
     photo = from_pillow(image).upright()
     assert np.array_equal(samples(photo), np.asarray(ImageOps.exif_transpose(image)))
-    assert photo.exif.get(274, 1) == 1
+    assert photo.meta.orientation == 1
 
 
 @pytest.mark.parametrize("orientation", [0, 9, "top"])
 def test_no_orientation_turns_nothing(noise, orientation):
-    photo = Photo(noise(3, 5), None, None, {274: orientation}, "PNG")
+    exif = Image.Exif()
+    exif[274 if orientation != "top" else 270] = orientation
+    photo = Photo(noise(3, 5), None, Metadata(exif.tobytes().removeprefix(b"Exif\0\0")), "PNG")
     assert photo.upright() is photo
 
 
@@ -214,24 +224,19 @@ TWO = {"save_all": True, "append_images": [Image.new("RGB", (9, 5), "white")], "
 BAD = {
     "nothing": (b"", r"is empty \(0 bytes\)"),
     "text": (b"hello", r"is damaged.*\(5 bytes\)"),
-    "a GIF": (written(RGB, "GIF"), "GIF; convert it to PNG"),
+    "a GIF of frames": (written(RGB, "GIF", **TWO), "2 frames"),
+    "a PPM": (written(RGB, "PPM"), "PPM; convert it to PNG"),
     "an animated WebP": (written(RGB, "WEBP", **TWO), "2 frames; export"),
     "an animated PNG": (written(RGB, "PNG", **TWO), "2 frames"),
     "a TIFF of pages": (written(RGB, "TIFF", **TWO), "2 frames"),
-    "a CMYK JPEG": (written(RGB.convert("CMYK"), "JPEG"), "mode CMYK; export it as grey or RGB"),
-    "a CMYK TIFF": (written(RGB.convert("CMYK"), "TIFF"), "mode CMYK"),
     "a CMYK TIFF of 16 bit": (
         tiff(np.zeros((5, 9, 4), np.uint16), photometric="separated"),
-        "mode CMYK",
+        "CMYK",
     ),
     "a Lab TIFF": (written(RGB.convert("LAB"), "TIFF"), "mode LAB"),
-    "a float TIFF": (tiff(np.zeros((5, 9), np.float32)), "floating-point, signed or 32-bit.*8 or 16 bit"),
-    "a TIFF of 32 bit": (tiff(np.zeros((5, 9), np.uint32)), "floating-point, signed or 32-bit.*8 or 16 bit"),
-    "a signed TIFF": (tiff(np.zeros((5, 9), np.int16)), "floating-point, signed|not an image"),
-    "16-bit grey, one value transparent": (
-        png(16, 0, b"\0\1", (b"tRNS", b"\0\1"), width=1),
-        "one transparent colour.*alpha channel",
-    ),
+    "a float TIFF": (tiff(np.zeros((5, 9), np.float32)), "float samples, not read.*8 or 16 bit"),
+    "a TIFF of 32 bit": (tiff(np.zeros((5, 9), np.uint32)), "32-bit samples, not read.*8 or 16 bit"),
+    "a signed TIFF": (tiff(np.zeros((5, 9), np.int16)), "signed samples"),
     "a PNG with a wrong checksum": (written(RGB, "PNG")[:-20] + b"x" + written(RGB, "PNG")[-19:], "wrong checksum"),
 }
 
@@ -246,8 +251,8 @@ def test_files_that_are_refused(tmp_path, data, line):
 def test_names_that_are_no_files(tmp_path):
     (tmp_path / "a.png").mkdir()
     (tmp_path / "b.png").symlink_to("nowhere")
-    for name, line in (("a.png", "Is a directory"), ("b.png", "No such file")):
-        with pytest.raises(BadImage, match=rf"{name}: cannot be read \({line}"):
+    for name, line in (("a.png", "is a folder"), ("b.png", r"cannot be read \(No such file")):
+        with pytest.raises(BadImage, match=rf"{name}: {line}"):
             read_photo(tmp_path / name)
 
 
