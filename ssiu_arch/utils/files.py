@@ -1,14 +1,19 @@
 """Atomic writes, locks, checksums and sizes of files."""
 
 import errno
+import functools
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import socket
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 from ssiu_arch.utils.errors import UserError
 
@@ -23,23 +28,72 @@ def size_text(size: float) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` atomically: after ``kill -9`` or a power cut the file is complete or unchanged.
+    """Write ``data`` to ``path`` atomically; see ``new_file``."""
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside ``path``, which takes its name once the block has ended without an error.
+
+    After ``kill -9`` or a power cut ``path`` is complete or unchanged. No two processes share a temporary file, and
+    those of killed ones are removed.
 
     Raises:
-        UserError: If it cannot be written.
+        UserError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so the next write replaces one left by a kill
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
+        _sweep(path.parent.absolute())
+        while True:  # until no sweep of another process came between the file and its lock
+            temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(8)}.tmp")
+            file = open(temporary, "xb")  # noqa: SIM115 (closed below)
+            if _lock(file) is not False and temporary.exists():
+                break
+            file.close()
+        with file:
+            try:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+                if os.name == "nt":
+                    file.close()  # Windows renames no open file
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+
+@functools.cache  # once for a folder, not for each of its files
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed; those of running ones are locked."""
+    for temporary in folder.glob(".*-*.tmp"):
+        if not temporary.name.startswith(f".{os.getpid()}-"):
+            with suppress(OSError), open(temporary, "r+b") as file:
+                if _lock(file):
+                    temporary.unlink()
+
+
+def _lock(file: IO[Any]) -> bool | None:
+    """Lock an open file: whether no other process had locked it; None if its file system has no locks.
+
+    The lock ends with the file or the process, however that ends; children do not inherit it.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(2**30)  # Windows lets nobody else read a locked byte: lock one that nobody reads
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
+    return True
 
 
 @contextmanager
@@ -123,31 +177,37 @@ def existing_parent(path: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, so that two runs never prepare the same set at once.
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``path``, so that no two processes do the same at once.
 
-    The lock ends with the process, however that ends.
+    The lock ends with the process, however that ends: a file that a killed one left locks nothing. On a network drive
+    this needs a server with locks; without them, nothing is locked.
 
     Raises:
-        UserError: If another process holds it.
+        UserError: another process holds it. The message begins with ``what`` and says which process.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: not checked
-        yield
-        return
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 (held until the end of the block)
+        while True:  # until the file was not removed between its opening and its lock
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
+            if _lock(file) is False:
+                with file:
+                    file.seek(0)
+                    owner = file.read().strip() or "another process"
+                raise UserError(f"{what} ({owner}); wait for its end. If that machine has gone, remove {path}")
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    break
+            file.close()
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{path.parent}: another run is preparing this set; wait until it has finished") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        file.flush()
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows removes no open file
+                path.unlink()
 
 
 DIGITS = 12  # of a hash as logs, cards and tables show it

@@ -38,6 +38,7 @@ def ordered_yaml():
     "dist_params": "def pytorch(): pass\ndef slurm(): init_process_group(backend, timeout=timeout)",
     "path_keys": "def make_exp_dirs(): [os.makedirs(opt['path'][key]) for key in KNOWN]",
     "resume_state": "def load_resume_state(): return torch.load(path, map_location='cpu')",
+    "one_owner": "def load(): lock(folder)\ndef make(): pass",
     "sample_order": "def create(): return EnlargedSampler(resume_state['iter']), total_iters / len(train_loader)",
     "training_state": "def save(): torch.save(self.best_metric_results, path)\ndef resume(): pass\ndef rate(): pass",
     "atomic_saves": "def save(): os.replace(temporary, path)",

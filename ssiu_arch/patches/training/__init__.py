@@ -11,6 +11,7 @@ NAMES = (
     "dist_params",
     "path_keys",
     "resume_state",
+    "one_owner",
     "sample_order",
     "training_state",
     "atomic_saves",

@@ -1,13 +1,12 @@
 """A kill or a full disk while a checkpoint is written leaves a truncated file under the name of a good one."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import write_file
+from ssiu_arch.utils.files import new_file
 
 
 def save_atomically(held: Any, path: Path, must: bool) -> None:
@@ -21,10 +20,12 @@ def save_atomically(held: Any, path: Path, must: bool) -> None:
     import torch
     from basicsr.utils import get_root_logger
 
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
     try:
-        write_file(path, buffer.getvalue())
+        with new_file(path) as file:
+            try:
+                torch.save(held, file)
+            except RuntimeError as error:  # torch's last words about a disk that is full
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
     except UserError as error:
         if must:
             raise

@@ -1,4 +1,5 @@
 import errno
+import io
 import logging
 import os
 import types
@@ -60,6 +61,19 @@ def test_a_failed_save_on_the_way_is_logged_and_the_last_one_an_error(model, tmp
     assert "5.state" in caplog.text
     with pytest.raises(UserError, match=r"net_g_latest.pth.*disk is full"):
         model.save_network(torch.nn.Linear(2, 2), "net_g", -1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_while_torch_writes_is_said_to_be_full(tmp_path, monkeypatch):
+    class Full(io.BufferedWriter):
+        def write(self, data):
+            if self.tell() > 5000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr("builtins.open", lambda path, mode: Full(io.FileIO(path, mode)))
+    with pytest.raises(UserError, match=r"x\.pth.*disk is full"):
+        save_atomically({"a": torch.ones(10**5)}, tmp_path / "x.pth", must=True)
     assert not list(tmp_path.iterdir())
 
 

@@ -39,7 +39,7 @@ def options(tmp_path):
         torch.save(state, folder / f"{iteration}.state")
         torch.save({"params": net.state_dict()}, models / f"net_g_{iteration}.pth")
     (folder / "notes.state").touch()
-    path = {"training_states": str(folder), "models": str(models)}
+    path = {"experiments_root": str(folder.parent), "training_states": str(folder), "models": str(models)}
     opt = {"auto_resume": True, "model_type": "SRModel", "network_g": dict(TINY), "path": path, "manual_seed": 7}
     return opt | {"train": {"total_iter": 300, "optim_g": {"type": "Adam", "lr": 1e-4}}}
 
@@ -169,7 +169,7 @@ OPTIMIZER = trained()
         ({"random": {"python": 1}}, "random"),
         ({"random": {**states.random_state(), "torch": torch.ones(3)}}, "random"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_state_with_entries_of_other_types_is_skipped_by_name(options, change, capsys, entries, word):
     change(**entries)
@@ -208,7 +208,7 @@ def test_no_code_in_a_state_is_run(options, change, tmp_path, monkeypatch):
         ([trained(net=network(num_block=2))], "doesn't match the size"),
         ([trained(net=network(num_feat=8))], "size"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_optimisers_that_do_not_fit_are_refused(options, change, saved, word):
     change(optimizers=saved)
