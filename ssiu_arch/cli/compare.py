@@ -26,21 +26,21 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.utils.files import write_file
 
     names = list(dict.fromkeys(args.image))
-    images, left_out = matching.find(args.hr, args.lr, results, names, args.scale)
-    inputs = [path for files in images for path in (files.hr, files.lr, *files.results.values()) if path]
+    images, left_out = matching.find(args.hr, results, names, args.scale)
+    inputs = [path for files in images for path in (files.hr, *files.results.values())]
     check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
     crops = max(1, len(args.crop))
     if len(images) * crops > MOST_BLOCKS:
         raise UserError(
             f"{len(images)} images with {crops} crops each: a figure holds at most {MOST_BLOCKS} crops; use --image"
         )
-    plan = figure.Plan(args.scale, [Box(*crop) for crop in args.crop], args.side, args.enlarge)
+    plan = figure.Plan(args.scale, [Box(*crop) for crop in args.crop], args.side)
     page, tables = figure.figure(images, plan)
     write_file(args.output, figure.png(page))
     print("\n".join(table.text() for table in tables))
     print(f"{'written to':14}{args.output} ({page.shape[1]}x{page.shape[0]})")
     for image, missing in left_out.items():
-        print(f"ssiu compare: left out: {image}, no file in {', '.join(missing)}", file=sys.stderr)
+        print(f"ssiu compare: left out: {image}, no result of {', '.join(missing)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,10 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     image = "name of an image in the HR folder; repeatable (default: every image that all results have)"
     add("--image", action="append", default=[], metavar="NAME", help=image)
     add("--scale", type=whole(2, 8), default=4, metavar="N", help="scale of the results (default: 4)")
-    low = "LR file or folder, for bicubic interpolation (default: HR downscaled like MATLAB's imresize)"
-    add("--lr", type=Path, metavar="PATH", help=low)
-    factor = "factor that enlarges crops (default: such that they are some 200 pixels wide)"
-    add("--enlarge", type=whole(1, 64), metavar="N", help=factor)
     return parser
 
 

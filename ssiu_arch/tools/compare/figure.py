@@ -42,13 +42,11 @@ class Plan:
         scale: of the results, and width in pixels of the border that scores leave out.
         crops: of every image; empty: one per image, see ``most_different``.
         side: of that crop, in HR pixels.
-        factor: by which crops are enlarged; None: such that their longer side comes near to ``CROP``.
     """
 
     scale: int = 4
     crops: Sequence[Box] = ()
     side: int = 64
-    factor: int | None = None
 
 
 class Line(NamedTuple):
@@ -104,7 +102,7 @@ def block(subject: Subject, crop: Box, found: Mapping[str, Score], plan: Plan) -
         subject: the image.
         crop: inside it.
         found: scores by the name of the result.
-        plan: its ``scale`` and ``factor`` are used.
+        plan: its ``scale`` is used.
 
     Returns:
         The overview, the lines below it, and the enlarged crops with their scores.
@@ -112,7 +110,7 @@ def block(subject: Subject, crop: Box, found: Mapping[str, Score], plan: Plan) -
     Raises:
         UserError: a single crop is wider than the page.
     """
-    factor = plan.factor or max(1, round(CROP / max(crop.width, crop.height)))
+    factor = max(1, round(CROP / max(crop.width, crop.height)))
     panels = [(subject.hr, [Line("HR"), Line("PSNR / SSIM")])]
     for name, mark in marks(found).items():
         label = Line(name, "best" if mark == "best" else "")
@@ -122,7 +120,7 @@ def block(subject: Subject, crop: Box, found: Mapping[str, Score], plan: Plan) -
     if not fitting:
         raise UserError(
             f"--crop {crop}: enlarged {factor} times it is {width} pixels wide, but the page has room for {ROOM}: "
-            "give a smaller crop, a smaller --enlarge or shorter names"
+            "give a smaller crop or shorter names"
         )
     rows = max(1 if len(panels) < 4 else 2, ceil(len(panels) / fitting))
     columns = ceil(len(panels) / rows)

@@ -1,4 +1,4 @@
-"""Which files belong to one image: HR, LR and the results of several networks, matched by name."""
+"""Which files belong to one image: HR and the results of several networks, matched by name."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,36 +16,33 @@ class Files:
     Attributes:
         name: stem of the HR file.
         hr: the HR file.
-        lr: the LR file; None: LR is computed from HR.
         results: file of each network by the network's name, in the order given.
     """
 
     name: str
     hr: Path
-    lr: Path | None
     results: dict[str, Path]
 
 
 def find(
-    hr: Path, lr: Path | None, results: Mapping[str, Path], images: Sequence[str], scale: int
+    hr: Path, results: Mapping[str, Path], images: Sequence[str], scale: int
 ) -> tuple[list[Files], dict[str, list[str]]]:
-    """Match the files of LR and of each result to the HR images.
+    """Match the files of each result to the HR images.
 
     A file matches an HR image by its stem: the HR stem, alone or followed by ``x4`` (the scale), or either of these
-    followed by ``_`` and anything. So ``baby.png`` matches ``baby.png``, ``babyx4.png`` (LR files of benchmarks),
+    followed by ``_`` and anything. So ``baby.png`` matches ``baby.png``, ``babyx4.png``,
     ``baby_SSIU.png`` and ``babyx4_test_SSIU_x4.png`` (``basicsr test``). If several HR stems match, the longest wins.
     Folders are searched recursively, except HR's.
 
     Args:
         hr: an image file or a folder.
-        lr: a file or a folder; None: no LR given.
         results: a file or a folder by the name of the network.
         images: the HR stems to use; empty: all.
         scale: of the results.
 
     Returns:
         The images that have all files, in the order of ``images`` or of the HR names; and for every other image the
-        arguments that have no file of it.
+        networks that have no file of it.
 
     Raises:
         UserError: a path does not exist, several files match one image, or no image has all files.
@@ -55,22 +52,22 @@ def find(
         if name not in known:
             raise UserError(f"--image {name}: no image of this name in {hr}, which has {_some(known)}")
     wanted = images or list(known)
-    given = {f"{name}={path}": path for name, path in results.items()} | ({f"--lr {lr}": lr} if lr else {})
-    matched = {what: _matched(what, path, hr, list(known), wanted, scale) for what, path in given.items()}
+    matched = {name: _matched(f"{name}={path}", path, hr, list(known), wanted, scale) for name, path in results.items()}
 
     left_out = {
         image: missing
         for image in wanted
-        if (missing := [what for what, files in matched.items() if image not in files])
+        if (missing := [name for name, files in matched.items() if image not in files])
     }
-    complete = []
-    for image in wanted:
-        if image not in left_out:
-            own = [files[image] for files in matched.values()]
-            complete.append(Files(image, known[image], own.pop() if lr else None, dict(zip(results, own, strict=True))))
+    complete = [
+        Files(image, known[image], {name: files[image] for name, files in matched.items()})
+        for image in wanted
+        if image not in left_out
+    ]
     if not complete or (images and left_out):
         image, missing = next(iter(left_out.items()))
-        raise UserError(f"{missing[0]}: no file of {image}; it has files of {_some(matched[missing[0]])}")
+        name = missing[0]
+        raise UserError(f"{name}={results[name]}: no file of {image}; it has files of {_some(matched[name])}")
     return complete, left_out
 
 

@@ -57,7 +57,7 @@ class Subject:
 
 
 def read(files: Files, scale: int, crops: Sequence[Box] = ()) -> Subject:
-    """Read the images of ``files`` and enlarge LR by MATLAB's bicubic interpolation.
+    """Read the images of ``files`` and make the bicubic one: HR reduced and enlarged as MATLAB does.
 
     Args:
         files: of one image.
@@ -79,13 +79,14 @@ def read(files: Files, scale: int, crops: Sequence[Box] = ()) -> Subject:
             raise UserError(
                 f"--crop {crop}: empty or outside {files.name}, which is {width}x{height}; give X Y WIDTH HEIGHT"
             )
-    expected = f"but HR {files.hr} ({size}) at x{scale} requires"
-    lr = imresize(hr, 1 / scale) if files.lr is None else read_image(files.lr)
-    _check_size(f"--lr {files.lr}", lr, width // scale, height // scale, expected)
-    results = {"Bicubic": enlarge(lr, scale)}
+    results = {"Bicubic": enlarge(imresize(hr, 1 / scale), scale)}
     for name, path in files.results.items():
-        results[name] = read_image(path)
-        _check_size(f"{name}={path}", results[name], width, height, expected)
+        results[name] = image = read_image(path)
+        if image.shape != hr.shape:
+            raise UserError(
+                f"{name}={path}: is {image.shape[1]}x{image.shape[0]}, but HR {files.hr} ({size}) at x{scale} requires "
+                f"{width}x{height}; check the file and --scale"
+            )
     return Subject(files.name, hr, results)
 
 
@@ -133,9 +134,3 @@ def most_different(subject: Subject, scale: int, side: int) -> Box:
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     y, x = np.unravel_index(inside.argmax(), inside.shape)
     return Box(int(x) + scale, int(y) + scale, side, side)
-
-
-def _check_size(what: str, image: Image, width: int, height: int, expected: str) -> None:
-    if image.shape[:2] != (height, width):
-        size = f"{image.shape[1]}x{image.shape[0]}"
-        raise UserError(f"{what}: is {size}, {expected} {width}x{height}; check the file and --scale")

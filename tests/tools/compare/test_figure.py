@@ -22,7 +22,7 @@ def files(photo, tmp_path_factory):
     images = {"hr": photo, "Noisy": (hr + noise).clip(0, 255), "Good": (hr + noise // 8).clip(0, 255)}
     for name, image in images.items():
         write_image(folder / f"{name}.png", image.astype(np.uint8))
-    return Files("photo", folder / "hr.png", None, {name: folder / f"{name}.png" for name in ("Noisy", "Good")})
+    return Files("photo", folder / "hr.png", {name: folder / f"{name}.png" for name in ("Noisy", "Good")})
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +119,17 @@ def test_crops_stand_in_two_rows_and_the_page_stays_narrow(photo, places, count,
 
 
 def test_the_widest_page(files):
-    page, _ = figure.figure([files], Plan(4, [Box(0, 0, 92, 72)], factor=4))
+    page, _ = figure.figure([files], Plan(4, [Box(0, 0, 92, 72)]))
     assert page.shape[1] <= PAGE
-    with pytest.raises(UserError, match=r"--crop 0 0 92 72: enlarged 11 times it is 1012 .* smaller --enlarge"):
-        figure.figure([files], Plan(4, [Box(0, 0, 92, 72)], factor=11))
+    hr = np.zeros((8, 1012, 3), np.uint8)
+    with pytest.raises(UserError, match=r"--crop 0 0 1012 8: enlarged 1 times it is 1012 .* smaller crop"):
+        block(Subject("x", hr, {"Bicubic": hr}), Box(0, 0, 1012, 8), {"Bicubic": Score(30, 0.8)}, Plan())
 
 
 def test_several_crops_and_images_are_blocks_one_below_the_other(files, photo, places, tmp_path):
     write_image(tmp_path / "tall.png", np.rot90(photo))
     write_image(tmp_path / "x.png", np.rot90(photo)[:92, :72])
-    tall = Files("tall", tmp_path / "tall.png", None, dict.fromkeys(files.results, tmp_path / "x.png"))
+    tall = Files("tall", tmp_path / "tall.png", dict.fromkeys(files.results, tmp_path / "x.png"))
     page, tables = figure.figure([files, tall], Plan(4, [CROP, OTHER]))
     wide_hr, tall_hr = (read(each, 4).hr for each in (files, tall))
     at = [places(page, enlarged(crop.of(hr), 5))[0] for hr in (wide_hr, tall_hr) for crop in (CROP, OTHER)]

@@ -14,13 +14,12 @@ from ssiu_arch.utils.errors import UserError
 
 @pytest.fixture
 def files(photo, tmp_path):
-    """``files(lr=..., x=...)``: HR is ``photo``, the others are images as given."""
+    """``files(x=...)``: HR is ``photo``, the others are images as given."""
 
-    def files(lr=None, **results):
-        for name, image in {"hr": photo, **results, **({} if lr is None else {"lr": lr})}.items():
+    def files(**results):
+        for name, image in {"hr": photo, **results}.items():
             write_image(tmp_path / f"{name}.png", image)
-        paths = {name: tmp_path / f"{name}.png" for name in results}
-        return Files("photo", tmp_path / "hr.png", None if lr is None else tmp_path / "lr.png", paths)
+        return Files("photo", tmp_path / "hr.png", {name: tmp_path / f"{name}.png" for name in results})
 
     return files
 
@@ -42,17 +41,10 @@ def test_hr_is_cropped_as_for_lr_and_bicubic_is_matlabs(files, photo, scale, hei
     assert np.array_equal(read_in.results["Bicubic"], enlarge(imresize(hr, 1 / scale), scale))
 
 
-def test_bicubic_is_of_the_lr_given(files):
-    lr = np.random.default_rng(0).integers(0, 256, (18, 23, 3), np.uint8)
-    assert np.array_equal(read(files(lr=lr), 4).results["Bicubic"], enlarge(lr, 4))
-
-
 def test_sizes_that_do_not_fit_are_named(files, photo):
     expected = r"HR .*hr\.png \(93x75\) at x4 requires"
     with pytest.raises(UserError, match=rf"^x=.*x\.png: is 93x75, but {expected} 92x72; .* --scale"):
         read(files(x=photo), 4)
-    with pytest.raises(UserError, match=rf"^--lr .*lr\.png: is 46x37, but {expected} 23x18"):
-        read(files(lr=photo[:37, :46]), 4)
     with pytest.raises(UserError, match=r"^HR .*hr\.png: is 93x75; SSIM at x40 needs at least 91x91 pixels"):
         read(files(), 40)
 
