@@ -193,6 +193,7 @@ class FusedSSIU(nn.Module):
         free = free_memory(y.device)
         return self._go_by_stage(row.expand(-1, -1, y.shape[2], -1), free) or self._maps(row, rows) < free // 2
 
+    @torch.inference_mode(False)  # its maps are written to again when the caller may have left that mode
     @torch.no_grad()
     def _bands(self, y: Tensor) -> Iterator[Tensor]:
         keep_freed_memory()

@@ -3,7 +3,8 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from copy import deepcopy
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.inference.fused import FusedSSIU, Itself, NotReproduced, fuse
+from ssiu_arch.inference.metadata import EXIF
 from ssiu_arch.inference.photo import from_pillow
 from ssiu_arch.inference.tiles import check_tiles, tiled_bands
 from ssiu_arch.utils.errors import UserError
@@ -29,6 +31,7 @@ Advance = Callable[[float], object]
 
 TILE = 512  # LR pixels, of tiles used when memory is short
 OVERLAP = 32  # LR pixels; of smaller tiles a quarter
+ROUNDING = 1e-3  # by which floating-point images may leave [0, 1]
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 TURNS = [(k, mirrored) for mirrored in (False, True) for k in range(4)]  # quarter turns: the x8 of self-ensemble
 
@@ -39,7 +42,8 @@ class Upscaler:
     Args:
         net: a trained SSIU, on the device to use; or its optimised form, which has its own precision. A changed SSIU
             that the optimised form does not reproduce runs itself, with a warning.
-        precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``, see ``fuse``. Use ``fp32`` for 16-bit images.
+        precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``, see ``fuse``. Use ``fp32`` for 16-bit images. A result that
+            overflows in half precision is computed in float32, with a warning.
         self_ensemble: True averages the results of the image rotated and flipped in all eight ways (Lim et al.,
             "EDSR", 2017, Sec. 3.4): eight times slower, with the result in float32 in memory.
         tile: tile side in LR pixels (approximate); None: the whole image. If even strips do not fit in memory,
@@ -65,6 +69,7 @@ class Upscaler:
         if isinstance(net, FusedSSIU) and precision != "fp32":
             raise ValueError(f"precision ({precision!r}) was chosen when net was fused: give the SSIU, or leave it out")
         self.net = net if isinstance(net, FusedSSIU) else _optimised(net, precision)
+        self._given = net
         self.upscale = self.net.upscale
         self.self_ensemble = self_ensemble
         first = net.parts.head.weight if isinstance(net, FusedSSIU) else net.head.weight
@@ -72,10 +77,9 @@ class Upscaler:
 
     def __call__(self, image: Array, advance: Advance = lambda share: None) -> Array:
         """The whole result; see ``bands`` for the arguments."""
-        s = self.upscale
+        s, row, bands = self.upscale, 0, self.bands(image, advance)
         result = np.empty((s * image.shape[0], s * image.shape[1], image.shape[2]), image.dtype)
-        row = 0
-        for band in self.bands(image, advance):
+        for band in bands:
             result[row : row + len(band)] = band
             row += len(band)
         return result
@@ -84,11 +88,14 @@ class Upscaler:
         """Enlarge ``image`` in bands from the top: ``(rows, s*w, C)``, of the type of ``image``, s*h rows in all.
 
         Args:
-            image: ``(h, w, 3)`` RGB or ``(h, w, 1)`` grey; uint8, uint16, or floating point in [0, 1].
+            image: ``(h, w, 3)`` RGB or ``(h, w, 1)`` grey; uint8, uint16, or floating point in [0, 1]; of any strides
+                and byte order.
             advance: called with the share of the work done since its last call; the shares add up to 1.
 
         Raises:
-            UserError: the result does not fit in memory; or the image has colours and the network takes grey ones only.
+            UserError: the result does not fit in memory; the image has colours and the network takes grey ones only; or
+                (from the iterator) the result is not finite.
+            ValueError: ``image`` is not such an array, or holds values that are NaN or out of range.
         """
         _check(image)
         if image.shape[2] == 3 and self.channels == 1:
@@ -119,15 +126,43 @@ class Upscaler:
         return y.expand(-1, self.channels, -1, -1).contiguous().to(self.device)
 
     def _bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
-        if self.tile is None and self.net.fits(y):
-            bands = self.net.bands(y)
-        else:
-            if self.tile is None:
-                log.warning(f"{y.shape[3]}x{y.shape[2]} pixels: out of memory for strips, using tiles of {TILE}")
-            bands = tiled_bands(self.net, y, upscale=self.upscale, tile=self.tile or TILE, overlap=self.overlap)
-        for band in bands:
-            advance(band.shape[2] / (self.upscale * y.shape[2]))
-            yield band
+        """The result in finite bands; from where half precision overflows on, float32's."""
+        rows, done = self.upscale * y.shape[2], 0
+        nets = [self.net]
+        for net in nets:
+            at = 0
+            for band in self._bands_of(net, y):
+                if not band.isfinite().all():
+                    break
+                at += band.shape[2]
+                if at > done:
+                    advance((at - done) / rows)
+                    yield band[:, :, done - at :]
+                    done = at
+            if done < rows and len(nets) == 1 and self._is_half:
+                log.warning("the result is not finite in half precision, computing it in float32")
+                nets.append(self._in_float32)
+        if done < rows:
+            raise UserError("the result is not finite; use other weights")
+
+    @property
+    def _is_half(self) -> bool:
+        return isinstance(self.net, FusedSSIU) and self.net.parts.head.weight.dtype != torch.float32
+
+    @cached_property
+    def _in_float32(self) -> FusedSSIU:
+        """The network in float32; where only its form in half precision was given, with the weights of that."""
+        if isinstance(self._given, SSIU):
+            return fuse(self._given)
+        parts = deepcopy(self._given.parts).float()
+        return FusedSSIU(parts, allow_tf32=False, compile=False, cuda_graphs=False, strip=self._given.strip)
+
+    def _bands_of(self, net: FusedSSIU | Itself, y: Tensor) -> Iterator[Tensor]:
+        if self.tile is None and net.fits(y):
+            return net.bands(y)
+        if self.tile is None:
+            log.warning(f"{y.shape[3]}x{y.shape[2]} pixels: out of memory for strips, using tiles of {TILE}")
+        return tiled_bands(net, y, upscale=self.upscale, tile=self.tile or TILE, overlap=self.overlap)
 
     def _ensemble_bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
         """Average eight results: each is added to a view of the sum, rotated and flipped like its image."""
@@ -155,6 +190,7 @@ class Upscaler:
 
 def upscaled_alpha(upscaler: Upscaler, alpha: Array, advance: Advance = lambda share: None) -> Array:
     """An alpha channel, ``(h, w, 1)``, enlarged as a grey image; a constant one is just repeated."""
+    _check(alpha)
     if (alpha == alpha[0, 0]).all():
         s = upscaler.upscale
         advance(1)
@@ -174,10 +210,24 @@ def _optimised(net: SSIU, precision: str) -> FusedSSIU | Itself:
 
 
 def _check(image: Array) -> None:
-    if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
-        raise ValueError(f"image ({image.shape}) must be (h, w, 3) or (h, w, 1)")
-    if image.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
-        raise ValueError(f"image ({image.dtype}) must be uint8, uint16, or floating point in [0, 1]")
+    """Raise ``ValueError`` for what is no image: see ``Upscaler.bands``."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
+        what = image.shape if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image ({what}) must be an array (h, w, 3) or (h, w, 1), none of them 0")
+    if image.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
+        raise ValueError(
+            f"image ({image.dtype}) must be uint8, uint16, or floating point in [0, 1]; convert it, for values of 0 to "
+            "255 with image.astype(numpy.uint8)"
+        )
+    if image.dtype.kind == "f":
+        least, most = image.min(), image.max()
+        if not np.isfinite([least, most]).all():
+            raise ValueError("image holds NaN or infinite values; replace them, for example with numpy.nan_to_num")
+        if least < -ROUNDING or most > 1 + ROUNDING:
+            raise ValueError(
+                f"image holds values from {least:.6g} to {most:.6g}, and floating point must be in [0, 1]; divide it "
+                "by 255 or 65535, or clip it with image.clip(0, 1)"
+            )
 
 
 def upscale(
@@ -191,7 +241,8 @@ def upscale(
 
     Args:
         image: a Pillow image, or an array: ``(h, w)`` grey, ``(h, w, 2)`` grey and alpha, ``(h, w, 3)`` RGB or
-            ``(h, w, 4)`` RGB and alpha; uint8, uint16, or floating point in [0, 1]. Convert OpenCV's BGR to RGB first.
+            ``(h, w, 4)`` RGB and alpha; uint8, uint16, or floating point in [0, 1], of any strides and byte order.
+            Convert OpenCV's BGR to RGB first.
         net: a trained SSIU, its optimised form, an ``Upscaler``, or a file of weights, which is read once per process.
             ``shipped``: the weights of the package.
         scale: 2, 3 or 4: picks the shipped weights (default 4); must be that of any other ``net``.
@@ -199,11 +250,12 @@ def upscale(
 
     Returns:
         The same kind: an array of the same type and channels, or a Pillow image of the same mode with its ICC profile
-        and EXIF (a palette becomes RGB).
+        and EXIF (a palette becomes RGB), turned upright, as viewers show it.
 
     Raises:
         UserError: the file of weights cannot be used, the image has a mode that is not supported, or out of memory.
-        ValueError: ``image`` or an option is not one of these, or ``net`` is for another scale.
+        ValueError: ``image`` or an option is not one of these, a value is NaN or out of range, or ``net`` is for
+            another scale.
     """
     named: object = f"of net ({type(net).__name__})"
     if isinstance(net, (str, Path)):
@@ -237,14 +289,13 @@ def _of_channels(samples: Array, upscaler: Upscaler) -> Array:
 
 
 def _of_pillow(image: Image.Image, upscaler: Upscaler) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        samples = np.asarray(image).astype(np.uint16)[:, :, None]
-    else:
-        photo = from_pillow(image)
-        samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
+    photo = from_pillow(image).upright()
+    samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
     result = _of_channels(samples, upscaler)
     enlarged = Image.fromarray(result[:, :, 0] if result.shape[2] == 1 else result)
-    enlarged.info = {name: image.info[name] for name in ("icc_profile", "exif", "dpi") if name in image.info}
+    meta = photo.meta.of_size(enlarged.height, enlarged.width).fitting(photo.colour.shape[2])
+    kept = {"icc_profile": meta.icc, "exif": meta.exif and EXIF + meta.exif, "dpi": image.info.get("dpi")}
+    enlarged.info = {name: value for name, value in kept.items() if value}
     return enlarged
 
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 import ssiu_arch
 from ssiu_arch.inference import Upscaler
@@ -60,13 +60,26 @@ def test_pillow_images_of_16_bit(net, noise, mode):
 
 def test_profile_and_exif_of_a_pillow_image(tmp_path, net, noise):
     exif = Image.Exif()
-    exif[271], exif[274] = "Maker", 6
-    Image.fromarray(noise(12, 20)).save(tmp_path / "a.jpg", exif=exif, icc_profile=b"profile")
+    exif[271], exif[315] = "Maker", 13 * "?"
+    stored = exif.tobytes().replace(13 * b"?", "José Núñez".encode())  # Pillow writes ASCII alone
+    Image.fromarray(noise(12, 20)).save(tmp_path / "a.jpg", exif=stored, icc_profile=b"profile")
     with Image.open(tmp_path / "a.jpg") as image:
         found = ssiu_arch.upscale(image, net)
-    assert found.size == (40, 24)
-    assert found.info["icc_profile"] == b"profile"
-    assert dict(found.getexif()) == {271: "Maker", 274: 6}
+    assert (found.info["icc_profile"], found.info["exif"]) == (b"profile", stored)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "LA", "I;16"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_pillow_image_becomes_upright(net, noise, mode, orientation):
+    """Its pixels are those of the image that viewers show, and no tag says to turn them again."""
+    samples = noise(6, 10, 1, np.uint16)[:, :, 0] if mode == "I;16" else noise(6, 10, len(mode)).squeeze()
+    image = Image.fromarray(samples)
+    assert image.mode == mode
+    image.getexif()[274] = orientation
+    found = ssiu_arch.upscale(image, net)
+    expected = ssiu_arch.upscale(np.asarray(ImageOps.exif_transpose(image)), net)
+    assert np.array_equal(np.asarray(found), expected)
+    assert found.getexif().get(274, 1) == 1
 
 
 def test_networks_in_every_form(net, weights, noise):
@@ -124,6 +137,11 @@ def test_arrays_as_they_lie_in_memory(net, noise):
     views = [image, image[::2, ::-1], image[:, :, ::-1], image.transpose(1, 0, 2), np.asfortranarray(image)]
     for view in views:
         assert np.array_equal(ssiu_arch.upscale(view, net), ssiu_arch.upscale(view.copy(order="C"), net))
+    for kind in (np.uint16, np.float16, np.float32, np.float64):
+        native = (image if kind == np.uint16 else image / 255).astype(kind)
+        found = ssiu_arch.upscale(native.astype(np.dtype(kind).newbyteorder(">")), net)
+        assert found.dtype == np.dtype(kind).newbyteorder(">")
+        assert np.array_equal(found, ssiu_arch.upscale(native, net))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +153,13 @@ def test_arrays_as_they_lie_in_memory(net, noise):
         (np.zeros((1, 3, 8, 8), np.uint8), r"image \(an array \(1, 3, 8, 8\)\)"),
         (np.zeros((3, 8, 8), np.uint8), r"image \(an array \(3, 8, 8\)\)"),
         (np.zeros((8, 8, 0), np.uint8), r"\(8, 8, 0\)"),
-        (np.zeros((8, 0), np.uint8), r"must be \(h, w, 3\) or \(h, w, 1\)"),
+        (np.zeros((8, 0), np.uint8), r"\(8, 0, 1\)\) must be .* none of them 0"),
+        (np.zeros((0, 8, 4), np.uint8), r"\(0, 8, 3\)\) must be .* none of them 0"),
+        (np.full((8, 8), np.nan), r"NaN or infinite.*nan_to_num"),
+        (np.where(np.eye(8), np.inf, 0), r"NaN or infinite.*nan_to_num"),
+        (np.full((8, 8, 3), 255.0), r"from 255 to 255.*\[0, 1\].*divide it by 255 or 65535"),
+        (np.full((8, 8, 3), -0.01, np.float32), r"from -0.01 to -0.01.*clip"),
+        (np.dstack([np.zeros((8, 8, 3)), np.full((8, 8), 255.0)]), r"from 255 to 255"),
         (np.zeros((8, 8), np.int64), r"image \(int64\) must be uint8"),
     ],
 )
@@ -144,7 +168,7 @@ def test_what_is_no_image(net, image, line):
         ssiu_arch.upscale(image, net)
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "F", "I", "HSV"])
-def test_modes_that_are_not_upscaled(net, mode):
-    with pytest.raises(UserError, match=f"image: .*mode {mode}; export"):
+@pytest.mark.parametrize(("mode", "said"), [("F", "float samples"), ("I", "32-bit samples"), ("LAB", "mode LAB")])
+def test_modes_that_are_not_upscaled(net, mode, said):
+    with pytest.raises(UserError, match=f"image: has .*{said}, not read; export"):
         ssiu_arch.upscale(Image.new(mode, (8, 8)), net)

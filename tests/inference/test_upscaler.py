@@ -123,6 +123,51 @@ def test_shares_of_the_work_add_up_to_1(net, noise, options):
     assert sum(shares) == pytest.approx(1)
 
 
+class TestResultsThatAreNotFinite:
+    @pytest.fixture
+    def overflowing(self, net):
+        """A network whose features are within float32's range and beyond that of float16."""
+        with torch.no_grad():
+            net.head.weight.mul_(1e5)
+        return net
+
+    @pytest.mark.parametrize("options", [{}, {"tile": 32}, {"self_ensemble": True}], ids=str)
+    def test_of_half_precision_are_those_of_float32(self, overflowing, noise, caplog, options):
+        image, shares = noise(40, 30), []
+        expected = Upscaler(overflowing, **options)(image)
+        assert not caplog.records
+        assert np.array_equal(Upscaler(overflowing, precision="fp16", **options)(image, shares.append), expected)
+        assert "float32" in caplog.text
+        assert sum(shares) == pytest.approx(1)
+
+    def test_only_from_where_half_precision_overflows(self, net, noise, monkeypatch, caplog):
+        image, half = noise(100, 30), Upscaler(fuse(net, precision="bf16", strip=16))
+        bands = [torch.from_numpy(band.transpose(2, 0, 1))[None] / 255 for band in half.bands(image)]
+        bands[2] = bands[2] * float("nan")
+        monkeypatch.setattr(half.net, "bands", lambda y: iter(bands))
+        found, start = half(image), sum(band.shape[2] for band in bands[:2])
+        exact = Upscaler(fuse(net, precision="bf16").float(), tile=None)(image)
+        assert np.array_equal(found[:start], torch.cat(bands[:2], 2)[0].permute(1, 2, 0).mul(255).round().numpy())
+        assert np.abs(found[start:].astype(int) - exact[start:]).max() <= 1
+        assert len(caplog.records) == 1
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_of_float32_are_refused(self, net, noise, precision):
+        with torch.no_grad():
+            net.head.weight.mul_(float("inf"))
+        with pytest.raises(UserError, match="not finite"):
+            Upscaler(net, precision=precision)(noise(20, 30))
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": 32}, {"self_ensemble": True}], ids=str)
+def test_bands_begun_in_inference_mode_are_continued_outside(net, noise, options):
+    image, upscaler = noise(50, 20), Upscaler(fuse(net, strip=16), **options)
+    with torch.inference_mode():
+        bands = upscaler.bands(image)
+        first = next(bands)
+    assert np.array_equal(np.concatenate([first, *bands]), upscaler(image))
+
+
 class TestAlpha:
     def test_is_enlarged_as_a_grey_image(self, net, noise):
         alpha, upscale = noise(20, 30, 1), Upscaler(net)
@@ -138,7 +183,7 @@ class TestAlpha:
 
 
 def test_the_image_given_stays(net, noise):
-    image = noise(20, 30).astype(np.float32)
+    image = noise(20, 30).astype(np.float32) / 255
     before = image.copy()
     Upscaler(net)(image)
     assert np.array_equal(image, before)
@@ -153,16 +198,17 @@ def test_precision_is_that_of_the_optimised_form(net, noise, precision):
 @pytest.mark.parametrize(
     ("image", "line"),
     [
-        (np.zeros((4, 4), np.uint8), r"image \(\(4, 4\)\) must be \(h, w, 3\) or \(h, w, 1\)"),
-        (np.zeros((4, 4, 2), np.uint8), r"must be \(h, w, 3\) or"),
-        (np.zeros((0, 4, 3), np.uint8), r"must be \(h, w, 3\) or"),
+        (np.zeros((4, 4), np.uint8), r"image \(\(4, 4\)\) must be an array \(h, w, 3\) or \(h, w, 1\)"),
+        (np.zeros((4, 4, 2), np.uint8), r"must be an array \(h, w, 3\) or"),
+        (np.zeros((0, 4, 3), np.uint8), r"must be an array \(h, w, 3\) or"),
         (np.zeros((4, 4, 3), np.int32), r"image \(int32\) must be uint8, uint16, or floating point in \[0, 1\]"),
         (np.zeros((4, 4, 3), bool), r"image \(bool\) must be uint8"),
     ],
 )
 def test_arrays_that_are_no_images(net, image, line):
-    with pytest.raises(ValueError, match=line):
-        Upscaler(net).bands(image)
+    for run in (Upscaler(net), Upscaler(net).bands):
+        with pytest.raises(ValueError, match=line):
+            run(image)
 
 
 @pytest.mark.parametrize(
