@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
-from ssiu_arch.patches.states import random_state_kept
+from ssiu_arch.patches.states import random_state
 from ssiu_arch.utils.errors import UserError
 
 stop = threading.Event()  # set it to end the training after the current iteration, with its state saved
@@ -21,8 +21,9 @@ def guard(model: Any) -> None:
     """Replace four methods of ``model`` so that every iteration is checked.
 
     - The first loss that is not finite stops the training: at the latest before anything is validated or saved.
-    - An iteration is validated once. BasicSR validates the last one twice. Training draws the same random numbers
-      whether anything is validated or not.
+    - An iteration is validated once. BasicSR validates the last one twice.
+    - An iteration draws its random numbers after those of the one before, whatever draws in between: validation, the
+      start of an epoch, or the start of a resumed run.
     - The state of an iteration is saved after its validation, with the new best scores; else a resume skips it.
     - ``stop`` ends the training before the next iteration, with a state saved.
     """
@@ -45,6 +46,7 @@ def guard(model: Any) -> None:
 
     def optimize_parameters(current_iter: int) -> None:
         optimize(current_iter)
+        model.random_state = random_state()  # restored when the next iteration begins, see ``training_state``
         unchecked.append((current_iter, model.log_dict))
         check_losses(wait=False)  # those that have arrived from the GPU
         trained.add(True)
@@ -71,8 +73,7 @@ def guard(model: Any) -> None:
         try:
             if turn not in validated:
                 validated.add(turn)
-                with random_state_kept():
-                    validate(dataloader, current_iter, *args, **options)
+                validate(dataloader, current_iter, *args, **options)
         finally:
             if waiting and last:
                 check_and_save(*waiting.pop())

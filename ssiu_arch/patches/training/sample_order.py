@@ -106,7 +106,6 @@ def patch(upstream: Function) -> list[Function]:
     total_iter if the last batch of an epoch is incomplete.
     """
 
-    import torch
     from basicsr import train
     from basicsr.data.data_sampler import EnlargedSampler
 
@@ -148,8 +147,6 @@ def patch(upstream: Function) -> list[Function]:
             )
         sampler.batch, sampler.per_epoch = loader.batch_size, len(loader)
         sampler.start, sampler.total = resume_state.resumed_iteration(), total
-        loader.generator = torch.Generator()  # each epoch's seed of the workers; from torch's own generator, a resumed
-        # run would draw one in the middle of an epoch, where the uninterrupted run draws none
         resume_state.resume_in_epoch(sampler.start // sampler.per_epoch)
         return loader, sampler, validation, math.ceil(total / len(loader)) - 1, total  # BasicSR runs one more epoch
 

@@ -1,7 +1,6 @@
 """A training state lacks the best scores and the random state, and overrules the options of the option file."""
 
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from ssiu_arch.patches.training.atomic_saves import save_atomically
 OF_OPTION_FILE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
 
 
-def random_states() -> list[dict[str, Any]]:
-    """The random state of every process of the run; all of them must call this."""
+def of_every_process(own: dict[str, Any]) -> list[dict[str, Any]]:
+    """The random state of every process of the run; all of them must call this with their own."""
     from torch import distributed
 
-    states: list[Any] = [random_state()]
+    states: list[Any] = [own]
     if distributed.is_available() and distributed.is_initialized():
-        own, states = states[0], [None] * distributed.get_world_size()
+        states = [None] * distributed.get_world_size()
         distributed.all_gather_object(states, own)
     return states
 
@@ -42,7 +41,7 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
         """Save all that an exact resume needs; the end of a run (-1) has no state."""
         if current_iter == -1:
             return
-        random = random_states()
+        random = of_every_process(getattr(self, "random_state", None) or random_state())
         if self.opt.get("rank", 0) != 0:
             return
         best = {
@@ -85,19 +84,21 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
         if resume_state.get("random"):
             states, rank = [resume_state["random"], *resume_state.get("random_of_others", ())], self.opt.get("rank", 0)
             if len(states) == self.opt.get("world_size", 1):
-                self.begin = partial(set_random_state, states[rank])
-            else:  # as many seeds as there are processes now
-                self.begin = partial(set_random_seed, self.opt["manual_seed"] + rank + resume_state["iter"])
+                self.random_state = states[rank]
+            else:  # there are as many seeds as processes
+                set_random_seed(self.opt["manual_seed"] + rank + resume_state["iter"])
+                self.random_state = random_state()
         if resume_state.get("said"):
             get_root_logger().info(resume_state["said"])
 
     def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
-        """Begin an iteration.
+        """Begin an iteration with the random state after the one before; of a resumed run, with that of its state.
 
-        The first one after a resume restores the random state here, not in ``resume_training``: BasicSR makes the
-        loaders and prefetches in between, which draws random numbers that the uninterrupted run did not draw.
+        It is not restored in ``resume_training``: BasicSR makes the loaders in between, which draws random numbers.
         """
-        self.__dict__.pop("begin", lambda: None)()
+        kept = self.__dict__.pop("random_state", None)
+        if kept:
+            set_random_state(kept)
         update_rate(self, current_iter, warmup_iter)
 
     return [save_training_state, resume_training, update_learning_rate]

@@ -152,14 +152,6 @@ def test_a_data_set_with_getitems_gives_the_same_samples(loader):
     assert torch.equal(plain.made, batched.made)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_no_epoch_draws_from_the_generators_of_the_process(loader, workers):
-    made, sampler = loader(workers=workers)
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    run(made, sampler)
-    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
-
-
 class Handlers(Draws):
     def __getitem__(self, index):
         return torch.tensor([signal.getsignal(signal.SIGINT) == signal.SIG_IGN])
