@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks.train_weights.log import read_logs
+from ssiu_arch.utils import option_yaml
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import file_hash, read_json, sha256, write_file, write_json
 from ssiu_arch.weights.shipped import weights_file
@@ -31,11 +30,11 @@ ENDED = "not running"
 
 def read_options(path: Path) -> dict[str, Any]:
     """Return the options in a file; ``UserError`` if it cannot be read or trains something else than SSIU."""
+    options = option_yaml.load(path)
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
         kind = options["network_g"]["type"] if "train" in options else "none to train"
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"-opt {path}: is no option file for training ({' '.join(str(error).split())})") from None
+    except (KeyError, TypeError) as error:
+        raise UserError(f"-opt {path}: is no option file for training ({error})") from None
     if kind != "SSIU":
         raise UserError(f"-opt {path}: network_g.type must be SSIU, is {kind}")
     return options

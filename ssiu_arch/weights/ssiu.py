@@ -116,7 +116,8 @@ def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weight
         UserError: see ``read_ssiu``.
     """
     asked, key = key, chosen(path, held, key)
-    differing = [name for name, same in other_sets(path, held, key).items() if not same] if asked is None else []
+    settled = asked is not None or str(key).endswith("_ema")  # BasicSR, too, takes EMA weights before the others
+    differing = [] if settled else [name for name, same in other_sets(path, held, key).items() if not same]
     if differing:
         other = shown(differing[0])
         log.warning(f"weights {path}: uses {set_name(key)}; {other} differs, key={other} (--key {other}) uses that")
