@@ -69,11 +69,14 @@ def test_equal_or_worse_weights_leave_all_as_it_was(ship, folder, networks):
     assert (folder / "SSIU_x4.pth").read_bytes() == before
 
 
-def test_weights_that_are_not_finite_are_not_better(ship, folder, networks):
+def test_weights_that_are_not_finite_are_refused(ship, folder, networks):
+    before = (folder / "SSIU_x4.pth").read_bytes()
     held = torch.load(networks["bilinear"])
     held["params_ema"]["tail.0.weight"] *= float("nan")
     torch.save(held, networks["bilinear"])
-    assert ship("bilinear").startswith("not shipped")
+    with pytest.raises(UserError, match="not finite"):
+        ship("bilinear")
+    assert (folder / "SSIU_x4.pth").read_bytes() == before
 
 
 def test_better_ones_replace_all_files(ship, folder, networks):
