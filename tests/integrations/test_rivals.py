@@ -1,15 +1,26 @@
 """Networks of spandrel in BasicSR: scales, sizes, errors, and the option files that train rivals."""
 
+import re
+import warnings
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from ssiu_arch.data.images import write_image
 from ssiu_arch.evaluation.published import COSTS
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.shipped import shipped
 
 pytest.importorskip("spandrel_extra_arches", reason="spandrel, of the extra rivals, is not installed")
+from spandrel.architectures.SwinIR import SwinIR
+
 from ssiu_arch.integrations.rivals import LIGHT, Spandrel
+
+SMALL = {"upscale": 2, "window_size": 8, "depths": [2], "embed_dim": 8, "num_heads": [2], "mlp_ratio": 2}
+TINY_SWINIR = partial(SwinIR, upsampler="pixelshuffledirect", **SMALL)
 
 
 @pytest.mark.parametrize("name", [name for name in LIGHT if name in COSTS[4]])
@@ -43,12 +54,54 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
     torch.save({"a.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other.pth: of no network that spandrel knows"):
         Spandrel(path=str(tmp_path / "other.pth"))
+    torch.save(TINY_SWINIR(in_chans=1).state_dict(), tmp_path / "grey.pth")
+    with pytest.raises(UserError, match=r"grey.pth: SwinIR does not make RGB images"):
+        Spandrel(path=str(tmp_path / "grey.pth"))
     with pytest.raises(ValueError, match=r"upscale \(2\): .* are for x4"):
         Spandrel(path=str(shipped(4)), upscale=2)
     with pytest.raises(ValueError, match="either path"):
         Spandrel()
     with pytest.raises(ValueError, match="must be one of Omni-SR"):
         Spandrel(arch="EDSR")
+
+
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        ("none", r"x\.pth: no such file"),
+        ("NaN", r"x\.pth: 1 NaN or infinite"),
+        ("extra", r"pip install 'ssiu-arch\[rivals\]'"),
+    ],
+)
+@pytest.mark.parametrize("command", [("profile",), ("lam", "a.png", "-o", "b.png")], ids=["profile", "lam"])
+def test_a_rival_that_cannot_be_loaded_is_one_line(ssiu, tmp_path, monkeypatch, command, broken, line):
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    (tmp_path / "x.yml").write_text("network_g: {type: Spandrel, path: x.pth}\n")
+    net = TINY_SWINIR()
+    if broken == "NaN":
+        net.conv_first.bias.data[0] = float("nan")
+    if broken != "none":
+        torch.save(net.state_dict(), tmp_path / "x.pth")
+    if broken == "extra":
+        monkeypatch.setattr("ssiu_arch.utils.extras.find_spec", lambda name: None if "spandrel" in name else name)
+    code, out, err = ssiu(*command, "-opt", "x.yml")
+    assert (code, out) == (2, ""), err
+    assert re.fullmatch(rf"ssiu {command[0]}: .*x\.yml: .*{line}.*\n", err), err
+
+
+def test_a_rival_is_profiled_without_warnings(ssiu, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = TINY_SWINIR()
+    torch.save(net.state_dict(), tmp_path / "x.pth")
+    (tmp_path / "x.yml").write_text("network_g: {type: Spandrel, path: x.pth}\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        code, out, err = ssiu(
+            "profile", "-opt", "x.yml", "--upscale", 2, "--size", "8x8", "--no-latency", "--no-memory"
+        )
+    assert (code, err) == (0, "")
+    assert f"{sum(parameter.numel() for parameter in net.parameters()):,}" in out
 
 
 @pytest.mark.parametrize("name", ["EDSR-M", "SwinIR-light", "SAFMN", "Omni-SR"])

@@ -1,5 +1,7 @@
 """SSIU through spandrel: every format and variant, its own detection only, and the folders for other programs."""
 
+import itertools
+import shutil
 import sys
 
 import pytest
@@ -104,3 +106,69 @@ def test_an_existing_folder_is_kept(tmp_path, monkeypatch, capsys):
     assert left.value.code == 2
     assert "node: exists" in capsys.readouterr().err
     assert not list((tmp_path / "node").iterdir())
+
+
+def in_tiles(model, image, tile, overlap):
+    """What ComfyUI's node does: tiles every ``tile - overlap`` pixels, the last ones cut short, blended by ramps."""
+    s = model.scale
+    total, weights = (torch.zeros(1, 3, s * image.shape[2], s * image.shape[3]) for _ in range(2))
+    starts = [[min(start, n - overlap) for start in range(0, n, tile - overlap)] for n in image.shape[2:]]
+    for y, x in itertools.product(*starts):
+        result = model(image[:, :, y : y + tile, x : x + tile])
+        ramps = []
+        for n in result.shape[2:]:
+            ramp = ((torch.arange(n) + 1) / (s * overlap)).clamp(max=1)
+            ramps.append(ramp * ramp.flip(0))
+        place = ..., slice(s * y, s * y + result.shape[2]), slice(s * x, s * x + result.shape[3])
+        total[place] += result * ramps[0][:, None] * ramps[1]
+        weights[place] += ramps[0][:, None] * ramps[1]
+    return total / weights
+
+
+@torch.no_grad()
+def test_comfyui_s_tiles_cost_little():
+    """Tiles of 64 and an overlap of 32 instead of 512 and 32: more seams, and the same loop."""
+    install()
+    model = spandrel.ModelLoader().load_from_file(shipped(2)).eval()
+    image = torch.nn.functional.interpolate(IMAGE, (70, 101), mode="bicubic").clamp(0, 1)
+    whole, tiles = model(image), in_tiles(model, image, 64, 32)
+    assert tiles.shape == whole.shape == (1, 3, 140, 202)
+    assert 0 < (tiles - whole).abs().max() < 8 / 255
+    assert (tiles - whole).square().mean().sqrt() < 0.5 / 255
+
+
+def test_the_files_for_spandrel_are_an_architecture_there(tmp_path, python):
+    """A copy of spandrel with the files and the two lines that its registry needs passes the test that comes with it.
+
+    Of spandrel's test helpers only ``assert_size_requirements`` is used, which spandrel does not install: this one runs
+    sizes that are no multiple of anything.
+    """
+    from pathlib import Path
+
+    from ssiu_arch.integrations.comfyui.__main__ import for_spandrel, write
+
+    write(for_spandrel(), tmp_path / "change")
+    shutil.copytree(Path(spandrel.__file__).parent, tmp_path / "spandrel")
+    shutil.copytree(tmp_path / "change/libs/spandrel/spandrel", tmp_path / "spandrel", dirs_exist_ok=True)
+    registry = tmp_path / "spandrel/__helpers/main_registry.py"
+    text = registry.read_text()
+    line = (tmp_path / "change/SSIU.md").read_text().split()[-1].rstrip(",")
+    assert line == "ArchSupport.from_architecture(SSIU.SSIUArch())"
+    registry.write_text(f"{text}\nfrom ..architectures import SSIU\nMAIN_REGISTRY.add({line})\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/__init__.py").touch()
+    (tmp_path / "tests/util.py").write_text(
+        "import torch\n"
+        "def assert_size_requirements(model):\n"
+        "    for size in ((1, 1), (7, 13)):\n"
+        "        assert model(torch.rand(1, 3, *size)).shape[2:] == tuple(model.scale * side for side in size)\n"
+    )
+    shutil.copy(tmp_path / "change/tests/test_SSIU.py", tmp_path / "tests")
+    program = (
+        "import sys; sys.modules['ssiu_arch'] = sys.modules['basicsr'] = None\n"
+        "import pytest, spandrel; assert spandrel.__file__.startswith(sys.argv[1])\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests']))"
+    )
+    run = python("-W", "ignore", "-c", program, tmp_path, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "5 passed" in run.stdout
