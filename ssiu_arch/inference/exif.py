@@ -85,7 +85,7 @@ def is_whole(exif: bytes) -> bool:
     """Whether ``exif`` begins as EXIF does and has its first directory."""
     try:
         found = Directories(exif)
-        return found.end(found.first) <= len(exif) and not found.is_big
+        return exif[2:4] in (b"*\0", b"\0*") and found.end(found.first) <= len(exif)
     except DAMAGE:
         return False
 
@@ -181,11 +181,14 @@ def pixels_of_tiff(source: Directories) -> bytes:
         ValueError: the file ends before its pixels do.
     """
     main = source.entries(source.first)
-    for places, lengths in ((273, 279), (324, 325)):  # strips, tiles
-        if {places, lengths} <= main.keys():
-            ends = map(int.__add__, source.numbers(main[places]), source.numbers(main[lengths]))
-            if max(ends) > len(source.data):
-                raise ValueError(f"truncated after {len(source.data)} bytes")
+    places, lengths = (273, 279) if 273 in main else (324, 325)  # of strips, of tiles
+    sizes = source.numbers(main[lengths])
+    width, height = (source.numbers(main[tag])[0] for tag in (256, 257))
+    is_raw = 259 not in main or source.numbers(main[259]) == (1,)
+    if max(map(int.__add__, source.numbers(main[places]), sizes)) > len(source.data) or (
+        is_raw and 8 * sum(sizes) < width * height  # of 1 bit, the least
+    ):
+        raise ValueError(f"truncated after {len(source.data)} bytes")
     kept = [entry for tag, entry in sorted(main.items()) if tag in PIXELS]
     data = bytearray(source.data + bytes(len(source.data) % 2))
     start = len(data)

@@ -73,6 +73,7 @@ def encode(photo: Photo, form: str, quality: int) -> tuple[bytes, list[str]]:
             samples = np.concatenate([colours, samples[:, :, -1:]], 2) if has_alpha else colours
             parts = {"exif": exif, "icc_profile": meta.icc, "xmp": meta.xmp}
             data, dropped = _by_pillow(samples, form, quality=quality, **options, **parts), meta.labels()
+            dropped += ["resolution"] if meta.dpi else []
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise BadImage(f"cannot be written as {form} ({error})") from error
     return data, list(dict.fromkeys([*meta.dropped, *dropped]))

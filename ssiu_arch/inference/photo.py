@@ -302,13 +302,12 @@ def _opened(file: IO[bytes], name: str) -> Iterator[Image.Image]:
         register_heif_opener()
     most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        image = Image.open(file)
+        with Image.open(file) as image:
+            if image.format not in ("MPO", "GIF", "HEIF", *FORMATS.values()):
+                raise BadImage(f"{name}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
+            yield image
     finally:
         Image.MAX_IMAGE_PIXELS = most
-    with image:
-        if image.format not in ("MPO", "GIF", "HEIF", *FORMATS.values()):
-            raise BadImage(f"{name}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
-        yield image
 
 
 @contextmanager
@@ -329,5 +328,5 @@ def _reading(path: Path) -> Iterator[None]:
         raise BadImage(f"{name}: {wrong}; fetch or export it again") from None
     except OSError as error:
         raise BadImage(f"{name}: cannot be read ({error.strerror or error})") from error
-    except (SyntaxError, ValueError, TypeError, EOFError, ArithmeticError, *tags.DAMAGE) as error:
+    except (SyntaxError, ValueError, TypeError, EOFError, ArithmeticError, RuntimeError, *tags.DAMAGE) as error:
         raise BadImage(f"{name}: is damaged ({error}); fetch or export it again") from error
