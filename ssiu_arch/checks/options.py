@@ -60,7 +60,10 @@ NAME = Kind(
     "a folder name, without / and ..",
     lambda value: _is_text(value) and 0 < len(value) <= 200 and not {*value} & {*"/\\"} and value not in (".", ".."),
 )
-TEMPLATE = Kind("text with {} for the image's name", lambda value: _is_text(value) and "{}" in value)
+TEMPLATE = Kind(
+    "text with one {} for the image's name",
+    lambda value: _is_text(value) and "{}" in value and value.count("{") == value.count("}") == 1,
+)
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 NUMBER = Kind("a number", _is_number)

@@ -90,15 +90,16 @@ class Trial:
         )
 
     def validate(self, phase: str) -> str:
-        """Validate on the first image of ``datasets.<phase>``, with the options and metrics of ``val``."""
+        """Validate on the first image of ``datasets.<phase>``, with the options of ``val``; without GT, no metrics."""
         options = self.opt["datasets"][phase]
         dataset = datasets.build(f"datasets.{phase}", options, self.opt["scale"])
         data, _ = self._cropped(default_collate([dataset[0]]))
         loader = type("Loader", (list,), {"dataset": dataset})([data])  # BasicSR asks a loader for its data set
+        self.model.opt["val"]["metrics"] = (self.opt["val"].get("metrics") or None) if "gt" in data else None
         started = time.perf_counter()
         self.model.validation(loader, 0, None, save_img=False)
         seconds = time.perf_counter() - started
-        scores = {} if not self.opt["val"].get("metrics") else getattr(self.model, "metric_results", {})
+        scores = {} if not self.model.opt["val"]["metrics"] else getattr(self.model, "metric_results", {})
         for name, value in scores.items():
             if math.isnan(value):
                 raise UserError(f"val.metrics.{name} is nan for the first image of datasets.{phase}")

@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import check_run, datasets, option_file
+from ssiu_arch.checks import check_run, datasets, option_file, training
 from ssiu_arch.cli import main as command
 from ssiu_arch.utils.errors import UserError
 
@@ -113,7 +113,7 @@ BAD_OPTIONS = [
     ("val:metrics:psnr:type=psnr", "val.metrics.psnr.type|'psnr'|calculate_psnr"),
     ("network_g:num_feats=64", "network_g.num_feats|did you mean num_feat?"),
     ("network_g:num_feat=10", "network_g|num_feat (10)|divisible|num_head (4)"),
-    ("network_g:num_feat=40000", "network_g|over 1,"),
+    ("network_g:num_feat=4096", "network_g|over 1,"),
     ("network_g:num_block=10", "network_g|num_block (10)|divisible by 3"),
     ("network_g:upscale=2", "network_g.upscale (2)|scale (4)"),
     ("scale=~", "scale is missing"),
@@ -196,6 +196,34 @@ BAD_OPTIONS = [
     ("dist_params=gloo", "dist_params ('gloo')|mapping"),
     ("name=a/b", "name ('a/b')|folder"),
     ("oops", "--force_yml 'oops'|="),
+    ("datasets:train:io_backend=memcached", "datasets.train.io_backend ('memcached')|mapping"),
+    ("datasets:train:io_backend={type: memcached}", "datasets.train.io_backend (type: 'memcached')|disk or lmdb"),
+    ("datasets:train:io_backend={type: lmdb, readaheads: true}", "datasets.train.io_backend (|readaheads"),
+    ("datasets:train:num_worker_per_gpu=1000000", "datasets.train.num_worker_per_gpu (1000000)|256"),
+    ("datasets:train:batch_size_per_gpu=0", "datasets.train.batch_size_per_gpu (0)|from 1"),
+    ("datasets:train:dataset_enlarge_ratio=1e12", "datasets.train.dataset_enlarge_ratio (1000000000000.0)|10,000"),
+    ("datasets:train:use_hflip='yes'", "datasets.train.use_hflip ('yes')|true or false"),
+    ("datasets:val:mean=[0.5, 0.5, 0.5]", "datasets.val.mean ([0.5, 0.5, 0.5])|remove it"),
+    ("datasets:train:std=[0.5, 0.5, 0.5]", "datasets.train.std ([0.5, 0.5, 0.5])|remove it"),
+    (f"train:total_iter={'9' * 400}", "train:total_iter|2^63"),
+    ("train:optim_g:lr=.inf", "train:optim_g:lr|'.inf'|finite"),
+    ("train:optim_g:lr=-1", "train.optim_g.lr (-1)|at least 0"),
+    ("train:optim_g:lr=true", "train.optim_g.lr (True)"),
+    ("train:scheduler:periods=[-400]", "train.scheduler.periods ([-400])|from 1"),
+    ("train:scheduler={type: MultiStepLR, milestones: ['5']}", "train.scheduler.milestones (['5'])"),
+    ("train:pixel_opt:loss_weight=-1", "train.pixel_opt.loss_weight (-1)|at least 0"),
+    ("num_gpu=-1", "num_gpu (-1)|auto"),
+    ("num_gpu=two", "num_gpu ('two')|auto"),
+    ("manual_seed=4294967295", "manual_seed (4294967295)|2,147,483,647"),
+    ("logger:print_freq=0", "logger.print_freq (0)|from 1"),
+    ("logger:save_checkpoint_freq=-5", "logger.save_checkpoint_freq (-5)|from 1"),
+    ("val:metrics:psnr:crop_border=-4", "val.metrics.psnr.crop_border (-4)|from 0"),
+    ("val:metrics:psnr:crop_border=200", "coffee.png has 400 pixels|val.metrics.psnr needs 1 |crop_border (200)"),
+    ("network_g:feature_selector='no'", "network_g.feature_selector ('no')|true or false"),
+    ("network_g:num_feat=true", "network_g.num_feat (True)|a number"),
+    ("datasets:train:type=[a]", "datasets.train.type (['a'])|text"),
+    ("dist_params={timeout: -1}", "dist_params.timeout (-1)"),
+    ("model_type=!!python/name:os.system", "--force_yml model_type|!!python/name:os.system"),
 ]
 
 
@@ -271,6 +299,101 @@ def test_every_pair_of_a_validation_set_is_measured(place, capsys):
     assert "b.png is 400x600 in GT and 200x300 in LQ" in line
 
 
+class TestFolders:
+    """Sets of images in folders, in a test, and in the validation of a training."""
+
+    @pytest.fixture
+    def folders(self, place, capsys):
+        """Copies of the photo of the demo under these names; then a test or training that reads them."""
+
+        def run(*names, verb="test", more=()):
+            for side, source in (("HR", "HR"), ("LR", "LR_bicubic/X4")):
+                (place / side).mkdir(exist_ok=True)
+                for name in names:
+                    Image.open(place / f"datasets/demo/val/{source}/coffee.png").save(place / side / name)
+            phase = "test" if verb == "test" else "val"
+            changes = (f"datasets:{phase}:dataroot_gt=HR", f"datasets:{phase}:dataroot_lq=LR")
+            file = TEST if verb == "test" else TRAIN
+            return refused(place, capsys, verb, "-opt", file, "--force_yml", *changes, *more)
+
+        return run
+
+    @pytest.mark.parametrize("verb", ["test", "train"])
+    def test_two_images_of_one_name(self, folders, verb):
+        line = folders("comic.png", "comic.bmp", verb=verb)
+        assert "comic.png" in line
+        assert "comic.bmp" in line
+
+    @pytest.mark.parametrize(
+        ("lines", "number"),
+        [
+            ("a.png (400,600,3)\nnone.png (400,600,3)\n", 2),
+            ("my photo.png (400,600,3)\n", 1),
+            ("a.png (400,600,3)\r\n\r\n", 2),
+            ("a.png (400,600,3)\n\nmy photo.png (400,600,3)\n", 2),
+        ],
+    )
+    def test_a_list_of_images_with_a_wrong_line(self, place, folders, lines, number):
+        (place / "list.txt").write_text(lines, newline="")
+        change = "datasets:test:meta_info_file=list.txt"
+        assert f"datasets.test.meta_info_file: list.txt, line {number} " in folders(
+            "a.png", "my photo.png", more=[change]
+        )
+
+    def test_no_list(self, folders):
+        assert "'none.txt'" in folders("a.png", more=["datasets:test:meta_info_file=none.txt"])
+
+    def test_a_list_with_carriage_returns_passes(self, place, folders):
+        (place / "list.txt").write_text("a.png (400,600,3)\r\n", newline="")
+        assert "name ('a/b')" in folders("a.png", more=["datasets:test:meta_info_file=list.txt", "name=a/b"])
+        sides = ["datasets:test:dataroot_gt=HR", "datasets:test:dataroot_lq=LR"]
+        check_run(TEST, False, [*sides, "datasets:test:meta_info_file=list.txt"])
+
+    def test_a_later_image_too_small_for_ssim(self, place, folders):
+        for side, size in (("HR", 16), ("LR", 4)):
+            (place / side).mkdir()
+            Image.new("RGB", (size, size)).save(place / side / "z.png")
+        for verb in ("test", "train"):
+            assert "z.png has 16 pixels a side, val.metrics.ssim needs 11 " in folders("a.png", verb=verb)
+
+
+def test_compile_on_several_gpus_needs_a_launcher(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    opt = {"num_gpu": "auto", "train": {"compile": True}}
+    with pytest.raises(UserError, match=r"train\.compile with 2 GPUs .*--launcher pytorch"):
+        training.check_gpus(opt, None)
+    training.check_gpus(opt, 2)
+    training.check_gpus({**opt, "num_gpu": 1}, None)
+    with pytest.raises(UserError, match=r"num_gpu \(3\) must be at most 2"):
+        training.check_gpus({"num_gpu": 3}, None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "part"),
+    [
+        ({}, "RANK is not set"),
+        ({"RANK": "x"}, "RANK is 'x'"),
+        ({"RANK": "0", "WORLD_SIZE": "many"}, "WORLD_SIZE is 'many'"),
+        (
+            {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"},
+            "RANK (2) must be below WORLD_SIZE",
+        ),
+    ],
+)
+def test_what_a_launcher_must_set(place, capsys, monkeypatch, environment, part):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert part in refused(place, capsys, "train", "-opt", TRAIN, "--launcher", "pytorch")
+
+
+def test_without_a_launcher_its_variables_are_ignored(place, capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "x")
+    monkeypatch.setenv("WORLD_SIZE", "y")
+    assert "name ('a/b')" in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", "name=a/b")
+
+
 @pytest.mark.parametrize(("orientation", "turned"), [(3, False), (6, True)])
 def test_sizes_of_a_photo_are_those_after_its_rotation(place, orientation, turned):
     image = Image.new("RGB", (40, 24))
@@ -293,6 +416,7 @@ def test_test_names_missing_weights(place, capsys):
     shutil.rmtree(place / "experiments")
     line = refused(place, capsys, "test", "-opt", TEST)
     assert "weights experiments/demo_SSIU_x4/models/net_g_latest.pth: no such file" in line
+    assert "shipped" in line
 
 
 def test_every_type_of_an_option_file_is_looked_up(root):

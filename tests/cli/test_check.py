@@ -139,6 +139,41 @@ def test_train_warns_of_an_unknown_name_in_one_line(workplace, monkeypatch, caps
         assert (said.startswith("basicsr train: train.total_iters ") and "total_iter?" in said) == (lines == 1)
 
 
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("total_iters=1", "total_iters"),
+        ("train:pixel_optt={type: L1Loss}", "train.pixel_optt"),
+        ("val:metrics:psnr:crop_bordr=4", "val.metrics.psnr.crop_bordr"),
+        ("datasets:val:gt_size=128", "datasets.val.gt_size"),
+        ("datasets:train:io_backend={type: lmdb}", ""),
+        ("datasets:val:io_backend={type: disk}", ""),
+        ("logger:wandb={projct: p}", "logger.wandb.projct"),
+        ("logger:print_frq=4", "logger.print_frq"),
+        ("path:pretrained_network_g=x", "path.pretrained_network_g"),
+        ("dist_params={timeouts: 4}", "dist_params.timeouts"),
+    ],
+)
+def test_every_unknown_option_is_named(workplace, change, name):
+    from ssiu_arch.checks import options
+
+    opt = option_file.read(str(workplace / TRAIN), True, [change])
+    assert options.problems(opt) == []
+    assert [line.split(" is no option")[0] for line in options.unknown(opt)] == [name][: bool(name)]
+
+
+def test_a_test_of_images_without_gt(check):
+    changes = (
+        "path:pretrain_network_g=shipped",
+        "datasets:test:type=SingleImageDataset",
+        "datasets:test:dataroot_gt=~",
+    )
+    code, findings = check(*changes, file=TEST)
+    assert code == 0
+    (said,) = [said for level, said in findings if level == "ok" and said.startswith("validation (test): ")]
+    assert "psnr" not in said
+
+
 def test_the_shipped_files_have_no_unknown_names(root):
     from ssiu_arch.checks import option_file, options
 

@@ -54,11 +54,11 @@ def parse_entry(entry: str) -> tuple[list[str], Any]:
     """Read ``key:key:...=value``: the keys from the root down, and the value, YAML or ``none``.
 
     Raises:
-        UserError: there is no ``=``, or the value is more than plain data.
+        UserError: there is no ``=``, a key is empty, or the value is more than plain data.
     """
     keys, equals, text = entry.partition("=")
-    if not equals:
-        raise UserError(f"--force_yml {entry!r} has no '=': write it as train:ema_decay=0.999")
+    if not equals or not all(map(str.strip, keys.split(":"))):
+        raise UserError(f"--force_yml {entry!r} must have the form KEY:KEY=VALUE, such as train:ema_decay=0.999")
     text = text.strip()
     try:
         value = None if text.lower() == "none" else yaml.load(text.replace("!!float", "!!float "), OptionLoader)

@@ -1,7 +1,10 @@
 """``--force_yml``, defaults of missing options, and the word ``shipped``."""
 
+import copy
+
 import pytest
 import torch
+import yaml
 
 from ssiu_arch.patches.training.option_files import split_force_yml
 from ssiu_arch.utils.errors import UserError
@@ -47,10 +50,37 @@ def test_the_seed_is_forced_before_it_is_used(parse):
 
 
 def test_bad_entries_are_named(parse):
-    with pytest.raises(UserError, match=r"train:ema_decay.* '='"):
-        parse("--force_yml", "train:ema_decay")
+    for entry in ("train:ema_decay", "=5", "train::a=1"):
+        with pytest.raises(UserError, match=rf"'{entry}' must have the form"):
+            parse("--force_yml", entry)
+    with pytest.raises(UserError, match=r"network_g: 'type' is given twice"):
+        parse("--force_yml", "network_g={type: a, type: b}")
     with pytest.raises(UserError, match=r"name:x=1: name is 'parsed'"):
         parse("--force_yml", "name:x=1")
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir", "!!python/object/new:os.mkdir"])
+def test_neither_a_value_nor_the_file_runs_code(parse, options_text, tmp_path, tag):
+    made = tmp_path / "made"
+    with pytest.raises(UserError, match="the tag !!python"):
+        parse("--force_yml", f"model_type={tag} ['{made}']")
+    assert parse("--force_yml", f"train:a=[__import__('os').mkdir('{made}')]")["train"]["a"] != [None]
+    with pytest.raises(yaml.YAMLError, match="the tag !!python"):  # BasicSR's own reading, after the checks
+        parse(text=options_text + f"model_type: {tag} ['{made}']\n")
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "expected"), [("a_debug", False, "a_debug"), ("a_debug", True, "debug_a_debug")]
+)
+def test_only_the_flag_means_debug(parse, options_text, name, flag, expected):
+    text = options_text.replace("name: parsed", f"name: {name}") + "val: {val_freq: 100}\n"
+    opt = parse(*["--debug"] * flag, text=text)
+    assert opt["name"] == expected
+    assert ("debug" in opt["name"]) == flag  # BasicSR's test, also for its loggers
+    assert ("debug" in copy.deepcopy(opt)["name"]) == flag
+    assert (opt["val"]["val_freq"], opt["logger"]["print_freq"]) == ((8, 1) if flag else (100, 10))
+    assert opt["path"]["log"].endswith(f"experiments/{expected}")
 
 
 def test_split():

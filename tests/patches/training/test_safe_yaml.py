@@ -23,6 +23,12 @@ def test_other_scalars_stay_what_they_were(text):
     assert type(load(text)) is type(yaml.safe_load(text))
 
 
+def test_basicsrs_own_reading_runs_no_code(tmp_path):
+    with pytest.raises(yaml.YAMLError, match="the tag !!python"):
+        load(f"a: !!python/object/apply:os.mkdir ['{tmp_path}/made']")
+    assert not (tmp_path / "made").exists()
+
+
 def test_key_order_is_kept():
     assert list(load("{b: 1, a: 2, c: 3}")) == ["b", "a", "c"]
 
