@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssiu_arch.cli.arguments import Parser, whole
-from ssiu_arch.utils.errors import UserError, in_one_line
+from ssiu_arch.utils.errors import UserError, in_one_line, printable
 from ssiu_arch.utils.precisions import PRECISIONS
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ def run(arguments: list[str]) -> int:
 
     from ssiu_arch.inference.jobs import find_jobs
 
-    jobs = find_jobs(args.inputs, args.out, SUFFIXES[args.format])
+    def say(line: str) -> None:
+        if rank == 0 and not args.quiet:
+            print(f"ssiu upscale: {printable(line)}", file=sys.stderr)
+
+    jobs = find_jobs(args.inputs, args.out, SUFFIXES[args.format], say)
     upscaler = _upscaler(args)
     failed = _upscale_all(jobs[rank::processes], upscaler, args)
     return int(_failed_anywhere(failed, processes))
@@ -41,8 +45,8 @@ def run(arguments: list[str]) -> int:
 
 def _parser() -> Parser:
     what = (
-        "Enlarge images. Bit depth, grey, alpha, ICC profile and EXIF are kept. Finished files are skipped; to redo "
-        "them with other weights or options, name another folder or add --overwrite."
+        "Enlarge images. Bit depth, grey, alpha, ICC profile and EXIF are kept. Results that the same image, weights "
+        "and options made are skipped; others are redone."
     )
     parser = Parser(prog="ssiu upscale", description=what, epilog=EXAMPLE, allow_abbrev=False)
     kinds = "image files, folders (searched recursively) or patterns; PNG, JPEG, WebP, TIFF, BMP"
@@ -63,7 +67,8 @@ def _parser() -> Parser:
     tile = "tile side in LR pixels, a multiple of 16 (approximate; default: whole image)"
     parser.add_argument("--tile", type=_tile, metavar="N", help=tile)
     parser.add_argument("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing output files")
+    parser.add_argument("--overwrite", action="store_true", help="redo and replace all output files")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
 
 
@@ -110,43 +115,67 @@ def _upscaler(args: Namespace) -> "Upscaler":
 
 def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> int:
     """Upscale what is not done yet; the number of images that failed."""
+    import logging
+
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from ssiu_arch.inference.jobs import is_done, upscale_file
-    from ssiu_arch.inference.photo import photo_size
+    from ssiu_arch.inference.jobs import pixels_left, upscale_file
+    from ssiu_arch.inference.records import Records
 
+    failed: list[Job] = []
+
+    def fail(job: "Job", error: UserError) -> None:
+        failed.append(job)
+        tqdm.write(f"ssiu upscale: {in_one_line(error)}", file=sys.stderr)
+
+    def say(line: str) -> None:
+        if not args.quiet:
+            tqdm.write(line)
+
+    records, options = Records(), _options(upscaler, args)
     pixels: dict[Job, int] = {}  # of the images still to do
-    failed = 0
     for job in jobs:
         try:
-            if args.overwrite or not is_done(job, upscaler.upscale):
-                height, width = photo_size(job.source)
-                pixels[job] = height * width
+            pixels[job] = pixels_left(job, options, records, overwrite=args.overwrite)
         except UserError as error:
-            print(f"ssiu upscale: {in_one_line(error)}", file=sys.stderr)
-            failed += 1
-    if skipped := len(jobs) - failed - len(pixels):
-        print(f"{skipped} of {len(jobs)} done already")
-    with tqdm(total=sum(pixels.values()), unit="px", unit_scale=True, disable=None, dynamic_ncols=True) as bar:
-        for n, (job, count) in enumerate(pixels.items(), 1):
-            bar.set_postfix_str(job.source.name[:40])
+            fail(job, error)
+    left = {job: count for job, count in pixels.items() if count}
+    if len(left) < len(pixels):
+        say(f"{len(pixels) - len(left)} of {len(jobs)} done already")
+    if not args.overwrite and (redone := sum(job.target.exists() for job in left)):
+        say(f"{redone} of {len(jobs)} made with another image, weights or options: redone")
+    hidden = True if args.quiet else None  # None: shown on a terminal
+    bar = tqdm(total=sum(left.values()), unit="px", unit_scale=True, disable=hidden, dynamic_ncols=True)
+    with bar, logging_redirect_tqdm([logging.getLogger("basicsr")]):
+        for n, (job, count) in enumerate(left.items(), 1):
+            bar.set_postfix_str(f"{n}/{len(left)} {printable(job.source.name)[:40]}")
             start, began = bar.n, time.monotonic()
 
             def advance(share: float, of: int = count) -> None:
                 bar.update(share * of)
 
             try:
-                size = upscale_file(job, upscaler, args.quality, advance)
+                height, width = upscale_file(job, upscaler, options, records, advance)
             except UserError as error:
-                bar.write(f"ssiu upscale: {in_one_line(error)}", file=sys.stderr)
-                failed += 1
+                fail(job, error)
             else:
-                seconds = time.monotonic() - began
-                bar.write(f"[{n}/{len(pixels)}] {job.source} -> {job.target} {size[1]}x{size[0]} {seconds:.1f} s")
+                seconds, names = time.monotonic() - began, f"{printable(job.source)} -> {printable(job.target)}"
+                say(f"[{n}/{len(left)}] {names} {width}x{height} {seconds:.1f} s")
             bar.update(start + count - bar.n)
     if failed:
-        print(f"ssiu upscale: {failed} of {len(jobs)} images failed", file=sys.stderr)
-    return failed
+        print(f"ssiu upscale: {len(failed)} of {len(jobs)} images failed", file=sys.stderr)
+    return len(failed)
+
+
+def _options(upscaler: "Upscaler", args: Namespace) -> dict[str, object]:
+    """What a result depends on beside its image."""
+    from ssiu_arch.utils.files import sha256
+    from ssiu_arch.weights.shipped import weights_path
+
+    names = ("self_ensemble", "precision", "tile", "quality")
+    weights = sha256(weights_path(args.weights, args.scale))
+    return {"weights": weights, "scale": upscaler.upscale, **{name: getattr(args, name) for name in names}}
 
 
 def _failed_anywhere(failed: int, processes: int) -> bool:

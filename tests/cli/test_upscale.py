@@ -15,6 +15,7 @@ import ssiu_arch
 from ssiu_arch import SSIU
 from ssiu_arch.inference import formats, upscaler
 from ssiu_arch.inference.photo import read_photo
+from ssiu_arch.inference.records import NAME
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import shipped as pretrained
 
@@ -45,6 +46,10 @@ def result(samples):
     return ssiu_arch.upscale(samples, "x2.pth")
 
 
+def results(folder):
+    return sorted(set(os.listdir(folder)) - {NAME})
+
+
 def read(name):
     return np.asarray(Image.open(name))
 
@@ -53,7 +58,7 @@ def test_from_files_to_files(upscale):
     given = {"a.png": image("in/a.png"), "deep/b.png": image("in/deep/b.png", channels=4)}
     code, out, err = upscale("in", "-o", "out")
     assert (code, err) == (0, "")
-    assert sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*")) == sorted(given)
+    assert sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.png")) == sorted(given)
     for name, samples in given.items():
         assert np.array_equal(read(f"out/{name}"), result(samples))
     assert re.findall(r"^\[\d/2\] (\S+) -> (\S+) 12x8 \d+\.\d s$", out, re.MULTILINE) == [
@@ -98,9 +103,12 @@ def test_formats_by_option_and_by_name(upscale):
     for name in ("in/a.JPG", "in/b.bmp"):
         image(name)
     assert upscale("in", "-o", "out", "--format", "webp", "--quality", "80")[0] == 0
-    assert [Image.open(path).format for path in sorted(Path("out").iterdir())] == ["WEBP", "WEBP"]
+    assert [Image.open(path).format for path in sorted(Path("out").glob("*.webp"))] == ["WEBP", "WEBP"]
     assert upscale("in", "-o", "same")[0] == 0
-    assert {path.name: Image.open(path).format for path in Path("same").iterdir()} == {"a.JPG": "JPEG", "b.bmp": "BMP"}
+    assert {path.name: Image.open(path).format for path in Path("same").glob("[ab].*")} == {
+        "a.JPG": "JPEG",
+        "b.bmp": "BMP",
+    }
 
 
 class TestASecondRun:
@@ -109,12 +117,25 @@ class TestASecondRun:
         upscale("in", "-o", "in/out")
         before = Path("in/out/a.png").stat().st_mtime_ns
         image("in/b.png")
-        Path("in/out/.b.png.tmp").write_bytes(b"half a file")  # as a kill leaves it
         code, out, _ = upscale("in", "-o", "in/out")
         assert code == 0
         assert out.startswith("1 of 2 done already\n[1/1] in/b.png -> in/out/b.png")
         assert Path("in/out/a.png").stat().st_mtime_ns == before
-        assert sorted(os.listdir("in/out")) == ["a.png", "b.png"]
+        assert results("in/out") == ["a.png", "b.png"]
+
+    def test_redoes_what_other_weights_or_options_made(self, upscale, sine_weights):
+        samples = image("in/a.png")
+        upscale("in", "-o", "out")
+        net = sine_weights(SSIU(upscale=2, num_feat=16, num_block=3))
+        torch.save({"params": {name: value / 2 for name, value in net.state_dict().items()}}, "x2.pth")
+        for options in ([], ["--self-ensemble"], ["--precision", "bf16"]):
+            before = Path("out/a.png").read_bytes()
+            code, out, _ = upscale("in", "-o", "out", *options)
+            assert (code, out.count("\n")) == (0, 2)
+            assert "1 of 1 made with another image, weights or options" in out
+            assert Path("out/a.png").read_bytes() != before
+            assert "1 of 1 done already" in upscale("in", "-o", "out", *options)[1]
+        assert np.array_equal(read("out/a.png"), ssiu_arch.upscale(samples, "x2.pth", precision="bf16"))
 
     def test_overwrites_when_told(self, upscale):
         samples = image("a.png")
@@ -152,7 +173,7 @@ def test_bad_files_are_a_line_each_and_the_rest_goes_on(upscale, monkeypatch):
     assert sorted(said) == [f"in/{name}" for name in ("cut.png", "empty.png", "link.png", "long.jpg", "text.png")]
     assert "is truncated" in said["in/cut.png"]
     assert re.search("102 .*JPEG.* 100", said["in/long.jpg"])
-    assert sorted(os.listdir("out")) == ["e.png", "good.png"]
+    assert results("out") == ["e.png", "good.png"]
 
 
 @pytest.mark.parametrize(("channels", "dtype", "line"), [(4, np.uint8, "alpha"), (3, np.uint16, "16")])
@@ -171,7 +192,7 @@ def test_a_result_beyond_memory(upscale, monkeypatch):
     code, _, err = upscale("a.png", "b.png", "-o", "out")
     assert code == 1
     assert re.match(r"ssiu upscale: a.png: 6x4 pixels at x2 .* 200 bytes ", err)
-    assert os.listdir("out") == ["b.png"]
+    assert results("out") == ["b.png"]
 
 
 def test_memory_that_runs_out_on_the_way(upscale, monkeypatch):
@@ -197,7 +218,7 @@ def test_an_interruption_leaves_whole_files_alone(upscale, monkeypatch):
     code, _, err = upscale("in", "-o", "out")
     assert code == 130
     assert "ssiu upscale: interrupted" in err
-    assert os.listdir("out") == ["a.png"]
+    assert results("out") == ["a.png"]
 
 
 def test_two_processes_share_the_files(folder, python):
@@ -209,7 +230,7 @@ def test_two_processes_share_the_files(folder, python):
     script.write_text("import sys\nfrom ssiu_arch.cli.main import ssiu\nsys.exit(ssiu())\n")
     done = python(*run, script, "upscale", "in", "-o", "out", "--weights", "x2.pth", "--device", "cpu", cwd=folder)
     assert done.returncode == 1, done.stderr
-    assert sorted(os.listdir("out")) == ["1.png", "2.png", "3.png"]
+    assert results("out") == ["1.png", "2.png", "3.png"]
     assert sorted(re.findall(r"in/\d.png -> out/\d.png", done.stdout)) == [
         f"in/{n}.png -> out/{n}.png" for n in (1, 2, 3)
     ]

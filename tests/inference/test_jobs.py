@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssiu_arch.inference.jobs import Job, find_jobs, is_done
+from ssiu_arch.inference.jobs import Job, find_jobs, pixels_left
+from ssiu_arch.inference.records import NAME, Records
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.files import sha256
 from ssiu_arch.utils.image_files import BadImage
 
 
@@ -135,35 +137,109 @@ def test_a_folder_that_must_not_be_written_to(folder):
         pairs("a.png", out="locked/x")
 
 
+def test_what_is_left_out_of_a_folder_is_counted_in_a_line(folder):
+    for name in ("in/a.png", "in/deep.png/b.png", "more/c.png"):
+        folder(name)
+    for name in ("in/notes.txt", "in/deep.png/more.txt", "in/README", "in/.hidden.txt"):
+        Path(name).write_text("no image")
+    Path("in/linked").symlink_to("../more")
+    lines = []
+    jobs = find_jobs(["in"], Path("in/out"), None, lines.append)
+    assert [str(job.source) for job in jobs] == ["in/a.png", "in/deep.png/b.png"]
+    (line,) = lines
+    assert line.startswith("in: left out .txt (2, such as ")
+    assert "linked folder (1, such as linked)" in line
+    assert "file without ending (1, such as README)" in line
+    assert "hidden" not in line
+
+
+def test_links_in_a_circle_are_images_of_their_folder_that_cannot_be_read(folder):
+    folder("in/a.png")
+    Path("in/b.png").symlink_to("b.png")
+    Path("in/up").symlink_to("..")
+    first, second = find_jobs(["in"], Path("out"), None)
+    assert (str(first.source), str(second.source)) == ("in/a.png", "in/b.png")
+    with pytest.raises(BadImage, match=r"^in/b.png: cannot be read \(.*links"):
+        pixels_left(second, {}, Records())
+
+
+@pytest.mark.parametrize("name", [300 * "a" + ".png", 300 * "b"])
+def test_names_that_are_too_long_are_one_line(folder, name):
+    folder("a.png")
+    for inputs, out in (([name], "out"), (["a.png"], name)):
+        with pytest.raises(UserError, match=r"name too long|no such file"):
+            find_jobs(inputs, Path(out), None)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_read(folder):
+    os.mkfifo("a.png")
+    Path("link.png").symlink_to("a.png")
+    for name in ("a.png", "link.png"):
+        with pytest.raises(BadImage, match=f"^{name}: is a pipe, socket or device"):
+            pixels_left(Job(Path(name), Path("out/a.png")), {}, Records())
+    with pytest.raises(BadImage, match=r"^a.png: exists"):
+        pixels_left(Job(folder("b.png"), Path("a.png")), {}, Records())
+
+
 class TestDone:
-    def job(self, folder, width, height, age=0):
-        job = Job(folder("a.png"), folder("out/a.png", width, height))
-        os.utime(job.source, (1000, 1000))
-        os.utime(job.target, (1000 - age, 1000 - age))
+    """A result is done if the image, the options and its own bytes are those of its record."""
+
+    made_with = {"weights": "5e31", "quality": 95}  # noqa: RUF012
+
+    @pytest.fixture
+    def job(self, folder):
+        job = Job(folder("a.png", 4, 3), folder("out/a.png", 8, 6))
+        self.record(job)
         return job
 
+    def record(self, job):
+        made_of = {"image": sha256(job.source), **self.made_with}
+        if job.form == "PNG":
+            del made_of["quality"]
+        Records().add(job.target, job.target.read_bytes(), made_of)
+
+    def left(self, job, **options):
+        return pixels_left(job, {**self.made_with, **options}, Records())
+
     def test_nothing_is_there(self, folder):
-        assert not is_done(Job(folder("a.png"), Path("out/a.png")), 2)
+        assert self.left(Job(folder("a.png", 4, 3), Path("out/a.png"))) == 12
 
-    @pytest.mark.parametrize("size", [(8, 4), (4, 8)], ids=["as it is", "turned upright"])
-    def test_a_result(self, folder, size):
-        assert is_done(self.job(folder, *size), 2)
+    def test_the_same_again(self, job):
+        assert self.left(job) == 0
+        assert self.left(job, quality=50) == 0  # which means nothing to a PNG
+        os.utime(job.source, (2**32, 2**32))  # dated in the future
+        assert self.left(job) == 0
+        assert pixels_left(job, self.made_with, Records(), overwrite=True) == 12
 
-    def test_of_another_size(self, folder):
-        with pytest.raises(BadImage, match=r"^out/a.png: .*16x8 .* a.png; --overwrite"):
-            is_done(self.job(folder, 16, 8), 2)
+    def test_other_weights_options_or_pixels(self, job, folder):
+        assert self.left(job, weights="5e32") == 12
+        assert self.left(job, tile=64) == 12
+        lossy = Job(job.source, folder("out/a.jpg", 8, 6))
+        self.record(lossy)
+        assert self.left(lossy) == 0
+        assert self.left(lossy, quality=50) == 12
+        folder("a.png", 5, 3)
+        assert self.left(job) == 15
 
-    def test_older_than_the_image(self, folder):
-        with pytest.raises(BadImage, match=r"^out/a.png: .*older than a.png; --overwrite"):
-            is_done(self.job(folder, 8, 4, age=10), 2)
+    @pytest.mark.parametrize("now", [b"a diary", b""])
+    def test_a_file_that_is_not_as_it_was_written_is_kept(self, job, now):
+        data = job.target.read_bytes()
+        job.target.write_bytes(now or data[:-1])
+        with pytest.raises(BadImage, match=r"^out/a.png: exists, and is not as .*--overwrite"):
+            self.left(job)
 
-    def test_no_image(self, folder):
-        job = self.job(folder, 8, 4)
-        job.target.write_text("a diary")
-        with pytest.raises(BadImage, match=r"^out/a.png: .*not an image; --overwrite"):
-            is_done(job, 2)
+    def test_lines_that_are_cut_off_cost_their_own_result_alone(self, job):
+        path = job.target.with_name(NAME)
+        whole = path.read_bytes()
+        path.write_bytes(b"\xff\n[]\n" + whole[:-20])
+        with pytest.raises(BadImage):
+            self.left(job)
+        self.record(job)
+        assert self.left(job) == 0
 
-    def test_a_result_of_more_pixels_than_pillow_opens(self, folder, monkeypatch):
-        job = self.job(folder, 8, 4)
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-        assert is_done(job, 2)
+    def test_records_of_other_processes_are_seen(self, job, folder):
+        ours, second = Records(), Job(job.source, folder("out/b.png", 8, 6))
+        assert pixels_left(job, self.made_with, ours) == 0
+        self.record(second)
+        assert pixels_left(second, self.made_with, ours) == 0
