@@ -136,12 +136,19 @@ class Attention(Weights):
         keys, values = kv[0] + self.position, kv[1]  # (Bnmh, Q, d)
 
         if x.is_cuda:
-            q, keys, values = (x[:, None] for x in (q, keys, values))  # a CUDA kernel takes at most 65535 heads
-            out = F.scaled_dot_product_attention(q, keys, values, scale=1.0)
+            out = self._by_cuda(q, keys, values)
         else:  # with so few channels, twice as fast as torch's CPU kernel
             out = torch.bmm(torch.bmm(q, keys.transpose(1, 2)).softmax(dim=2), values)
         out = out.reshape(batch, *grid, head[0], window, window, head[1]).permute(0, 1, 4, 2, 5, 3, 6)
         return out.reshape(batch, grid[0] * window, width, num_feat)
+
+    @staticmethod
+    def _by_cuda(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Torch's kernels, ``largest`` entries of the batch at a time: ``(N, P, d)``; shapes as in ``forward``."""
+        largest = 2**16 - 1  # of the batch, and of the heads, that a CUDA kernel takes
+        split = (x[:, None].split(largest) for x in (q, keys, values))
+        results = [F.scaled_dot_product_attention(q, k, v, scale=1.0) for q, k, v in zip(*split, strict=True)]
+        return results[0] if len(results) == 1 else torch.cat(results)
 
 
 class Stage(Weights):

@@ -56,7 +56,8 @@ class Graphs:
 
     A graph replays recorded kernels on fixed memory. So the image is copied to where the recording read its image, and
     the result appears where the recording wrote it. A size is recorded the second time it comes. The eight sizes used
-    last are kept, since each holds memory of its own. On other devices ``function`` is called directly.
+    last are kept. They share one memory pool, as large as the largest of them needs, since they never run together. On
+    other devices ``function`` is called directly.
     """
 
     kept = 8
@@ -65,9 +66,11 @@ class Graphs:
         self.function = function
         self._captured: OrderedDict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = OrderedDict()
         self._seen: set[torch.Size] = set()
+        self._pool: Any = None  # memory of the graphs; torch reuses it only for captures on the same stream
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, parts: Any, image: Tensor) -> Tensor:
-        """The result; valid until the next call of this size."""
+        """The result; copy it before the next call, which may overwrite it whatever its size."""
         size = image.shape
         if not image.is_cuda or size not in self._seen:
             self._seen.add(size)
@@ -87,13 +90,21 @@ class Graphs:
 
     def _capture(self, parts: Any, image: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         into = image.clone()
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # first runs set up libraries, which must not be recorded
+        current, first = torch.cuda.current_stream(), torch.cuda.Stream()
+        first.wait_stream(current)
+        with torch.cuda.stream(first):  # first runs set up libraries, which must not be recorded
             for _ in range(2):
                 self.function(parts, into)
-        torch.cuda.current_stream().wait_stream(stream)
+        current.wait_stream(first)
+        if self._pool is None:
+            self._pool, self._stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            result = self.function(parts, into)
+        options: Any = {"pool": self._pool, "stream": self._stream, "capture_error_mode": "thread_local"}
+        try:
+            with torch.cuda.graph(graph, **options):  # other threads may allocate meanwhile
+                result = self.function(parts, into)
+        except BaseException:
+            self._pool = None  # torch may still count it as being recorded to
+            torch.cuda.set_stream(current)  # torch does not when it cannot end a capture
+            raise
         return graph, into, result

@@ -48,7 +48,14 @@ def keep_freed_memory() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that an allocation failed: ``MemoryError``, CUDA's own, or torch's for the CPU."""
+    """Whether ``error`` says that an allocation failed: ``MemoryError``, CUDA's own, or torch's for the CPU.
+
+    Inside the capture of a CUDA graph, a failed allocation can invalidate the capture. Torch then reports that alone,
+    or raises it on top of the first error, which decides.
+    """
+    invalidated = "operation failed due to a previous error during capture"
+    while invalidated in str(error) and error.__context__ is not None:
+        error = error.__context__
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     signs = (
@@ -56,5 +63,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         "CUBLAS_STATUS_ALLOC_FAILED",
         "CUDNN_STATUS_ALLOC_FAILED",
         "CUDA error: out of memory",
+        invalidated,
     )
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ssiu_arch import SSIU
 from ssiu_arch.archs import ssiu_arch as arch
@@ -13,8 +14,9 @@ from ssiu_arch.archs.ssiu_arch import SAM
 from ssiu_arch.inference import fuse
 from ssiu_arch.inference import fused as module
 from ssiu_arch.inference.bands import Bands
-from ssiu_arch.inference.blocks import Attention
+from ssiu_arch.inference.blocks import Attention, Parts
 from ssiu_arch.inference.strips import Rows, up2_rows
+from ssiu_arch.inference.whole import whole
 
 TINY = {"num_feat": 16, "num_block": 3}
 VARIANTS = {
@@ -396,6 +398,28 @@ def test_on_a_gpu_attention_has_few_heads(monkeypatch):
     attention = Attention(SAM(16, 4))
     attention(torch.zeros(1, 16, 24, 16).as_subclass(OnCuda))
     assert seen == [(2 * 3 * 4, 1, 64, 4)]
+
+
+def test_attention_on_a_gpu_never_passes_the_largest_batch_of_a_kernel(monkeypatch):
+    """An image that exists by its shape only, as on a GPU."""
+    seen, attend = [], F.scaled_dot_product_attention
+
+    def note(q, keys, values, scale):
+        seen.append(len(q))
+        return attend(q, keys, values, scale=scale)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", note)
+    with FakeTensorMode():
+        parts = Parts(SSIU(2, num_feat=16, num_block=3)).to("cuda")
+        assert whole(parts, torch.empty(1, 3, 2064, 2064, device="cuda")).shape == (1, 3, 4128, 4128)
+    assert seen == [65535, 129**2 * 4 - 65535] * 3
+
+
+def test_attention_in_two_calls_equals_one():
+    generator = torch.Generator().manual_seed(0)
+    q, keys, values = (torch.rand(65538, rows, 4, generator=generator) for rows in (2, 3, 3))
+    expected = (q @ keys.transpose(1, 2)).softmax(dim=2) @ values
+    torch.testing.assert_close(Attention._by_cuda(q, keys, values)[:, 0], expected, atol=1e-6, rtol=0)
 
 
 class TestFits:

@@ -1,8 +1,11 @@
 from contextlib import nullcontext
+from types import SimpleNamespace
 
+import pytest
 import torch
 
 from ssiu_arch.inference.whole import Graphs
+from ssiu_arch.utils.memory import is_out_of_memory
 
 
 class OnCuda:
@@ -51,3 +54,73 @@ def test_on_a_cpu_it_is_the_function():
     graphs = Graphs(lambda parts, image: image + parts)
     for _ in range(3):
         assert torch.equal(graphs(1, torch.zeros(2)), torch.ones(2))
+
+
+INVALIDATED = "CUDA error: operation failed due to a previous error during capture"
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """The calls of torch.cuda that a capture makes, without a GPU: its options, and the current stream."""
+    made = SimpleNamespace(options=[], current="the caller's", at_the_end=None)
+
+    class Capture:
+        def __init__(self, graph, **options):
+            made.options.append(options)
+
+        def __enter__(self):
+            made.current = "captured"
+
+        def __exit__(self, *error):
+            if made.at_the_end:
+                raise made.at_the_end  # as torch: its stream stays the current one
+            made.current = "the caller's"
+
+    def set_stream(stream):
+        made.current = stream
+
+    stream = type("Stream", (), {"wait_stream": lambda self, other: None})
+    fakes = {"graph": Capture, "set_stream": set_stream, "graph_pool_handle": object, "Stream": stream}
+    fakes |= {"current_stream": lambda: SimpleNamespace(wait_stream=lambda other: None, name="the caller's")}
+    fakes |= {"stream": nullcontext, "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None), "device": nullcontext}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(Graphs, "_on", staticmethod(nullcontext))
+    return made
+
+
+class Copyable(OnCuda):
+    def clone(self):
+        return SimpleNamespace(shape=self.shape, copy_=lambda image: None)
+
+
+def test_captures_bear_other_threads_and_share_a_pool_and_a_stream(cuda):
+    graphs = Graphs(lambda parts, image: image)
+    for _ in range(2):
+        for side in range(3):
+            graphs(None, Copyable(side))
+    assert [options["capture_error_mode"] for options in cuda.options] == ["thread_local"] * 3
+    for name in ("pool", "stream"):
+        assert len({id(options[name]) for options in cuda.options}) == 1
+        assert cuda.options[0][name] is not None
+    Graphs(lambda parts, image: image)._capture(None, Copyable(1))
+    assert cuda.options[3]["pool"] is not cuda.options[0]["pool"]
+
+
+@pytest.mark.parametrize("at_the_end", [None, torch.AcceleratorError(INVALIDATED)])
+def test_out_of_memory_in_a_capture_is_known_and_leaves_nothing_behind(cuda, at_the_end):
+    def runs_out(parts, image):
+        if cuda.current == "captured" and parts:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return image
+
+    graphs = Graphs(runs_out)
+    graphs(True, Copyable(4))
+    cuda.at_the_end = at_the_end
+    with pytest.raises(RuntimeError) as caught:
+        graphs(True, Copyable(4))
+    assert is_out_of_memory(caught.value)
+    assert getattr(cuda.current, "name", cuda.current) == "the caller's"
+    cuda.at_the_end = None
+    graphs(False, Copyable(4))
+    assert cuda.options[1]["pool"] is not cuda.options[0]["pool"]  # torch may not capture to the first again

@@ -41,3 +41,17 @@ def test_a_failed_allocation_is_known_as_such():
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert not is_out_of_memory(RuntimeError("sizes do not match"))
     assert not is_out_of_memory(KeyError("memory"))
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (None, True),  # freeing cached memory has invalidated the capture
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: operation not permitted when stream is capturing"), False),
+    ],
+)
+def test_of_an_invalidated_capture_the_first_error_decides(first, expected):
+    error = RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    error.__context__ = first
+    assert is_out_of_memory(error) is expected
