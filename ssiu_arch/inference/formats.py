@@ -131,12 +131,9 @@ def _tiff(samples: Samples, meta: Metadata) -> bytes:
         279: (4, lengths),
         317: (3, [2]),  # differences
     }
-    if channels in (2, 4):
-        values[338] = (3, [2])  # straight alpha
-    if meta.xmp:
-        values[tags.XMP] = (1, meta.xmp)
-    if meta.icc:
-        values[tags.ICC] = (7, meta.icc)
+    values |= {338: (3, [2])} if channels in (2, 4) else {}  # straight alpha
+    values |= {tags.XMP: (1, meta.xmp)} if meta.xmp else {}
+    values |= {tags.ICC: (7, meta.icc)} if meta.icc else {}
     entries = {
         tag: bytes(file[entry.at : entry.at + 12])
         for tag, entry in found.entries(found.first).items()
@@ -147,7 +144,9 @@ def _tiff(samples: Samples, meta: Metadata) -> bytes:
             values[tag] = (5, struct.pack(found.order + "II", round(dots * 10_000), 10_000))
         values[tags.RESOLUTION[2]] = (3, [2])  # inches
     for tag, (kind, value) in values.items():
-        content = value if isinstance(value, bytes) else _packed(found.order, kind, value)
+        content = value
+        if not isinstance(value, bytes):
+            content = struct.pack(f"{found.order}{len(value)}{tags.LETTERS[kind]}", *value)
         count = len(content) // tags.BYTES[kind]
         if len(content) > 4:
             at = len(file)
@@ -157,7 +156,3 @@ def _tiff(samples: Samples, meta: Metadata) -> bytes:
     struct.pack_into(found.order + "I", file, 4, len(file))
     file += struct.pack(found.order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
     return bytes(file)
-
-
-def _packed(order: str, kind: int, numbers: list[int]) -> bytes:
-    return struct.pack(f"{order}{len(numbers)}{tags.LETTERS[kind]}", *numbers)
