@@ -24,8 +24,8 @@ RIGHT = {
     "distributed": "def init(): backend = 'gloo'\ndef to_device(): DDP(net, broadcast_buffers=False)",
     "lmdb_reopen": "def init(self): self._client = shared(path)",
     "optimizers": "def get_optimizer(): return {'Adam': torch.optim.Adam, 'AdamW': torch.optim.AdamW}",
-    "ema_weights": "def load_network(): pass\ndef settings(): load_network(self.opt['path'].get('param_key_g'))",
-    "compiled_networks": "def unwrap(): return getattr(net, '_orig_mod', net)\ndef compare(): pass",
+    "ema_weights": "def load(): torch.load(path, weights_only=True)\ndef settings(): load(opt.get('param_key_g'))",
+    "compiled_networks": "def unwrap(): return getattr(net, '_orig_mod', net)",
     "prefetch_streams": "def fetch(): batch.record_stream(stream)\ndef preload(): pass",
     "wandb_id": "def init(): wandb.init(project=project)",
     "safe_yaml": """

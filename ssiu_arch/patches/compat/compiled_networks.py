@@ -4,16 +4,13 @@ from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces, source
 
-PREFIX = "_orig_mod."
-
 
 @replaces(
     "basicsr.models.base_model:BaseModel.get_bare_model",
-    "basicsr.models.base_model:BaseModel._print_different_keys_loading",
     upstream="basicsr/models/base_model.py:125",
-    is_needed=lambda unwrap, compare: "_orig_mod" not in source(unwrap),
+    is_needed=lambda unwrap: "_orig_mod" not in source(unwrap),
 )
-def patch(unwrap: Function, compare: Function) -> list[Function]:
+def patch(unwrap: Function) -> list[Function]:
     """A compiled network is saved under other names (`_orig_mod.*`); with `ema_decay` it ends in KeyError."""
 
     from torch import nn
@@ -28,10 +25,4 @@ def patch(unwrap: Function, compare: Function) -> list[Function]:
                 return net
             net = inner
 
-    def _print_different_keys_loading(self: Any, crt_net: nn.Module, load_net: dict, strict: bool = True) -> None:
-        """BasicSR's last step before it loads weights; names of a compiled network are corrected here, in place."""
-        for name in [name for name in load_net if name.startswith(PREFIX)]:
-            load_net[name.removeprefix(PREFIX)] = load_net.pop(name)
-        compare(self, crt_net, load_net, strict)
-
-    return [get_bare_model, _print_different_keys_loading]
+    return [get_bare_model]

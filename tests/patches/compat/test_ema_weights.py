@@ -1,8 +1,12 @@
 """With the stock ``SRModel``."""
 
+import os
+
 import pytest
 import torch
 from basicsr.models.sr_model import SRModel
+
+from ssiu_arch.utils.errors import UserError
 
 NETWORK = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
 
@@ -41,3 +45,17 @@ def test_basicsrs_own_files_are_loaded_as_before(model, weights):
     other = {name: value + 1 for name, value in weights.items()}
     assert torch.equal(average(model({"params": weights, "params_ema": other})), other["conv_first.weight"])
     assert torch.equal(average(model({"params": weights})), weights["conv_first.weight"])
+
+
+class Evil:  # pickles as a call
+    def __reduce__(self):
+        return os.system, ("touch evil",)
+
+
+def test_code_in_weights_is_not_run_with_any_torch(model, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *args, **how: load(*args, **{"weights_only": False, **how}))
+    with pytest.raises(UserError, match="Python objects"):
+        model({"params": weights, "x": Evil()})
+    assert not (tmp_path / "evil").exists()
