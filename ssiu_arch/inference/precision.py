@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from threading import RLock
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from ssiu_arch.utils.precisions import PRECISIONS
 
 DTYPES = dict(zip(PRECISIONS, (torch.float32, torch.float32, torch.bfloat16, torch.float16), strict=True))
+_switching = RLock()  # held while the switches differ from the caller's; contexts of one thread nest
 
 
 @contextmanager
@@ -23,20 +25,31 @@ def own_precision(device: torch.device, allow_tf32: bool) -> Iterator[None]:
 def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
     """Allow or forbid TF32 in products and convolutions on CUDA inside this context; nothing on other devices.
 
-    The switches belong to the process: threads that set them at once disturb each other.
+    The switches belong to the process, so one thread at a time is inside, and others wait.
     """
     if device.type != "cuda":
         yield
         return
-    switches, name, value = _switches(allowed)
-    before = [getattr(switch, name) for switch in switches]
-    try:
-        for switch in switches:
-            setattr(switch, name, value)
-        yield
-    finally:
-        for switch, old in zip(switches, before, strict=True):
-            setattr(switch, name, old)
+    with _switching:
+        switches, name, value = _switches(allowed)
+        before = [getattr(switch, name) for switch in switches]
+        try:
+            for switch in switches:
+                setattr(switch, name, value)
+            yield
+        finally:
+            for switch, old in zip(switches, before, strict=True):
+                setattr(switch, name, old)
+
+
+def set_tf32(allowed: bool) -> None:
+    """Allow or forbid TF32 in products and convolutions from here on, in the whole process.
+
+    Set by torch's older interface, which keeps the newer one in step. The reverse is not so, and ``torch.export`` reads
+    the older one.
+    """
+    with _switching:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _switches(allowed: bool) -> tuple[tuple[Any, ...], str, Any]:

@@ -233,9 +233,13 @@ class StageByStrips:
         d = difference[start:stop]
         if self.pooling == 1:
             return d + attended[start:stop]
+        if d.is_cuda:  # few launches of all rows, rather than a small product for every eight
+            upper, share = (x[start + 1 : stop + 1] for x in up2_positions(difference.height, d.dtype, d.device))
+            rows, upper = wide.storage[0], upper - wide.first
+            return torch.lerp(rows[upper], rows[upper + 1], share[:, None, None]) + d
         v = torch.empty_like(d)
         for lo, hi in strips(start, stop, 8):  # short: the larger the matrix, the more of it is zero
-            matrix, rows = up2_rows(lo, hi, difference.height, d.dtype, d.device)
+            matrix, rows = up2_rows(lo, hi, difference.height, d.dtype)
             part = slice(lo - start, hi - start)
             torch.addmm(d[0, part].flatten(1), matrix, wide[rows][0].flatten(1), out=v[0, part].flatten(1))
         return v
@@ -248,17 +252,30 @@ def strips(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
 
 
 @lru_cache(maxsize=4096)  # every stage needs the same
-def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, slice]:
+def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype) -> tuple[Tensor, slice]:
     """Rows ``lo`` to ``hi`` of a map doubled to ``height`` rows, bilinear with ``align_corners=True``.
 
-    Returns what ``between_rows`` returns. The rows may include the border. Positions are rounded in float32, as
-    ``F.interpolate`` rounds them.
+    Returns what ``between_rows`` returns. The rows may include the border.
     """
+    matrix, rows = between_rows(_up2_source(lo, hi, height), height // 2)
+    return matrix.to(dtype), rows
+
+
+@lru_cache(maxsize=8)  # on a GPU every strip of every stage needs the same
+def up2_positions(height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For each row from -1 to ``height`` of the doubled map: the row above it, and the share of the next one.
+
+    So a GPU gets two short vectors per map, instead of a matrix for every eight rows.
+    """
+    upper, share = _between(_up2_source(-1, height + 1, height), height // 2)
+    return upper.to(device), share.to(device, dtype)
+
+
+def _up2_source(lo: int, hi: int, height: int) -> Tensor:
+    """Positions of rows ``lo`` to ``hi`` in the map that is doubled, rounded in float32 as by ``F.interpolate``."""
     y = torch.arange(lo, hi, device="cpu").abs()
     y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
-    source = y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
-    matrix, rows = between_rows(source, height // 2)
-    return matrix.to(device, dtype), rows
+    return y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
 
 
 def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
@@ -273,13 +290,18 @@ def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
     Returns:
         The matrix ``(len(source), n)`` in float32, and the n rows of the map it is for.
     """
-    upper = source.floor().long().clamp(0, height - 2)
-    part = (source - upper).clamp(0, 1)
+    upper, part = _between(source, height)
     first, stop = int(upper.min()), int(upper.max()) + 2
     matrix = torch.zeros(len(source), stop - first, dtype=torch.float32, device="cpu")
     matrix.scatter_(1, (upper - first)[:, None], (1 - part)[:, None])
     matrix.scatter_(1, (upper - first + 1)[:, None], part[:, None])
     return matrix, slice(first, stop)
+
+
+def _between(source: Tensor, height: int) -> tuple[Tensor, Tensor]:
+    """The row above each position, and the share of the row below it, in [0, 1]."""
+    upper = source.floor().long().clamp(0, height - 2)
+    return upper, (source - upper).clamp(0, 1)
 
 
 def _known(rows: Rows, but: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
+from ssiu_arch.inference.precision import set_tf32
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 
@@ -22,8 +23,7 @@ def set_precision(precision: str | None) -> None:
 
     Args:
         precision: ``fp32`` turns TF32 off for matrix products and convolutions (torch enables the latter by default);
-            ``tf32`` turns both on; ``bf16`` and None keep torch's settings. Set by torch's older interface, which keeps
-            the newer one in step. The reverse is not so, and ``torch.export`` reads the older one.
+            ``tf32`` turns both on; ``bf16`` and None keep torch's settings.
 
     Raises:
         ValueError: unknown ``precision``.
@@ -31,7 +31,7 @@ def set_precision(precision: str | None) -> None:
     if precision not in (None, *TRAINING_PRECISIONS):
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(TRAINING_PRECISIONS)}")
     if precision in ("fp32", "tf32"):
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        set_tf32(precision == "tf32")
 
 
 def autocast(device: torch.device, precision: str | None) -> torch.autocast:

@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 import torch
@@ -53,6 +54,31 @@ def test_on_a_cpu_they_are_left_alone():
     before = switches()
     with tf32(torch.device("cpu"), True):
         assert switches() == before
+
+
+def test_threads_wait_for_each_other_and_contexts_of_one_nest():
+    before, held, released = switches(), threading.Event(), threading.Event()
+    seen = []
+
+    def other():
+        held.wait()
+        with tf32(CUDA, False):
+            seen.append((released.is_set(), set(switches())))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with tf32(CUDA, True):
+        inside = switches()
+        held.set()
+        with tf32(CUDA, False):
+            thread.join(0.2)
+        assert switches() == inside
+        assert not seen
+        released.set()
+    thread.join()
+    assert seen[0][0]
+    assert seen[0][1] in ({"ieee"}, {False})
+    assert switches() == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
