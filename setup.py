@@ -13,12 +13,14 @@ PLOT = ["matplotlib"]
 SAFETENSORS = ["safetensors"]
 EXPORT = ["onnx", "onnxscript", "onnxruntime"]
 CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/export.md
+HEIF = ["pillow-heif"]  # reads HEIC, the photos of iPhones
 HUB = [*SAFETENSORS, "huggingface_hub"]
 RIVALS = ["spandrel", "spandrel_extra_arches"]  # MIT; some networks of the second are for non-commercial use only
 DOCS = ["mkdocs", "mkdocs-material", "mkdocstrings[python]"]
 TEST = [
     *PLOT,
     *EXPORT,
+    *HEIF,
     *HUB,
     *RIVALS,
     "captum",
@@ -59,6 +61,7 @@ setup(
         "plot": PLOT,
         "safetensors": SAFETENSORS,
         "export": EXPORT,
+        "heif": HEIF,
         "hub": HUB,
         "converters": CONVERTERS,
         "rivals": RIVALS,

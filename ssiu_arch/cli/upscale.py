@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from ssiu_arch.inference.upscaler import Upscaler
 
 EXAMPLE = "example: ssiu upscale photos more/*.jpg -o enlarged --scale 2"
-SUFFIXES = {"auto": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
+SUFFIXES = {
+    "auto": None,
+    "png": ".png",
+    "jpg": ".jpg",
+    "webp": ".webp",
+    "tiff": ".tiff",
+    "bmp": ".bmp",
+    "avif": ".avif",
+}
 
 
 def run(arguments: list[str]) -> int:
@@ -45,11 +53,11 @@ def run(arguments: list[str]) -> int:
 
 def _parser() -> Parser:
     what = (
-        "Enlarge images. Bit depth, grey, alpha, ICC profile and EXIF are kept. Results that the same image, weights "
+        "Enlarge images. Bit depth, grey, alpha and metadata are kept. Results that the same image, weights "
         "and options made are skipped; others are redone."
     )
     parser = Parser(prog="ssiu upscale", description=what, epilog=EXAMPLE, allow_abbrev=False)
-    kinds = "image files, folders (searched recursively) or patterns; PNG, JPEG, WebP, TIFF, BMP"
+    kinds = "image files, folders (searched recursively) or patterns; PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF, HEIC"
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help=kinds)
     target = "output folder, or output file for a single image"
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help=target)
@@ -57,7 +65,7 @@ def _parser() -> Parser:
     parser.add_argument("--weights", default="shipped", metavar="FILE", help=weights)
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), help="scale of the shipped weights (default: 4)")
     parser.add_argument("--format", choices=SUFFIXES, default="auto", help="output format (default: the input's)")
-    quality = "quality of JPEG and WebP, 1 to 100 (default: 95)"
+    quality = "quality of JPEG, WebP and AVIF, 1 to 100 (default: 95)"
     parser.add_argument("--quality", type=whole(1, 100), default=95, metavar="N", help=quality)
     ensemble = "average the results of eight flips and rotations: slightly better, eight times slower"
     parser.add_argument("--self-ensemble", action="store_true", help=ensemble)

@@ -182,13 +182,13 @@ def pixels_of_tiff(source: Directories) -> bytes:
     """
     main = source.entries(source.first)
     places, lengths = (273, 279) if 273 in main else (324, 325)  # of strips, of tiles
-    sizes = source.numbers(main[lengths])
-    width, height = (source.numbers(main[tag])[0] for tag in (256, 257))
-    is_raw = 259 not in main or source.numbers(main[259]) == (1,)
-    if max(map(int.__add__, source.numbers(main[places]), sizes)) > len(source.data) or (
-        is_raw and 8 * sum(sizes) < width * height  # of 1 bit, the least
-    ):
-        raise ValueError(f"truncated after {len(source.data)} bytes")
+    if lengths in main:
+        sizes = source.numbers(main[lengths])
+        ends = map(int.__add__, source.numbers(main[places]), sizes)
+        width, height = (source.numbers(main[tag])[0] for tag in (256, 257))
+        is_raw = 259 not in main or source.numbers(main[259]) == (1,)
+        if max(ends) > len(source.data) or (is_raw and 8 * sum(sizes) < width * height):  # 1 bit is the least
+            raise ValueError(f"truncated after {len(source.data)} bytes")
     kept = [entry for tag, entry in sorted(main.items()) if tag in PIXELS]
     data = bytearray(source.data + bytes(len(source.data) % 2))
     start = len(data)

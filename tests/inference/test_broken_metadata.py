@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssiu_arch.inference.photo import from_pillow, photo_size, read_photo
+from ssiu_arch.utils import extras
+from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.image_files import BadImage
 from tests.inference.by_hand import (
     CMYK,
@@ -108,6 +111,27 @@ def test_what_is_too_large_for_a_jpeg(tmp_path):
     result, dropped = enlarged(tmp_path / "a", "JPEG")
     assert dropped == ["EXIF above 64 KiB"]
     assert Image.open(BytesIO(result)).info["icc_profile"] == SRGB * 300
+
+
+def test_a_pillow_image_with_broken_metadata():
+    """The Python API: chunks behind the pixels, which Pillow reads last, and EXIF that it cannot parse."""
+    late = saved(RGB, "PNG")[:-12] + chunk(b"zTXt", b"k\0\0" + BOMB) + saved(RGB, "PNG")[-12:]
+    for data in (late, with_chunks(saved(RGB, "PNG"), chunk(b"eXIf", b"no EXIF at all"))):
+        photo = from_pillow(Image.open(BytesIO(data))).upright()
+        assert np.array_equal(photo.colour, noise(3))
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".jpg"])
+def test_heic_of_any_name(tmp_path, monkeypatch, suffix):
+    pytest.importorskip("pillow_heif", reason="pillow-heif, which reads HEIC, is not installed").register_heif_opener()
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(saved(RGB.resize((64, 48)), "HEIF", exif=b"Exif\0\0" + EXIF))
+    assert photo_size(path) == (48, 64)
+    result, _ = enlarged(path, "JPEG")
+    assert found_in(result, "JPEG")[0]["EXIF"][: len(EXIF)] == EXIF
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"HEIC.*ssiu-arch\[heif\]"):
+        read_photo(path)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "BMP"])

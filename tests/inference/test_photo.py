@@ -225,6 +225,7 @@ BAD = {
     "nothing": (b"", r"is empty \(0 bytes\)"),
     "text": (b"hello", r"is damaged.*\(5 bytes\)"),
     "a GIF of frames": (written(RGB, "GIF", **TWO), "2 frames"),
+    "an AVIF without places": (written(RGB, "AVIF").replace(b"iloc", b"free"), "is damaged"),
     "a PPM": (written(RGB, "PPM"), "PPM; convert it to PNG"),
     "an animated WebP": (written(RGB, "WEBP", **TWO), "2 frames; export"),
     "an animated PNG": (written(RGB, "PNG", **TWO), "2 frames"),
