@@ -15,6 +15,7 @@ from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.data.lmdb_sets import MetaLine, open_lmdb, read_meta
 from ssiu_arch.data.sources import require_folder
 from ssiu_arch.data.sub_images import make_lr
+from ssiu_arch.utils import option_yaml
 from ssiu_arch.utils.errors import UserError
 
 SAMPLE = 64  # pairs of an LMDB compared pixel by pixel
@@ -166,15 +167,8 @@ def _size_problem(gt: MetaLine, lq: MetaLine, pair: PairedSet) -> str | None:
 
 def _from_options(path: Path) -> Iterator[PairedSet]:
     """The paired sets under ``datasets:`` of a BasicSR option file."""
-    import yaml
-
-    try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise UserError(f"{path}: is no YAML ({' '.join(str(error).split())})") from None
-    datasets = options.get("datasets") if isinstance(options, dict) else None
+    options = option_yaml.load(path)
+    datasets = options.get("datasets")
     if not isinstance(datasets, dict) or not datasets:
         raise UserError(f"{path}: has no data sets under 'datasets:'")
     for phase, dataset in datasets.items():

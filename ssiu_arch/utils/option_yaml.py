@@ -33,12 +33,12 @@ def load(path: str | Path) -> dict[str, Any]:
             the message names the line.
     """
     if not os.path.isfile(path):
-        raise UserError(f"-opt {path}: no such file (the current folder is {Path.cwd()})")
+        raise UserError(f"{path}: no such file (the current folder is {Path.cwd()})")
     try:
         with open(path, "rb") as file:
             opt = yaml.load(file, OptionLoader)
     except OSError as error:
-        raise UserError(f"-opt {path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

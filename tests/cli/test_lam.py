@@ -136,7 +136,7 @@ BAD = {
     "no weights": (["photo.png", "--weights", "x5.pth"], "weights x5.pth: no such file"),
     "empty weights": (["photo.png", "--weights", "empty.pth"], "weights empty.pth: "),
     "an image for weights": (["photo.png", "--weights", "photo.png"], "weights photo.png: "),
-    "no option file": (["photo.png", "-opt", "none.yml"], "-opt none.yml: no such file"),
+    "no option file": (["photo.png", "-opt", "none.yml"], "none.yml: no such file"),
     "an option file without network": (["photo.png", "-opt", "nothing.yml"], "nothing.yml: .*network_g"),
     "two scales": ([*BASE, "x3.pth"], "x3 is x3, but x2 x2: "),
     "one name for two": ([*BASE, "folder/../x2.pth"], "x2: give --names"),

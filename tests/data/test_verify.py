@@ -162,9 +162,9 @@ def test_an_option_file_names_its_sets(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "is no YAML"),
+        ("a: [", "invalid YAML"),
         ("scale: 4", "has no data sets under 'datasets:'"),
-        ("- 1", "has no data sets"),
+        ("- 1", "holds a list, not options"),
         ("scale: 4\ndatasets: {train: {dataroot_gt: a}}", "datasets: train: needs dataroot_gt and dataroot_lq"),
         ("datasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(None\) must be a whole number"),
         ("scale: 4.0\ndatasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(4\.0\) must be"),
@@ -178,7 +178,7 @@ def test_an_option_file_that_cannot_be_used_is_one_line(tmp_path, text, message)
 
 
 def test_a_path_that_names_no_set_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"x\.yml: cannot be read"):
+    with pytest.raises(UserError, match=r"x\.yml: no such file"):
         find_pairs(tmp_path / "x.yml")
     with pytest.raises(UserError, match="no such folder"):
         find_pairs(tmp_path / "x")
