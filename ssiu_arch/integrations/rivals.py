@@ -71,10 +71,15 @@ class Spandrel(nn.Module):
         super().__init__()
         if (path is None) == (arch is None):
             raise ValueError(f"give either path, a file of weights, or arch, one of {', '.join(LIGHT)}")
+        if arch is not None and (arch not in LIGHT or upscale not in (None, 2, 3, 4)):
+            raise ValueError(f"arch ({arch}), upscale ({upscale}): must be one of {', '.join(LIGHT)} at 2, 3 or 4")
         require("spandrel", "rivals", "network type Spandrel")
         self.path = None if path is None else str(weights_path(path, upscale))
         with quiet():
-            found = described(self.path) if self.path else random_light(str(arch), 4 if upscale is None else upscale)
+            if arch is None:
+                found = described(str(self.path))
+            else:
+                found = registry().load(LIGHT[arch].build(upscale or 4).state_dict())
         self.upscale = found.scale
         if upscale not in (None, self.upscale):
             raise ValueError(f"upscale ({upscale}): the weights {path} are for x{self.upscale}")
@@ -90,17 +95,6 @@ class Spandrel(nn.Module):
         padded = F.pad(y, (0, reflected[0], 0, reflected[1]), "reflect")
         padded = F.pad(padded, (0, right - reflected[0], 0, below - reflected[1]), "replicate")
         return self.call(self.netG, padded)[:, :, : self.upscale * height, : self.upscale * width]
-
-
-def random_light(name: str, upscale: int) -> Any:
-    """spandrel's descriptor of a new network of ``LIGHT``.
-
-    Raises:
-        ValueError: the name or the scale is none of theirs.
-    """
-    if name not in LIGHT or upscale not in (2, 3, 4):
-        raise ValueError(f"arch ({name}), upscale ({upscale}): must be one of {', '.join(LIGHT)} at 2, 3 or 4")
-    return registry().load(LIGHT[name].build(upscale).state_dict())
 
 
 def described(path: str) -> Any:

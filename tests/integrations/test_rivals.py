@@ -95,11 +95,14 @@ def test_a_rival_is_profiled_without_warnings(ssiu, tmp_path, monkeypatch):
     net = TINY_SWINIR()
     torch.save(net.state_dict(), tmp_path / "x.pth")
     (tmp_path / "x.yml").write_text("network_g: {type: Spandrel, path: x.pth}\n")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        code, out, err = ssiu(
-            "profile", "-opt", "x.yml", "--upscale", 2, "--size", "8x8", "--no-latency", "--no-memory"
-        )
+    torch.set_warn_always(True)  # not only once a process
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "torch.meshgrid")
+            arguments = ["--upscale", 2, "--size", "8x8", "--no-latency", "--no-memory"]
+            code, out, err = ssiu("profile", "-opt", "x.yml", *arguments)
+    finally:
+        torch.set_warn_always(False)
     assert (code, err) == (0, "")
     assert f"{sum(parameter.numel() for parameter in net.parameters()):,}" in out
 

@@ -5,7 +5,6 @@ torch, einops and spandrel, which ComfyUI has, and neither ``ssiu_arch`` nor Bas
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from ssiu_arch.utils.errors import UserError
@@ -116,8 +115,7 @@ def main() -> None:
     try:
         write(for_spandrel() if args.spandrel else for_comfyui(), args.folder)
     except UserError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        parser.exit(2, f"{parser.prog}: {error}\n")
     print(f"written to {args.folder}")
 
 

@@ -51,8 +51,8 @@ def draw(path: Path, plan: Plan, rows: list[Row]) -> list[str]:
     )
     for found, colour, marker, label in series:
         if found:
-            places = zip(*(point[:2] for point in found), strict=True)
-            axes.scatter(*places, s=30, c=colour, marker=marker, label=label, zorder=3)
+            macs, psnr, _ = zip(*found, strict=True)
+            axes.scatter(macs, psnr, s=30, c=colour, marker=marker, label=label, zorder=3)
     axes.set_xlabel("multiply-adds (10⁹)")
     axes.set_ylabel(f"PSNR on Y (dB), {plan.psnr_set} x{plan.upscale}")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
@@ -68,7 +68,8 @@ def _write_names(axes: Any, found: list[tuple[Point, str]]) -> None:
     from matplotlib.transforms import Bbox
 
     axes.figure.draw_without_rendering()  # the layout, and so where points are
-    taken = [Bbox.from_bounds(*axes.transData.transform(point[:2]) - 5, 10, 10) for point, _ in found]  # markers
+    markers = axes.transData.transform([point[:2] for point, _ in found])
+    taken = [Bbox([centre - 5, centre + 5]) for centre in markers]
     for (x, y, name), colour in found:
         texts = [
             axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, fontsize=8, color=colour)
