@@ -235,8 +235,9 @@ class Attends(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def trained(model, batch, iterations=2):
-    for iteration in range(1, iterations + 1):
+def trained(model, batch, iterations=2, after=0):
+    for iteration in range(after + 1, after + iterations + 1):
+        model.update_learning_rate(iteration)
         model.feed_data(batch)
         model.optimize_parameters(iteration)
     return model
@@ -319,10 +320,11 @@ class TestFaster:
         model = trained(build(channels_last=before, **options), batch)
         other = build(channels_last=after, **options)
         other.net_g.load_state_dict(model.net_g.state_dict())
-        state = {"iter": 2, "optimizers": [model.optimizer_g.state_dict()]}
+        kept = {"optimizers": [model.optimizer_g], "schedulers": model.schedulers}
+        state = {"iter": 2, **{name: [part.state_dict() for part in parts] for name, parts in kept.items()}}
         other.resume_training(copy.deepcopy(state))
         for one in (model, other):
-            trained(one, batch, 1)
+            trained(one, batch, 1, after=2)
         assert_same(other.net_g, model.net_g, 2e-5)
 
     def test_a_compiled_network_is_validated_as_it_is(self, build, batch):
@@ -368,7 +370,7 @@ class TestFaster:
         )
         resumed.resume_training(torch.load(tmp_path / "2.state"))
         for one in (plain, resumed):
-            trained(one, batch, 1)
+            trained(one, batch, 1, after=2)
         assert_same(resumed.get_bare_model(resumed.net_g), plain.net_g, 1e-6)
         assert_same(resumed.net_g_ema, plain.net_g_ema, 1e-6)
 
