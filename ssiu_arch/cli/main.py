@@ -14,7 +14,7 @@ from typing import TextIO
 
 from ssiu_arch.cli import which_basicsr
 from ssiu_arch.registration import apply_training_patches
-from ssiu_arch.utils.errors import UserError, in_one_line
+from ssiu_arch.utils.errors import UserError, in_one_line, printable
 from ssiu_arch.utils.version import __version__
 
 
@@ -67,25 +67,31 @@ def dispatch(command: Command, arguments: list[str]) -> int:
     """
     _usable_streams()
     verb, *rest = arguments or ["--help"]
+    named = f"{command.name} {printable(verb)}"
     try:
         code = _run(command, verb, rest)
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"{command.name} {verb}: {in_one_line(error)}", file=sys.stderr)
+        print(f"{named}: {in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{command.name} {verb}: interrupted", file=sys.stderr)
+        print(f"{named}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         if _has_no_reader(sys.stdout):
             return 141  # as a shell reports SIGPIPE
         raise  # another pipe broke
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
+            raise
+        print(f"{named}: out of memory; is it limited, as by ulimit -v?", file=sys.stderr)
+        return 1
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise  # of a file: the commands' own files raise UserError
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
-        print(f"{command.name} {verb}: stdout cannot be written ({error.strerror})", file=sys.stderr)
+        print(f"{named}: stdout cannot be written ({error.strerror})", file=sys.stderr)
         return 1
 
 

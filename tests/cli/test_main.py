@@ -1,5 +1,6 @@
 """The command line itself."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 import ssiu_arch
 from ssiu_arch.cli import main as command
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.errors import UserError, printable
 
 
 def test_no_verb_is_help(capsys):
@@ -153,3 +154,49 @@ def test_exit_codes(monkeypatch, capsys, raised, code, line):
     monkeypatch.setattr(train, "run", fail)
     assert command.main(["train", "-opt", "x"]) == code
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (MemoryError(), 1),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1),
+        (OSError(errno.ENOSPC, "No space left on device"), 1),
+    ],
+)
+def test_a_full_disk_or_memory_is_a_line(monkeypatch, capfd, raised, code):
+    from ssiu_arch.cli import profile
+
+    def fail(arguments):
+        raise raised
+
+    monkeypatch.setattr(profile, "run", fail)
+    monkeypatch.setattr(os, "dup2", lambda *files: None)  # of the test's own stdout
+    assert command.ssiu(["profile"]) == code
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("ssiu profile: ")
+
+
+def test_other_errors_of_files_and_imports_are_not_hidden(monkeypatch):
+    from ssiu_arch.cli import profile
+
+    for error in (OSError(errno.ENOSPC, "full", "a.png"), ImportError("no such module")):
+        monkeypatch.setattr(profile, "run", lambda arguments, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(type(error)):
+            command.ssiu(["profile"])
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_closed_streams_lead_nowhere(monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)  # as Python starts after >&-
+    assert command.ssiu(["--version"]) == 0
+    assert command.ssiu(["none"]) == 2
+
+
+def test_nothing_raw_from_a_name_reaches_the_terminal(monkeypatch, capsys):
+    assert printable("a\n\x1b[31m\udce9\u202e é漢.png") == r"a\n\x1b[31m\xe9\u202e é漢.png"
+    assert command.ssiu(["\x1b[31m\udce9\n"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "\x1b" not in said
