@@ -161,7 +161,8 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
     """GELU for the opsets without it, in the order of operations that ONNX Runtime replaces by its own GELU."""
     from onnxscript import opset18 as op
 
-    root, one, half = (op.CastLike(op.Constant(value_float=value), x) for value in (2**0.5, 1.0, 0.5))
+    like: Any = op.CastLike  # its type variables do not take the type of Constant
+    root, one, half = (like(op.Constant(value_float=value), x) for value in (2**0.5, 1.0, 0.5))
     return op.Mul(op.Mul(x, op.Add(op.Erf(op.Div(x, root)), one)), half)
 
 
