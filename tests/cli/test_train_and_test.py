@@ -98,6 +98,23 @@ class TestTrain:
         assert not list((workplace / "experiments").glob("*_archived_*"))
 
 
+def test_names_beyond_ascii_where_the_locale_is_not_utf_8(workplace, basicsr, small):
+    """Option file, its copy, the log, and folders, in a process whose locale is ASCII."""
+    text = (workplace / TRAIN).read_text().replace("name: demo_SSIU_x4", "name: 写真_ü")
+    (workplace / "ü.yml").write_text(f"# schön\n{text}", encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    changes = [*small, "train:total_iter=1", "datasets:val:name=Straße"]
+    done = basicsr("train", "-opt", "ü.yml", "--force_yml", *changes, cwd=workplace, env=ascii_only)
+    assert done.returncode == 0, done.stderr
+    folder = workplace / "experiments/写真_ü"
+    assert (folder / "models/net_g_latest.pth").is_file()
+    copied = (folder / "ü.yml").read_text(encoding="utf-8")
+    assert "# basicsr train -opt ü.yml" in copied
+    assert "# schön" in copied
+    (log,) = folder.glob("train_写真_ü_*.log")
+    assert "Validation Straße" in log.read_text(encoding="utf-8")
+
+
 FASTER = ("train:precision=bf16", "train:channels_last=true", "train:checkpointing=true", "train:ema_decay=0.5")
 
 
