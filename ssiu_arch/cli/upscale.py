@@ -38,6 +38,8 @@ def run(arguments: list[str]) -> int:
     """
     args = _parser().parse_args(arguments)
     rank, processes = _place()
+    if args.device == "mps":  # read when torch is imported
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
     from ssiu_arch.inference.jobs import find_jobs
 
@@ -47,6 +49,10 @@ def run(arguments: list[str]) -> int:
 
     jobs = find_jobs(args.inputs, args.out, SUFFIXES[args.format], say)
     upscaler = _upscaler(args)
+    if upscaler.device.type == "mps":
+        say("operators that MPS lacks run on the CPU (PYTORCH_ENABLE_MPS_FALLBACK); not measured by us")
+    elif advice := _advice(upscaler.device.type, args.threads):
+        say(advice)
     failed = _upscale_all(jobs[rank::processes], upscaler, args)
     return int(_failed_anywhere(failed, processes))
 
@@ -69,7 +75,9 @@ def _parser() -> Parser:
     parser.add_argument("--quality", type=whole(1, 100), default=95, metavar="N", help=quality)
     ensemble = "average the results of eight flips and rotations: slightly better, eight times slower"
     parser.add_argument("--self-ensemble", action="store_true", help=ensemble)
-    parser.add_argument("--device", default="auto", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:N or mps (default: a CUDA GPU if there is one)"
+    )
     precision = "precision of the network's computations (default: fp32)"
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=precision)
     tile = "tile side in LR pixels, a multiple of 16 (approximate; default: whole image)"
@@ -113,12 +121,20 @@ def _upscaler(args: Namespace) -> "Upscaler":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":  # each process of a machine takes its own GPU
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    device = check_device(name)
+    device = torch.device("mps") if name == "mps" and torch.backends.mps.is_available() else check_device(name)
     try:
         net = load(args.weights, scale=args.scale)
     except ValueError as error:
         raise UserError(f"--{error}") from error
     return Upscaler(net.to(device), precision=args.precision, self_ensemble=args.self_ensemble, tile=args.tile)
+
+
+def _advice(device: str, threads: int | None) -> str | None:
+    """A hint for people, at a terminal, whose CPU is busy already."""
+    load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0, os.cpu_count() or 1
+    if device != "cpu" or threads or load <= cores or not sys.stderr.isatty():
+        return None
+    return f"the load ({load:.1f}) is above the number of cores ({cores}); fewer threads may be faster: --threads 1"
 
 
 def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> int:

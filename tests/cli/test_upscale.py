@@ -66,6 +66,49 @@ def test_from_files_to_files(upscale):
     ]
 
 
+def test_quiet_prints_errors_alone(upscale):
+    image("in/a.png")
+    Path("in/notes.txt").touch()
+    assert upscale("in", "-o", "out")[2].startswith("ssiu upscale: in: left out .txt (1, such as notes.txt)")
+    assert upscale("in", "-o", "new", "--quiet") == (0, "", "")
+    Path("in/b.png").touch()
+    code, out, err = upscale("in", "-o", "new", "--quiet")
+    assert (code, out, err.count("\n")) == (1, "", 2)
+    assert err.startswith("ssiu upscale: in/b.png: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX names")
+def test_every_name_is_printed_in_its_own_line(upscale):
+    names = ["a\n\x1b[31m.png", "caf\udce9.png"]
+    for name in names:
+        image(f"in/{name}")
+        Path(f"in/bad{name}").touch()
+    code, out, err = upscale("in", "-o", "out")
+    assert code == 1
+    assert results("out") == sorted(names)
+    assert [line.split()[1] for line in out.splitlines()] == [r"in/a\n\x1b[31m.png", r"in/caf\xe9.png"]
+    assert (err.count("\n"), "\x1b" in err, "\udce9" in err) == (3, False, False)
+
+
+@pytest.mark.parametrize(
+    ("load", "given", "advised"), [(99, [], True), (99, ["--threads", "1"], False), (0, [], False)]
+)
+def test_threads_are_advised_at_a_terminal_whose_cores_are_busy(upscale, monkeypatch, load, given, advised):
+    image("a.png")
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert ("--threads 1" in upscale("a.png", "-o", "out", *given)[2]) == advised
+
+
+def test_mps_may_fall_back_to_the_cpu(upscale, ssiu, monkeypatch):
+    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK", raising=False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    image("a.png")
+    code, _, err = ssiu("upscale", "a.png", "-o", "out", "--weights", "x2.pth", "--device", "mps")
+    assert (code, os.environ.pop("PYTORCH_ENABLE_MPS_FALLBACK")) == (2, "1")
+    assert "--device mps" in err
+
+
 def test_16_bit_stays(upscale):
     samples = np.random.default_rng(0).integers(0, 65536, (4, 6, 3), np.uint16)
     cv2.imwrite("a.png", samples[:, :, ::-1])
