@@ -235,8 +235,8 @@ class StageByStrips:
             return d + attended[start:stop]
         if d.is_cuda:  # few launches of all rows, rather than a small product for every eight
             upper, share = (x[start + 1 : stop + 1] for x in up2_positions(difference.height, d.dtype, d.device))
-            rows, upper = wide.storage[0], upper - wide.first
-            return torch.lerp(rows[upper], rows[upper + 1], share[:, None, None]) + d
+            stored, upper = wide.storage[0], upper - wide.first
+            return torch.lerp(stored[upper], stored[upper + 1], share[:, None, None]) + d
         v = torch.empty_like(d)
         for lo, hi in strips(start, stop, 8):  # short: the larger the matrix, the more of it is zero
             matrix, rows = up2_rows(lo, hi, difference.height, d.dtype)

@@ -225,6 +225,23 @@ class TestPrecision:
         noise = (fuse(net, precision=precision)(y) - eager(net, y)).square().mean()
         assert 1e-12 < noise < 1e-5  # something was rounded; 50 dB
 
+    @pytest.mark.parametrize("way", ["stage by stage", "by strips of 16", "at once"])
+    def test_no_step_hides_that_half_precision_overflows(self, tiny, way):
+        """Upscaler computes a result that is not finite in float32: no infinite value may get lost on the way.
+
+        Except in the gates: their softmax makes 0 of minus infinity, as it does of such a value in float32.
+        """
+        fused, y, hidden = fused_by(way, tiny, precision="fp16"), image(tiny, 16, 16), []
+        for name, weight in fused.parts.named_buffers():
+            if "gates" in name or name.startswith(("stages.1", "stages.2")):  # as stages.0
+                continue
+            first, weight.view(-1)[0] = weight.view(-1)[0].clone(), float("inf")
+            if fused(y).isfinite().all():
+                hidden.append(name)
+            weight.view(-1)[0] = first
+        assert fused(y).isfinite().all()
+        assert hidden == []
+
     @pytest.mark.parametrize("precision", ["bf16", "fp16"])
     @pytest.mark.parametrize("way", ["stage by stage", "at once"])
     def test_the_interpolated_image_is_not_rounded(self, tiny, precision, way):
