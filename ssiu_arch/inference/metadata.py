@@ -116,7 +116,7 @@ def from_png(data: bytes, name: str) -> tuple[bytes, Metadata, bytes]:
                     raise ValueError("wrong checksum")
                 _from_chunk(kind, content, meta)
             except (zlib.error, ValueError, IndexError):
-                meta.dropped.append(f"damaged {kind.decode('latin-1')}")
+                meta.dropped.append(f"{kind.decode('latin-1')} (damaged or too large)")
     return b"".join(pixels), meta, transparent
 
 

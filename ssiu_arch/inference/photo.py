@@ -126,12 +126,22 @@ def _decoded(path: Path) -> Photo:
         data, meta = from_jpeg(data)
     elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _of_tiff(tags.Directories(data), name)
+    try:
+        photo = _of_one_frame(data, name, meta)
+    except (UnidentifiedImageError, ValueError):
+        if data[4:11] != b"ftypavi":
+            raise
+        photo = _of_one_frame(data.replace(b"Exif", b"free", 1), name, meta)  # Pillow parses an AVIF's EXIF
+        photo.meta.dropped.append("damaged EXIF")
+    return _with_transparent(photo, transparent, data[24]) if transparent else photo
+
+
+def _of_one_frame(data: bytes, name: str, meta: Metadata | None) -> Photo:
     with _opened(BytesIO(data), name) as image:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format not in ("MPO", "HEIF"):  # a camera's, with previews behind it
             raise BadImage(f"{name}: has {frames} frames; export them as single images first")
-        photo = from_pillow(image, name, meta)
-    return _with_transparent(photo, transparent, data[24]) if transparent else photo
+        return from_pillow(image, name, meta)
 
 
 def _with_transparent(photo: Photo, transparent: bytes, depth: int) -> Photo:
@@ -304,7 +314,7 @@ def _opened(file: IO[bytes], name: str) -> Iterator[Image.Image]:
     try:
         with Image.open(file) as image:
             if image.format not in ("MPO", "GIF", "HEIF", *FORMATS.values()):
-                raise BadImage(f"{name}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF or BMP first")
+                raise BadImage(f"{name}: is {image.format}; convert it to PNG, JPEG, WebP, TIFF, BMP or AVIF first")
             yield image
     finally:
         Image.MAX_IMAGE_PIXELS = most
