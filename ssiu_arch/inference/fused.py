@@ -111,7 +111,8 @@ def _difference(parts: Parts, net: SSIU) -> float:
 class FusedSSIU(nn.Module):
     """The optimised form: ``(B, C, h, w)`` in [0, 1] to ``(B, C, s*h, s*w)``, not clamped, any ``h, w >= 1``.
 
-    C is the network's ``num_in_ch``. With CUDA graphs, use it from one thread and stream; compiled, it cannot be pickled.
+    C is the network's ``num_in_ch``. With CUDA graphs, use it from one thread and one CUDA stream. Compiled, it cannot
+    be pickled.
 
     Three ways to the same result; ``forward`` takes the first that fits in memory::
 
