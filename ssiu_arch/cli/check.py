@@ -2,6 +2,7 @@
 
 import argparse
 
+from ssiu_arch.cli.pipeline import add_force_yml
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 
@@ -20,7 +21,7 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.checks.dry_run import findings
 
     levels = []
-    for finding in findings(args.opt, args.force_yml or [], args.strict, 1 if args.launcher else None):
+    for finding in findings(args.opt, args.force_yml, args.strict, 1 if args.launcher else None):
         print(finding, flush=True)
         levels.append(finding.level)
     if "error" in levels:
@@ -35,7 +36,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML) of a training or a test")
     parser.add_argument("--strict", action="store_true", help="treat unknown options as errors, not warnings")
     parser.add_argument("--launcher", choices=["pytorch", "slurm"], help="who will start several processes")
-    parser.add_argument(
-        "--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that replace those of the file"
-    )
+    add_force_yml(parser)
     return parser

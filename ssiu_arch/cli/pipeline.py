@@ -31,8 +31,14 @@ def parser(verb: str) -> argparse.ArgumentParser:
     parser.add_argument("--auto_resume", action="store_true", help="resume from the newest state in experiments/NAME")
     parser.add_argument("--debug", action="store_true", help="log every iteration, save and validate every 8th")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--force_yml", nargs="+", metavar="KEY:KEY=VALUE", help="options that override the file's")
+    add_force_yml(parser)
     return parser
+
+
+def add_force_yml(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force_yml``; given several times, all count."""
+    what = "options that override the file's"
+    parser.add_argument("--force_yml", nargs="+", action="extend", default=[], metavar="KEY:KEY=VALUE", help=what)
 
 
 def place(launcher: str) -> tuple[int, int | None]:
@@ -71,6 +77,9 @@ def run(verb: str, arguments: list[str]) -> None:
         if line and rank == 0:
             print(f"basicsr {verb}: {line}", file=sys.stderr)
 
+    keys = [entry.partition("=")[0] for entry in args.force_yml]
+    for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
+        say(f"--force_yml {key} is given {keys.count(key)} times: the last one counts")
     say(which_basicsr.warning())  # before the checks: an unknown name may be another basicsr's
     opt = check_run(args.opt, verb == "train", args.force_yml, processes)
     for line in options.unknown(opt):

@@ -237,6 +237,15 @@ def test_bad_options(place, capsys, change, parts):
         assert part in line
 
 
+def test_every_force_yml_counts_and_a_repeated_key_is_named(place, capsys):
+    changes = ["--force_yml", "x:y=1", "x:y=2", "val:tile=5", "--force_yml", "train:ema_decay=0.5"]
+    assert command.main(["train", "-opt", TRAIN, *changes]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "x:y is given 2 times" in said[0]
+    assert "val.tile (5)" in said[1]
+
+
 def test_good_options_pass(place):
     check_run(TRAIN, True, ["datasets:train:persistent_workers=true", "val:tile=64", "val:tile_overlap=32"])
 
