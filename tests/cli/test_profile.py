@@ -92,7 +92,7 @@ BAD = {
     "a negative warm-up": (["--warmup", "-1"], r"--warmup: "),
     "no threads": (["--threads", "0"], r"--threads: '0'"),
     "no device": (["--device", "gpu"], r"--device gpu: .*cpu, cuda"),
-    "no option file": (["-opt", "none.yml"], r"-opt none.yml: "),
+    "no option file": (["-opt", "none.yml"], r"none.yml: "),
     "an option file without a network": (["-opt", "empty.yml"], r"-opt empty.yml: .*network_g"),
     "an option file of nobody's network": (["-opt", "other.yml"], r"-opt other.yml: .*'NoNet'"),
     "no folder": (["--markdown", "nowhere/cost.md"], r"--markdown nowhere/cost.md: .*folder"),
