@@ -16,8 +16,8 @@ single functions of it at run time; BasicSR's files stay as they are.
 COMPAT = """
 ## Compatibility: applied by `import ssiu_arch`
 
-Import `ssiu_arch` before `basicsr`: with current packages the other order fails inside `import basicsr` (No module named
-'torchvision.transforms.functional_tensor'), before anything here runs. The `basicsr` command does so by itself.
+Import `ssiu_arch` before `basicsr`: with current packages the other order fails inside `import basicsr` (No module
+named 'torchvision.transforms.functional_tensor'), before anything here runs. The `basicsr` command does so by itself.
 """
 TRAINING = """
 ## Training: applied by the `basicsr` command
