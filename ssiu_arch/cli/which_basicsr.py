@@ -1,5 +1,6 @@
 """Which ``basicsr`` is used, if there are several: forks have a folder of that name in their checkouts."""
 
+import os
 import re
 import sys
 from importlib.machinery import ModuleSpec
@@ -55,7 +56,9 @@ def installed() -> Path | None:
 def others() -> list[Path]:
     """Every other folder of that name: on Python's path, installed, or in the current folder."""
     folders = [Path(entry or ".") for entry in sys.path] + [Path.cwd()]
-    found = {(folder / NAME).resolve(): None for folder in folders if (folder / NAME / "__init__.py").is_file()}
+    found = {  # os.path says no where pathlib raises, as for a folder that cannot be read
+        (folder / NAME).resolve(): None for folder in folders if os.path.isfile(folder / NAME / "__init__.py")
+    }
     pip = installed()
     if pip is not None:
         found[pip] = None

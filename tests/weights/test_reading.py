@@ -80,7 +80,7 @@ def as_pickle(value, path):
     ("call", "asked"),
     [
         (lambda made: Call(os.system, f"touch {made}"), f"asks for {os.name}.system"),
-        (lambda made: Call(open, made, "w"), "asks for io.open|asks for open"),
+        (lambda made: Call(open, made, "w"), "asks for _?io.open|asks for open"),
         (lambda made: Call(exec, f"open({made!r}, 'w')"), r"asks for (builtins\.)?exec"),
         (lambda made: torch.nn.Linear(1, 1), "asks for torch.nn.modules.linear.Linear"),
     ],
