@@ -48,8 +48,6 @@ def check_one(
         UserError: a folder, LMDB or listed image is missing, images have no partner or share a name, sizes do not fit
             ``scale``, ``gt_size`` or ``metrics``, or options of the loader contradict each other.
     """
-    from basicsr.utils import FileClient
-
     where, is_train, kind = f"datasets.{phase}", phase == "train", options["type"]
     always, in_training = NEEDED.get(kind, ("", ""))
     require(f"{where}.", options, f"name {always}")
@@ -65,16 +63,11 @@ def check_one(
                 )
     if kind not in NEEDED:
         return f"{kind}: its folders exist"
-    backend = dict(options["io_backend"])
-    with located(f"{where}.io_backend", backend, "set type: disk or lmdb and remove other options"):
-        if backend.get("type") != "lmdb":  # of an LMDB, only keys that ``samples`` reads are known not to crash
-            FileClient(backend.pop("type", None), **backend)
-        elif backend.keys() - IO_BACKEND.keys():
-            raise ValueError(f"no option {', '.join(backend.keys() - IO_BACKEND.keys())}")
+    _check_backend(where, options["io_backend"])
     paths = build(where, options, scale).paths
     if not paths:
         raise UserError(f"{where}: {options['dataroot_lq']} holds no images")
-    if options.get("meta_info_file") and backend.get("type") != "lmdb":
+    if options.get("meta_info_file") and options["io_backend"].get("type") != "lmdb":
         with located(f"{where}.meta_info_file"):
             _check_listed(options["meta_info_file"], paths)
     if not is_train:
@@ -96,6 +89,18 @@ def check_one(
                 "dataset_enlarge_ratio or lower batch_size_per_gpu"
             )
     return f"{len(paths)} images"
+
+
+def _check_backend(where: str, options: dict[str, Any]) -> None:
+    """Open the storage that ``io_backend`` names; raises ``UserError`` if its options do not fit."""
+    from basicsr.utils import FileClient
+
+    backend = dict(options)
+    with located(f"{where}.io_backend", backend, "set type: disk or lmdb and remove other options"):
+        if backend.get("type") != "lmdb":  # of an LMDB, only keys that ``samples`` reads are known not to crash
+            FileClient(backend.pop("type", None), **backend)
+        elif backend.keys() - IO_BACKEND.keys():
+            raise ValueError(f"no option {', '.join(backend.keys() - IO_BACKEND.keys())}")
 
 
 def build(where: str, options: dict[str, Any], scale: int) -> Any:

@@ -45,7 +45,7 @@ def test_another_version_of_basicsr_is_warned_of(monkeypatch, found, warned):
 def test_a_broken_torchvision_is_what_is_to_be_reinstalled(tmp_path, monkeypatch):
     """As its operators raise it, from torch's own code."""
     code = compile("raise RuntimeError('operator torchvision::nms does not exist')", "torch.py", "exec")
-    inner = {"__name__": "torch.library"}
+    inner = {"__name__": "torch._ops"}
     outer = {"__name__": "torchvision.ops", "inner": lambda: exec(code, inner)}
     with pytest.raises(RuntimeError) as raised:
         exec("inner()", outer)

@@ -23,6 +23,27 @@ def of_every_process(own: dict[str, Any]) -> list[dict[str, Any]]:
     return states
 
 
+def restore_best(model: Any, saved: dict[str, Any]) -> None:
+    """Give ``model`` the best scores of a state, by data set, for the metrics that the option file still has."""
+    for dataset, records in saved.items():
+        if (model.opt.get("val") or {}).get("metrics"):
+            model._initialize_best_metric_results(dataset)
+            best = model.best_metric_results[dataset]
+            best.update({metric: record for metric, record in records.items() if metric in best})
+
+
+def restore_random(model: Any, state: dict[str, Any]) -> None:
+    """Note this process's random state for the next iteration; with another number of processes, one by its seed."""
+    from basicsr.utils import set_random_seed
+
+    states, rank = [state["random"], *state.get("random_of_others", ())], model.opt.get("rank", 0)
+    if len(states) == model.opt.get("world_size", 1):
+        model.random_state = states[rank]
+    else:  # there are as many seeds as processes
+        set_random_seed(model.opt["manual_seed"] + rank + state["iter"])
+        model.random_state = random_state()
+
+
 @replaces(
     "basicsr.models.base_model:BaseModel.save_training_state",
     "basicsr.models.base_model:BaseModel.resume_training",
@@ -35,7 +56,7 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
     of the option file.
     """
 
-    from basicsr.utils import get_root_logger, set_random_seed
+    from basicsr.utils import get_root_logger
 
     def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
         """Save all that an exact resume needs; the end of a run (-1) has no state."""
@@ -76,18 +97,9 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
             warnings.simplefilter("ignore")  # torch expects a step of the optimiser before one of the schedule
             for iteration in range(1, min(resume_state["iter"], int(train["total_iter"])) + 1):
                 type(self).update_learning_rate(self, iteration, warmup_iter=train.get("warmup_iter", -1))
-        for dataset, records in (resume_state.get("best_metric_results") or {}).items():
-            if (self.opt.get("val") or {}).get("metrics"):
-                self._initialize_best_metric_results(dataset)
-                best = self.best_metric_results[dataset]
-                best.update({metric: record for metric, record in records.items() if metric in best})
+        restore_best(self, resume_state.get("best_metric_results") or {})
         if resume_state.get("random"):
-            states, rank = [resume_state["random"], *resume_state.get("random_of_others", ())], self.opt.get("rank", 0)
-            if len(states) == self.opt.get("world_size", 1):
-                self.random_state = states[rank]
-            else:  # there are as many seeds as processes
-                set_random_seed(self.opt["manual_seed"] + rank + resume_state["iter"])
-                self.random_state = random_state()
+            restore_random(self, resume_state)
         if resume_state.get("said"):
             get_root_logger().info(resume_state["said"])
 
