@@ -10,7 +10,6 @@ Exit code 1 names each mode that is wrong or cannot run. ``--device cpu --quick`
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch.nn.functional as F
 
 from benchmarks import modes, training
 from ssiu_arch.data.pairs import Pair
-from ssiu_arch.data.script import parser, printable
+from ssiu_arch.data.script import parser
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import PRESETS, Size, from_preset
 from ssiu_arch.tools.profile.run import Plan, Row, measure
@@ -133,15 +132,8 @@ def main() -> None:
     result.note += "." if iterations else "; left out, for want of time or memory."
     print(result.markdown(), end="")
     write_file(given.markdown, result.markdown().encode())
-    for fault in faults:
-        print(f"gpu.py: {printable(fault)}", file=sys.stderr)
-    if faults:
-        raise SystemExit(1)
+    modes.report(faults, "gpu.py")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"gpu.py: {printable(str(error))}", file=sys.stderr)
-        raise SystemExit(2) from None
+    modes.run(main, "gpu.py")

@@ -252,15 +252,25 @@ def main() -> None:
     if given.markdown:
         write_file(given.markdown, text.encode())
     faults = [f"{mode.name}: {mode.fault}" for mode in found if mode.fault]
+    report(faults, "modes.py")
+
+
+def report(faults: list[str], script: str) -> None:
+    """Print faults on stderr and exit with 1; without any, do nothing."""
     for fault in faults:
-        print(f"modes.py: {printable(fault)}", file=sys.stderr)
+        print(f"{script}: {printable(fault)}", file=sys.stderr)
     if faults:
         raise SystemExit(1)
 
 
-if __name__ == "__main__":
+def run(main: Callable[[], None], script: str) -> None:
+    """Run a script; exit with 2 after a ``UserError``, which is printed in one line."""
     try:
         main()
     except UserError as error:
-        print(f"modes.py: {printable(str(error))}", file=sys.stderr)
+        print(f"{script}: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    run(main, "modes.py")
