@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
 from ssiu_arch.utils.registry import ARCH_REGISTRY
-from ssiu_arch.weights.info import non_finite
-from ssiu_arch.weights.reading import read_checkpoint
+from ssiu_arch.weights.reading import non_finite, read_checkpoint
 from ssiu_arch.weights.shipped import weights_path
 
 
@@ -76,10 +75,8 @@ class Spandrel(nn.Module):
         require("spandrel", "rivals", "network type Spandrel")
         self.path = None if path is None else str(weights_path(path, upscale))
         with quiet():
-            if arch is None:
-                found = described(str(self.path))
-            else:
-                found = registry().load(LIGHT[arch].build(upscale or 4).state_dict())
+            new = arch and LIGHT[arch].build(upscale or 4).state_dict()
+            found = registry().load(new) if new else described(str(self.path))
         self.upscale = found.scale
         if upscale not in (None, self.upscale):
             raise ValueError(f"upscale ({upscale}): the weights {path} are for x{self.upscale}")

@@ -1,12 +1,4 @@
-"""SSIU for spandrel, the library that chaiNNer, ComfyUI and others load networks by.
-
-::
-
-    from spandrel import ModelLoader
-    from ssiu_arch.integrations.spandrel import install
-
-    install()
-    ModelLoader().load_from_file("SSIU_x4.pth")
+"""SSIU for spandrel, the library that chaiNNer, ComfyUI and others load networks by: call ``install`` once.
 
 This file is also copied beside the network's, without the rest of the package (``ssiu_arch.integrations.comfyui``): it
 imports nothing else of it.
@@ -23,12 +15,7 @@ from ..weights.options import ssiu_options
 KEYS = KeyCondition.has_all(
     "head.weight",
     "tail.0.weight",
-    KeyCondition.has_any(
-        KeyCondition.has_all("stages.0.sparsity.w1.weight", "stages.0.attention.rel_h", "stages.0.centralise.wo.bias"),
-        KeyCondition.has_all(  # as the authors' files name them
-            "body.0.s1.project_in1.weight", "body.0.s3.rel_h", "body.0.s4.project_out.bias"
-        ),
-    ),
+    KeyCondition.has_any("stages.0.attention.rel_h", "body.0.s3.rel_h"),  # ours, and as the authors' files name it
 )
 
 
@@ -49,15 +36,12 @@ class SSIUArch(Architecture[SSIU]):
         options = ssiu_options(weights)
         if options is None:
             raise ValueError("the weights of this SSIU are incomplete or misshapen")
-        tags = [f"{options['num_feat']}nf", f"{options['num_block']}nb"]
-        tags += [] if options["sparse_attention"] else ["SAM"]
-        tags += [] if options["feature_selector"] else ["no MoE-FS"]
         return ImageModelDescriptor(
             SSIU(**options),
             weights,
             architecture=self,
             purpose="SR",
-            tags=tags,
+            tags=[f"{options['num_feat']}nf", f"{options['num_block']}nb"],
             supports_half=True,
             supports_bfloat16=True,
             scale=options["upscale"],

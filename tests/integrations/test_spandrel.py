@@ -84,7 +84,7 @@ torch.save(model(torch.linspace(0, 1, 3 * 20 * 33).reshape(1, 3, 20, 33)), resul
 
 
 def test_the_comfyui_folder_needs_neither_package(tmp_path, root, python):
-    from ssiu_arch.integrations.comfyui.__main__ import for_comfyui, write
+    from ssiu_arch.integrations.comfyui import for_comfyui, write
 
     write(for_comfyui(), tmp_path / "ssiu.node")
     copied, own = (folder / "archs/ssiu_arch.py" for folder in (tmp_path / "ssiu.node", root / "ssiu_arch"))
@@ -97,7 +97,7 @@ def test_the_comfyui_folder_needs_neither_package(tmp_path, root, python):
 
 
 def test_an_existing_folder_is_kept(tmp_path, monkeypatch, capsys):
-    from ssiu_arch.integrations.comfyui.__main__ import main
+    from ssiu_arch.integrations.comfyui import main
 
     (tmp_path / "node").mkdir()
     monkeypatch.setattr(sys, "argv", ["comfyui", str(tmp_path / "node")])
@@ -145,7 +145,7 @@ def test_the_files_for_spandrel_are_an_architecture_there(tmp_path, python):
     """
     from pathlib import Path
 
-    from ssiu_arch.integrations.comfyui.__main__ import for_spandrel, write
+    from ssiu_arch.integrations.comfyui import for_spandrel, write
 
     write(for_spandrel(), tmp_path / "change")
     shutil.copytree(Path(spandrel.__file__).parent, tmp_path / "spandrel")
@@ -171,4 +171,4 @@ def test_the_files_for_spandrel_are_an_architecture_there(tmp_path, python):
     )
     run = python("-W", "ignore", "-c", program, tmp_path, cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "5 passed" in run.stdout
+    assert "12 passed" in run.stdout
