@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ITERATION = re.compile(r"iter: *([\d,]+), lr:\(.* time \(data\): ([\d.]+) .*\] (l_\w+: .*)")
-LOSS = re.compile(r"(l_\w+): (\S+)")
+LOGGED = re.compile(r"(\w+): (\S+)")
 PSNR = re.compile(r"# psnr: ([\d.]+)\s+Best: ")
 
 
 @dataclass
 class Row:
-    """A logged iteration, counted from 1: seconds it took, losses by name, PSNR of the validation after it in dB."""
+    """A logged iteration, counted from 1: seconds it took, what a model logs by name, PSNR in dB of the validation after it.
+
+    A model logs its losses; ``benchmarks/equal_work.py`` adds CPU seconds.
+    """
 
     iteration: int
     seconds: float
@@ -30,7 +33,7 @@ def read_logs(folder: Path) -> list[Row]:
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             if found := ITERATION.search(line):
                 iteration = int(found[1].replace(",", ""))
-                row = Row(iteration, float(found[2]), {name: float(value) for name, value in LOSS.findall(found[3])})
+                row = Row(iteration, float(found[2]), {name: float(value) for name, value in LOGGED.findall(found[3])})
                 rows[iteration] = row
             elif row and (found := PSNR.search(line)):
                 row.psnr = float(found[1])
