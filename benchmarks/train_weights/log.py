@@ -11,9 +11,9 @@ PSNR = re.compile(r"# psnr: ([\d.]+)\s+Best: ")
 
 @dataclass
 class Row:
-    """A logged iteration, counted from 1: seconds it took, what a model logs by name, PSNR in dB of the validation after it.
+    """A logged iteration, counted from 1: seconds it took, logged values by name, PSNR in dB of the validation after it.
 
-    A model logs its losses; ``benchmarks/equal_work.py`` adds CPU seconds.
+    The values are the losses; ``benchmarks/equal_work.py`` adds CPU seconds.
     """
 
     iteration: int
