@@ -11,7 +11,7 @@ PSNR = re.compile(r"# psnr: ([\d.]+)\s+Best: ")
 
 @dataclass
 class Row:
-    """A logged iteration, counted from 1: seconds it took, logged values by name, PSNR in dB of the validation after it.
+    """A logged iteration, from 1: seconds it took, logged values by name, PSNR in dB of the validation after it.
 
     The values are the losses; ``benchmarks/equal_work.py`` adds CPU seconds.
     """
