@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
@@ -41,6 +41,18 @@ def image_size(text: str) -> tuple[int, int]:
     if not found or max(map(int, found.groups())) > LARGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, each 1 to {LARGEST}, such as 180x320")
     return int(found[1]), int(found[2])
+
+
+def check_labels(labels: Sequence[str], remedy: str) -> None:
+    """Raise ``UserError`` for a label that a picture's font lacks (all but ASCII), or that is given twice.
+
+    ``remedy`` ends the message.
+    """
+    for label in labels:
+        if not (label.isascii() and label.isprintable() and label.strip()):
+            raise UserError(f"the label {label!r} must be printable ASCII, for the picture: {remedy}")
+        if labels.count(label) > 1:
+            raise UserError(f"the label {label} is given twice: {remedy}")
 
 
 def check_outputs(

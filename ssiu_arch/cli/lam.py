@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.cli.arguments import Parser, check_outputs, whole
+from ssiu_arch.cli.arguments import Parser, check_labels, check_outputs, whole
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
 
 if TYPE_CHECKING:
-    from ssiu_arch.tools.lam.networks import Network
+    from ssiu_arch.tools.lam.inputs import Network
 
 EXAMPLE = "example: ssiu lam photo.png --hr --at 480 320 --weights shipped mine_x4.pth -opt EDSR_x4.yml -o lam.png"
 LARGEST_ERROR = 0.05  # of an integration, without a warning
@@ -27,32 +27,29 @@ def run(arguments: list[str]) -> None:
     args = _parser().parse_args(arguments)
     require("matplotlib", "plot", "the picture")
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
-    outputs = {"-o": args.output, "--npz": args.npz}
-    check_outputs(outputs, suffixes={"-o": [".png"], "--npz": [".npz"]}, inputs=inputs, overwrite=args.overwrite)
+    check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
     load_plugins()
 
     from ssiu_arch.data.images import read_image
-    from ssiu_arch.tools.lam import picture, report
+    from ssiu_arch.tools.lam import picture
     from ssiu_arch.tools.lam.attribution import attribute
-    from ssiu_arch.tools.lam.target import target
+    from ssiu_arch.tools.lam.inputs import target
     from ssiu_arch.utils.device import check_device
-    from ssiu_arch.utils.files import write_file
+    from ssiu_arch.utils.files import new_file
 
     device = check_device(args.device)
     image = read_image(args.image)[..., ::-1].copy()  # RGB
     networks = _networks(args)
-    scale = networks[0].scale
-    seen = target(image, is_hr=args.hr, scale=scale, at=args.at, patch=args.patch, crop=args.crop)
+    seen = target(image, is_hr=args.hr, scale=networks[0].scale, at=args.at, patch=args.patch, crop=args.crop)
     found = [attribute(network, seen.lr, seen.patch, args.steps, device) for network in networks]
 
-    print(report.table(args.image.name, seen, args.steps, found).text())
+    print(picture.table(args.image.name, seen, args.steps, found).text())
     for each in found:
         if each.error > LARGEST_ERROR:
             _warn(f"the integration error of {each.name} is {each.error:.0%}: raise --steps")
-    write_file(args.output, picture.draw(seen, found))
-    if args.npz:
-        report.write_npz(args.npz, seen, found)
-    print("\n".join(f"{'written to':14}{path}" for path in outputs.values() if path))
+    with new_file(args.output) as file:
+        picture.draw(seen, found).savefig(file, format="png")
+    print(f"{'written to':14}{args.output}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,14 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--crop", type=whole(5, 1024), default=64, metavar="N", help=around)
     add("--steps", type=whole(1, 10**5), default=50, metavar="N", help="steps of the integration (default: 50)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    add("--npz", type=Path, metavar="FILE.npz", help="write the maps as numpy arrays")
-    add("--overwrite", action="store_true", help="replace existing files")
+    add("--overwrite", action="store_true", help="replace an existing picture")
     return parser
 
 
 def _networks(args: argparse.Namespace) -> "list[Network]":
     """The networks of ``--weights`` and ``-opt``, of one scale and with labels of their own."""
-    from ssiu_arch.tools.lam.networks import from_options, from_weights
+    from ssiu_arch.tools.lam.inputs import from_options, from_weights
 
     weights = args.weights or ([] if args.opt else ["shipped"])
     count = len(weights) + len(args.opt)
@@ -91,14 +87,11 @@ def _networks(args: argparse.Namespace) -> "list[Network]":
     networks = [*map(from_weights, weights), *map(from_options, args.opt)]
     if args.names is not None:
         networks = [replace(each, name=name) for each, name in zip(networks, args.names, strict=True)]
-    names = [each.name for each in networks]
+    check_labels([each.name for each in networks], "give --names")
+    first = networks[0]
     for each in networks:
-        if not (each.name.isascii() and each.name.isprintable() and each.name.strip()):
-            raise UserError(f"the name {each.name!r} must be ASCII, for the picture; give --names")
-        if names.count(each.name) > 1:
-            raise UserError(f"two networks are named {each.name}: give --names")
-        if each.scale != networks[0].scale:
-            raise UserError(f"{each.name} is x{each.scale}, but {names[0]} x{networks[0].scale}: give one scale")
+        if each.scale != first.scale:
+            raise UserError(f"{each.name} is x{each.scale}, but {first.name} x{first.scale}: give one scale")
         if not each.has_weights:
             _warn(f"{each.name} has random weights: its map means nothing; set path.pretrain_network_g")
     return networks

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from ssiu_arch import SSIU
-from ssiu_arch.tools.lam.attribution import Attribution
+from ssiu_arch.tools.lam.attribution import attribute
 
 QUICK = ["--crop", "16", "--steps", "3", "--patch", "8"]
 
@@ -32,8 +32,7 @@ def files(tmp_path_factory, sine_weights):
     edsr = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 2}
     (folder / "random.yml").write_text(yaml.safe_dump({"name": "EDSR of a file", "network_g": edsr}))
     (folder / "nothing.yml").write_text("name: nothing\n")
-    (folder / "old.npz").write_text("earlier")
-    (folder / "a.npz").write_text("name: nothing\n")
+    (folder / "a.png").write_text("name: nothing\n")
     return folder
 
 
@@ -44,55 +43,47 @@ def place(files, tmp_path, monkeypatch):
     return shutil.copytree(files, tmp_path, dirs_exist_ok=True)
 
 
-def test_a_run_from_files_to_files(ssiu, place):
+def test_a_run_from_files_to_files(ssiu, place, monkeypatch):
+    seen = []
+
+    def noted(network, lr, patch, *rest):
+        seen.append((lr, patch, attribute(network, lr, patch, *rest)))
+        return seen[-1][2]
+
+    monkeypatch.setattr("ssiu_arch.tools.lam.attribution.attribute", noted)
     before = {path.name for path in place.iterdir()}
     code, out, err = ssiu(
         "lam", "photo.png", "--hr", "--weights", "x2.pth", "-opt", "random.yml", "random.yml", "--names", "SSIU",
-        "a", "b", "--at", 20, 10, *QUICK, "-o", "lam.png", "--npz", "lam.npz",
+        "a", "b", "--at", 20, 10, *QUICK, "-o", "lam.png",
     )  # fmt: skip
     assert code == 0, err
-    assert {path.name for path in place.iterdir()} - before == {"lam.png", "lam.npz"}
+    assert {path.name for path in place.iterdir()} - before == {"lam.png"}
+    assert cv2.imread("lam.png") is not None
     warnings = [line for line in err.splitlines() if "warning" in line]
     assert [line.split()[3] for line in warnings if "random weights" in line] == ["a", "b"]
-
-    held = np.load(place / "lam.npz")
-    assert held["names"].tolist() == ["SSIU", "a", "b"]
-    assert held["lr"].shape == (16, 16, 3)
-    assert (held["patch"] + [*(2 * held["crop"][:2]), 0]).tolist() == [20, 10, 8]
+    assert {(lr.shape, patch.side) for lr, patch, _ in seen} == {((16, 16, 3), 8)}
+    x, y = (20 - seen[0][1].x) // 2, (10 - seen[0][1].y) // 2
     title = " ".join(out.partition(" DI ")[0].split())
-    x, y, width, height = held["crop"]
-    for fact in (
-        "8x8 at x 20, y 10",
-        "x2",
-        "photo.png",
-        f"{width}x{height} LR pixels at x {x}, y {y}",
-        "1.2",
-        "3 steps",
-    ):
+    for fact in ("8x8 at x 20, y 10", "x2", "photo.png", f"16x16 LR pixels at x {x}, y {y}", "1.2", "3 steps"):
         assert fact in title
     table = [line.split() for line in out.splitlines() if line.split()[:1] in (["SSIU"], ["a"], ["b"])]
-    for number, row in enumerate(table):
-        found = Attribution("", held[f"map_{number}"], 0, 1)
+    for row, (_, _, found) in zip(table, seen, strict=True):
         rows, columns = np.nonzero(found.area)
-        assert row[1] == f"{found.diffusion_index:.3f}"
-        assert float(row[2]) == pytest.approx(1 - found.diffusion_index / 100, abs=1e-5)
-        assert row[3] == str(len(rows))
-        assert row[5] == f"{np.ptp(columns) + 1}x{np.ptp(rows) + 1}"
-    assert len(table) == 3
-    assert [line.split()[-1] for line in out.splitlines()[-2:]] == ["lam.png", "lam.npz"]
+        box = f"{np.ptp(columns) + 1}x{np.ptp(rows) + 1}"
+        share = f"{found.area.mean():.2%}"
+        assert row[1:] == [f"{found.diffusion_index:.3f}", str(len(rows)), share, box, f"{found.error:.2%}"]
+    assert out.splitlines()[-1].split() == ["written", "to", "lam.png"]
 
 
-def test_an_lr_image_is_seen_as_it_is(ssiu, place):
-    code, _, err = ssiu("lam", "photo.png", "--weights", "x2.pth", *QUICK, "-o", "lam.png", "--npz", "lam.npz")
-    assert code == 0, err
-    held = np.load(place / "lam.npz")
-    x, y, width, height = held["crop"]
-    photo = cv2.imread("photo.png")[..., ::-1]
-    np.testing.assert_array_equal(held["lr"], photo[y : y + height, x : x + width])
-    assert held["names"].tolist() == ["x2"]
+def test_an_lr_image_is_seen_as_it_is(ssiu, place, monkeypatch):
+    seen = []
+    monkeypatch.setattr("ssiu_arch.tools.lam.attribution.attribute", lambda *given: seen.append(given) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ssiu("lam", "photo.png", "--weights", "x2.pth", *QUICK, "-o", "lam.png")
+    ((network, lr, patch, *_),) = seen
     # the patch is in the middle of a result of 120x96: 56 to 64, 44 to 52, in the middle of the crop
-    assert (x, y, width, height) == (22, 16, 16, 16)
-    assert held["patch"].tolist() == [12, 12, 8]
+    np.testing.assert_array_equal(lr, cv2.imread("photo.png")[16:32, 22:38, ::-1])
+    assert (network.name, patch) == ("x2", (12, 12, 8))
 
 
 def test_without_a_network_it_is_the_shipped_one(ssiu, place):
@@ -139,10 +130,10 @@ BAD = {
     "no option file": (["photo.png", "-opt", "none.yml"], "none.yml: no such file"),
     "an option file without network": (["photo.png", "-opt", "nothing.yml"], "nothing.yml: .*network_g"),
     "two scales": ([*BASE, "x3.pth"], "x3 is x3, but x2 x2: "),
-    "one name for two": ([*BASE, "folder/../x2.pth"], "x2: give --names"),
+    "one name for two": ([*BASE, "folder/../x2.pth"], "x2 is given twice: give --names"),
     "names for others": ([*BASE, "--names", "a", "b"], r"--names a b: 2 names for 1 networks"),
-    "a name that cannot be drawn": ([*BASE, "--names", "网络"], "'网络' must be ASCII.*--names"),
-    "an empty name": ([*BASE, "--names", ""], "the name '' .*--names"),
+    "a name that cannot be drawn": ([*BASE, "--names", "网络"], "'网络' must be .*ASCII.*--names"),
+    "an empty name": ([*BASE, "--names", ""], "the label '' .*--names"),
     "a patch outside": ([*BASE, "--at", "110", "3"], "--at 110 3: .* 16x16 "),
     "a patch left of it": ([*BASE, "--at", "-5", "3"], "argument --at: "),
     "half a place": ([*BASE, "--at", "5"], "argument --at: expected 2 arguments"),
@@ -152,11 +143,10 @@ BAD = {
     "a small crop": ([*BASE, "--crop", "4"], "argument --crop: '4' .*5 to 1024"),
     "no device": ([*BASE, "--device", "gpu"], "--device gpu: .*cpu"),
     "another picture": ([*BASE, "-o", "lam.jpg"], "-o lam.jpg: .*.png"),
-    "another archive": ([*BASE, "--npz", "lam.zip"], "--npz lam.zip: .*.npz"),
-    "no folder": ([*BASE, "--npz", "nowhere/a.npz"], "--npz nowhere/a.npz: "),
-    "an output that is there": ([*BASE, "--npz", "old.npz"], "--npz old.npz: "),
+    "no folder": ([*BASE, "-o", "nowhere/a.png"], "-o nowhere/a.png: "),
+    "an output that is there": ([*BASE, "-o", "flat.png"], "-o flat.png: "),
     "the image as output": ([*BASE, "-o", "photo.png", "--overwrite"], "-o photo.png: "),
-    "the options as output": ([*BASE, "-opt", "a.npz", "--npz", "a.npz", "--overwrite"], "--npz a.npz: "),
+    "the options as output": ([*BASE, "-opt", "a.png", "-o", "a.png", "--overwrite"], "-o a.png: "),
     "an unknown option": ([*BASE, "--colour"], "unrecognized arguments: --colour; see ssiu lam --help"),
     "no output": ([*BASE, "-o"], "argument -o/--output: expected one argument"),
 }  # fmt: skip

@@ -1,21 +1,100 @@
-"""The local attribution map of a network, image and patch."""
+"""The local attribution map (LAM) of a network, an image and a patch of the result.
 
-import math
+It has three parts: the edge detector D, the blur path gamma, and the gradients of D integrated along gamma.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
+from tqdm import tqdm
 
 from ssiu_arch.inference.precision import tf32
-from ssiu_arch.tools.lam.gradients import KERNEL, SIGMA, Patch, blurred, detail, integrated_gradients
-from ssiu_arch.tools.lam.networks import Network
+from ssiu_arch.tools.lam.inputs import KERNEL, Network, Patch
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
+SIGMA = 1.2  # LR pixels: of the blur at the start of the path, as in the authors' demonstration code
 THRESHOLD = 0.01  # of the largest contribution: pixels above it belong to the contribution area
 ROUNDING = 1e-6  # smallest relative change of D that float32 resolves
+
+
+def detail(result: Tensor, patch: Patch) -> Tensor:
+    """LAM's detector D: the sum of gradient magnitudes in a patch.
+
+    The gradient at a pixel is its difference from the one below and the one to the right; these may lie just outside
+    the patch. The last row and column of the result have none. The derivative of a zero magnitude is 0.
+
+    Args:
+        result: ``(B, C, H, W)``.
+        patch: inside it.
+
+    Returns:
+        ``(B,)``: sums over channels and pixels.
+    """
+    x, y, side = patch
+    seen = result[:, :, y : y + side + 1, x : x + side + 1]
+    down = seen[:, :, 1:, :-1] - seen[:, :, :-1, :-1]
+    right = seen[:, :, :-1, 1:] - seen[:, :, :-1, :-1]
+    magnitude = torch.linalg.vector_norm(torch.stack([down, right]), dim=0)  # its derivative at 0 is 0, not NaN
+    return magnitude.sum(dim=(1, 2, 3))
+
+
+def blurred(image: Tensor, sigma: float, kernel: int = KERNEL) -> Tensor:
+    """``image`` after a Gaussian blur; the image itself if ``sigma`` is 0.
+
+    Args:
+        image: ``(C, h, w)``, its sides longer than half of ``kernel``; mirrored at its borders.
+        sigma: standard deviation of the Gaussian in pixels.
+        kernel: width in pixels, odd, to which the Gaussian is cut and normalised.
+    """
+    if sigma == 0:
+        return image
+    reach = kernel // 2
+    offsets = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    rows = conv2d(pad(image[:, None], (0, 0, reach, reach), "reflect"), weights[None, None, :, None])
+    return conv2d(pad(rows, (reach, reach, 0, 0), "reflect"), weights[None, None, None, :])[:, 0]
+
+
+def integrated_gradients(
+    objective: Callable[[Tensor], Tensor], path: Callable[[float], Tensor], *, steps: int, label: str | None = None
+) -> Tensor:
+    """Integrate the gradients of an objective along a path that ends at an image.
+
+    With D the objective and gamma the path, value i contributes the integral over alpha from 0 to 1 of
+    ``dD(gamma)/dgamma_i * dgamma_i/dalpha``, computed by the midpoint rule in ``n`` steps::
+
+        sum_k  dD/dgamma_i (gamma((k - 1/2)/n))  *  (gamma_i(k/n) - gamma_i((k - 1)/n)),    k = 1 .. n
+
+    The contributions add up to ``D(gamma(1)) - D(gamma(0))``, up to the error of the rule.
+
+    Args:
+        objective: D, ``(1, C, h, w)`` to ``(1,)``.
+        path: gamma, alpha in [0, 1] to ``(C, h, w)``; its type is that of the sum.
+        steps: n.
+        label: of the progress bar, which is shown on terminals only.
+
+    Returns:
+        ``(C, h, w)``.
+    """
+    start = path(0.0)
+    total = torch.zeros_like(start)
+    for k in tqdm(range(steps), label, leave=False, disable=None):
+        # The gradient is taken in the middle of a step, where the authors' code takes it at the end: the error then
+        # falls with the square of the number of steps. The step itself goes from end to end, so that a path which is
+        # not straight, as the blur, is followed exactly and the sum still telescopes to D(image) - D(blurred image).
+        point = path((k + 0.5) / steps)[None].requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(point).sum(), point)
+        end = path((k + 1) / steps)
+        total += gradient[0] * (end - start)
+        start = end
+    return total
 
 
 @dataclass(frozen=True)
@@ -88,23 +167,21 @@ def attribute(network: Network, lr: NDArray[np.uint8], patch: Patch, steps: int,
         return detail(network.net(points.float()), patch).double()
 
     def path(alpha: float) -> Tensor:
-        return blurred(image, SIGMA * (1 - alpha), KERNEL)
+        return blurred(image, SIGMA * (1 - alpha))
 
     try:
         with tf32(device, False):
             with torch.no_grad():
                 before, after = (float(objective(path(alpha)[None])) for alpha in (0.0, 1.0))
-            total = integrated_gradients(objective, path, steps=steps, label=network.name)
+            total = integrated_gradients(objective, path, steps=steps, label=network.name).cpu().numpy()
     except Exception as error:  # a network may raise anything
-        if is_out_of_memory(error):
-            raise UserError(f"{network.name}: out of memory: reduce --crop") from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{network.name}: attribution failed: {reason[:500]}") from error
-    if not all(map(math.isfinite, (before, after, float(total.sum())))):
+        reason = "out of memory: reduce --crop" if is_out_of_memory(error) else f"attribution failed: {error}"
+        raise UserError(f"{network.name}: {reason}") from error
+    if not np.isfinite([before, after, total.sum()]).all():
         raise UserError(f"{network.name}: result or gradient is not finite; check that the weights fit the network")
     if abs(after - before) <= ROUNDING * max(before, after):
         raise UserError(f"{network.name}: the patch is flat, blur does not change it: choose another one with --at")
-    return Attribution(network.name, total.cpu().numpy(), before, after)
+    return Attribution(network.name, total, before, after)
 
 
 def as_input(lr: NDArray[np.uint8]) -> Tensor:

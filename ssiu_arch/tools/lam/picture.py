@@ -1,107 +1,82 @@
-"""The picture: attributions side by side, as in the SSIU paper's Fig. 9, with a colour scale. Needs matplotlib."""
+"""Attributions as a picture, like the SSIU paper's Fig. 9 with a colour scale, and as a table. Needs matplotlib."""
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 
-from ssiu_arch.tools.lam.attribution import Attribution
-from ssiu_arch.tools.lam.target import Target
+from ssiu_arch.tools.lam.attribution import SIGMA, THRESHOLD, Attribution
+from ssiu_arch.tools.lam.inputs import KERNEL, Target
+from ssiu_arch.utils.table import Table
 
-# All in pixels.
-SIDE = 256  # least side of a panel
-GAP = 12  # between panels and around them
-LINE = 20  # from one line of text to the next
-BAR = 14  # width of the colour scale
-NUMBERS = 80  # room for its numbers and label
-
-DPI = 128  # a power of two: sizes in inches are exact, and so every pixel of an image is a whole number of pixels
-LETTERS = 13 * 72 / DPI  # height of 13 pixels, in points
+PANEL, BAR = 2.4, 0.9  # inches: width of a panel, and of the colour scale with its numbers
+OUTSIDE = 2  # pixels of the result between the patch and its frame, which hides nothing of it
 RED, FRAME = "#b20a1c", "#0050c8"
 HEAT = LinearSegmentedColormap.from_list("heat", [(RED, 0.0), (RED, 1.0)])  # from transparent to red
 SHARE = PowerNorm(0.5, 0, 1)  # by the square root: 1 % of the largest contribution, else invisible, is a tenth red
 
 
-def draw(target: Target, attributions: Sequence[Attribution]) -> bytes:
-    """Draw two rows as PNG: the image and each network's map; below, the patch and each contribution area.
+def draw(target: Target, attributions: Sequence[Attribution]) -> Figure:
+    """Draw two rows: the image and each network's map; below, the patch and each contribution area.
 
     Args:
         target: what the networks saw.
         attributions: of one or more networks.
     """
-    page = _Page(target, 1 + len(attributions))
-    name, height, width = "LR" if target.hr is None else "HR", *target.lr.shape[:2]
-    image = target.lr.repeat(target.scale, 0).repeat(target.scale, 1) if target.hr is None else target.hr
-    page.show(0, 0, image, [name, f"x{target.scale}, LR {width}x{height}"])  # DI falls as this size grows
+    (height, width), columns = target.lr.shape[:2], 1 + len(attributions)
+    size = (PANEL * columns + BAR, 2 * (PANEL * height / width + 0.5))
+    figure = Figure(size, dpi=150, layout="constrained")
+    panels = figure.subplots(2, columns)
+    # All panels have the axes of the result, in its pixels, whatever the size of what they show: LR or HR.
+    extent = (0, target.scale * width, target.scale * height, 0)
     x, y, side = target.patch
-    page.show(0, 1, image[y : y + side, x : x + side], [f"patch {side}x{side}"], framed=False)
 
+    def show(row: int, column: int, image: np.ndarray, text: str) -> None:
+        axes = panels[row, column]
+        axes.imshow(image, extent=extent, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(text, fontsize=9, parse_math=False)
+        halo = [withStroke(linewidth=3.5, foreground="white")]
+        frame = Rectangle((x - OUTSIDE, y - OUTSIDE), side + 2 * OUTSIDE, side + 2 * OUTSIDE, fill=False)
+        frame.set(color=FRAME, linewidth=1.5, path_effects=halo)
+        axes.add_patch(frame)
+
+    image, name = (target.lr, "LR") if target.hr is None else (target.hr, "HR")
+    show(0, 0, image, f"{name}\nx{target.scale}, LR {width}x{height}")  # DI falls as this size grows
+    show(1, 0, image, f"patch {side}x{side}")
+    panels[1, 0].set(xlim=(x, x + side), ylim=(y + side, y))
     faded = 191 + target.lr.mean(axis=2, keepdims=True).repeat(3, axis=2).astype(np.uint8) // 4  # 191 to 254
     for column, each in enumerate(attributions, 1):
-        panel = page.show(column, 0, faded, [each.name, f"DI {each.diffusion_index:.2f}"])
+        show(0, column, faded, f"{each.name}\nDI {each.diffusion_index:.2f}")
         share = each.contribution / each.contribution.max()
-        heat = panel.imshow(share, HEAT, SHARE, aspect="auto", interpolation="nearest")
+        heat = panels[0, column].imshow(share, HEAT, SHARE, extent=extent, interpolation="nearest")
         lit = np.where(each.area[..., None], target.lr, faded)
-        page.show(column, 1, lit, [f"area {each.area.sum()} pixels ({each.area.mean():.1%})"])
-    page.colour_scale(heat)
-    return page.png()
+        show(1, column, lit, f"area {each.area.sum()} pixels ({each.area.mean():.1%})")
+    scale = figure.colorbar(heat, ax=panels[0], shrink=0.84, ticks=[0, 0.01, 0.1, 0.25, 0.5, 1], format="{x:.0%}")
+    scale.ax.tick_params(labelsize=8)
+    scale.set_label("share of the largest contribution", fontsize=8)
+    return figure
 
 
-class _Page:
-    """A white page of two rows of panels, each with two lines of text below, and a colour scale at the right."""
-
-    def __init__(self, target: Target, columns: int) -> None:
-        height, width = target.lr.shape[:2]
-        self.patch = target.patch
-        self.factor = -(-SIDE // (target.scale * max(height, width)))  # of the result's pixels
-        self.across, self.down = self.factor * target.scale * width, self.factor * target.scale * height
-        self.right = GAP + columns * (self.across + GAP)
-        self.width, self.height = self.right + BAR + NUMBERS, GAP + 2 * (self.down + 2 * LINE + GAP) - LINE
-        self.figure = Figure((self.width / DPI, self.height / DPI), dpi=DPI)
-
-    def show(self, column: int, row: int, image: NDArray[Any], lines: Sequence[str], *, framed: bool = True) -> Any:
-        """Show ``image``, enlarged by the largest whole number that fits, with a frame around the patch.
-
-        Returns:
-            Its axes.
-        """
-        height, width = image.shape[:2]
-        zoom = min(self.across // width, self.down // height)
-        left, top = GAP + column * (self.across + GAP), GAP + row * (self.down + 2 * LINE + GAP)
-        panel = self._axes(left + (self.across - zoom * width) // 2, top, zoom * width, zoom * height)
-        panel.set_axis_off()
-        panel.imshow(image, aspect="auto", interpolation="nearest")
-        if framed:
-            x, y, side = (self.factor * value for value in self.patch)
-            corner, length = ((x - 2) / zoom - 0.5, (y - 2) / zoom - 0.5), (side + 4) / zoom  # outside the patch
-            halo = [withStroke(linewidth=4 * 72 / DPI, foreground="white")]
-            frame = Rectangle(corner, length, length, fill=False, color=FRAME, lw=2 * 72 / DPI, joinstyle="miter")
-            panel.add_patch(frame).set_path_effects(halo)
-        for number, text in enumerate(lines):
-            place = (left + self.across / 2) / self.width, 1 - (top + self.down + 4 + number * LINE) / self.height
-            self.figure.text(*place, text, ha="center", va="top", fontsize=LETTERS, parse_math=False)
-        return panel
-
-    def colour_scale(self, heat: Any) -> None:
-        """Draw the colour scale of the maps beside the first row."""
-        axes = self._axes(self.right, GAP, BAR, self.down)
-        scale = self.figure.colorbar(heat, cax=axes, ticks=[0, 0.01, 0.1, 0.25, 0.5, 1], format="{x:.0%}")
-        scale.ax.tick_params(labelsize=LETTERS)
-        scale.set_label("contribution (share of the largest)", fontsize=LETTERS)
-
-    def png(self) -> bytes:
-        """The page as a PNG file, the same bytes each time."""
-        stream = io.BytesIO()
-        self.figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-        return stream.getvalue()
-
-    def _axes(self, left: int, top: int, width: int, height: int) -> Any:
-        """Axes at a place in pixels."""
-        bottom = self.height - top - height
-        return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
+def table(image: str, target: Target, steps: int, attributions: Sequence[Attribution]) -> Table:
+    """The measures of each network; the title says how they were made. ``image`` is the file's name."""
+    patch, (x, y, width, height) = target.patch_of_whole, target.crop
+    title = (
+        f"LAM of the patch {patch.side}x{patch.side} at x {patch.x}, y {patch.y} in the x{target.scale} result of "
+        f"{image}; input: {width}x{height} LR pixels at x {x}, y {y}; "
+        f"sigma {SIGMA:g}, kernel {KERNEL}, {steps} steps"
+    )
+    note = (
+        f"area: LR pixels that contribute over {THRESHOLD:.0%} of the largest contribution, their share of the input, "
+        "and the box around them (width x height). error: of the integration."
+    )
+    shown = Table(title, ["DI", "area", "share", "box", "error"], note=note)
+    for each in attributions:
+        area = each.area
+        rows, columns = (int(np.ptp(found)) + 1 for found in np.nonzero(area))
+        measures = [f"{each.diffusion_index:.3f}", str(area.sum()), f"{area.mean():.2%}"]
+        shown.rows.append((each.name, [*measures, f"{columns}x{rows}", f"{each.error:.2%}"]))
+    return shown

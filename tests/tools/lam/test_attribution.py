@@ -6,9 +6,16 @@ import torch
 from torch import nn
 
 from ssiu_arch import SSIU
-from ssiu_arch.tools.lam.attribution import Attribution, as_input, attribute, gini
-from ssiu_arch.tools.lam.gradients import Patch, blurred, detail, integrated_gradients
-from ssiu_arch.tools.lam.networks import Network
+from ssiu_arch.tools.lam.attribution import (
+    Attribution,
+    as_input,
+    attribute,
+    blurred,
+    detail,
+    gini,
+    integrated_gradients,
+)
+from ssiu_arch.tools.lam.inputs import Network, Patch
 from ssiu_arch.utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -150,8 +157,8 @@ class Diverges(nn.Module):
 BAD = {
     "a flat image": (nn.Identity(), np.full_like(LR, 90), "mine: .*flat.*--at"),
     "memory": (Fails(MemoryError()), LR, "mine: out of memory: .*--crop"),
-    "an error": (Fails(RuntimeError("no\nsuch size")), LR, "mine: .*: no such size"),
-    "no gradient": (Rounds(), LR, "mine: .*no gradient"),
+    "an error": (Fails(RuntimeError("no\nsuch size")), LR, "mine: .*: no\\nsuch size"),
+    "no gradient": (Rounds(), LR, "mine: .*does not require grad"),
     "no numbers": (Diverges(), LR, "mine: .*not finite; check .* weights"),
 }
 

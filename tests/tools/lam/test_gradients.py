@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from ssiu_arch.tools.lam.gradients import Patch, blurred, detail, integrated_gradients
+from ssiu_arch.tools.lam.attribution import blurred, detail, integrated_gradients
+from ssiu_arch.tools.lam.inputs import Patch
 
 IMAGE = torch.rand(3, 11, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -120,9 +121,3 @@ def test_with_the_detector_of_edges_it_nears_the_change_too(objective):
     assert found == sorted(found, reverse=True)
     assert found[1] < 0.01
     assert found[2] < 0.001
-
-
-def test_an_objective_without_a_gradient_is_refused():
-    path = straight_path(*images(2))
-    with pytest.raises(ValueError, match="no gradient"):
-        integrated_gradients(lambda points: points.detach().sum((1, 2, 3)), path, steps=2)

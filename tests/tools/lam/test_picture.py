@@ -1,93 +1,61 @@
 """What is drawn, and its colour scale."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
+
+pytest.importorskip("matplotlib", reason="matplotlib, of the extra plot, is not installed")
 
 from ssiu_arch.tools.lam.attribution import Attribution
-from ssiu_arch.tools.lam.gradients import Patch
-from ssiu_arch.tools.lam.picture import BAR, GAP, LINE, draw
-from ssiu_arch.tools.lam.target import Target
+from ssiu_arch.tools.lam.inputs import Patch, Target
+from ssiu_arch.tools.lam.picture import draw
 
 LR = np.random.default_rng(0).integers(0, 256, (16, 12, 3), np.uint8)
 HR = np.random.default_rng(1).integers(0, 256, (32, 24, 3), np.uint8)
 MAP = np.zeros((3, 16, 12))
 MAP[0, 3, 4], MAP[1, 5, 6] = 8, -2
-ACROSS, DOWN = 8 * 24, 8 * 32  # 16 LR pixels to at least 256, in whole enlargements of the result: 8 times
-RED, FRAME = (178, 10, 28), (0, 80, 200)
+RED, GREY = (178, 10, 28), 191 + LR.mean(axis=2).astype(np.uint8) // 4
 
 
 @pytest.fixture(scope="module", params=[None, HR], ids=["LR", "HR"])
 def drawn(request):
-    """The page, and its panels by column and row, for two networks."""
+    """The panels by row and column, and the colour scale, for two networks; the image shown."""
     target = Target(LR, request.param, 2, (0, 0, 12, 16), Patch(14, 16, 5))
-    png = draw(target, [Attribution(name, MAP, 0, 1) for name in ("a", r"b $\bad$")])
-    assert draw(target, [Attribution(name, MAP, 0, 1) for name in ("a", r"b $\bad$")]) == png
-    page = np.array(Image.open(io.BytesIO(png)).convert("RGB"))
-
-    def panel(column, row):
-        left, top = GAP + column * (ACROSS + GAP), GAP + row * (DOWN + 2 * LINE + GAP)
-        return page[top : top + DOWN, left : left + ACROSS].astype(int)
-
-    return page, panel, request.param
+    figure = draw(target, [Attribution(name, MAP, 0, 1) for name in ("a", r"b $\bad$")])
+    figure.draw_without_rendering()
+    *panels, scale = figure.axes
+    return np.reshape(panels, (2, 3)), scale, LR if request.param is None else HR
 
 
-def squares(panel, side):
-    """The pixels of an image in ``panel``, each of which must be one square of ``side`` pixels; frames are left out."""
-    cells = panel.reshape(DOWN // side, side, ACROSS // side, side, 3).swapaxes(1, 2)
-    whole = np.ptp(cells, axis=(2, 3)).max(axis=2) == 0
-    return cells[:, :, 0, 0], whole
+def test_every_panel_shows_its_image_in_pixels_of_the_result(drawn):
+    panels, _, image = drawn
+    lit = np.where((MAP.sum(axis=0) != 0)[..., None], LR, GREY[..., None])
+    for row, column, shown in ((0, 0, image), (1, 0, image), (0, 1, GREY), (0, 2, GREY), (1, 1, lit), (1, 2, lit)):
+        first = panels[row, column].images[0]
+        assert first.get_extent() == [0, 24, 32, 0]
+        np.testing.assert_array_equal(first.get_array(), shown if shown.ndim == 3 else shown[..., None].repeat(3, 2))
 
 
-def test_every_pixel_of_the_image_is_a_square_outside_the_frame(drawn):
-    _, panel, hr = drawn
-    image = LR.repeat(2, 0).repeat(2, 1) if hr is None else hr
-    pixels, whole = squares(panel(0, 0), 8)
-    np.testing.assert_array_equal(pixels[whole], image[whole])
-    assert whole[16:21, 14:19].all()  # the patch, which the frame does not cover
-    assert whole.sum() == whole.size - (7 * 7 - 5 * 5)
-
-
-def test_the_frame_is_around_the_patch_of_every_panel(drawn):
-    _, panel, _ = drawn
-    for column, row in ((0, 0), (1, 0), (2, 0), (1, 1), (2, 1)):
-        rows, columns = np.nonzero((panel(column, row) == FRAME).all(axis=2))
-        assert (columns.min(), columns.max()) == (8 * 14 - 3, 8 * 19 + 2)
-        assert (rows.min(), rows.max()) == (8 * 16 - 3, 8 * 21 + 2)
+def test_a_frame_lies_outside_the_patch_which_is_shown_alone_below_the_image(drawn):
+    panels, _, _ = drawn
+    for panel in panels.flat:
+        (frame,) = panel.patches
+        assert (frame.get_xy(), frame.get_width(), frame.get_height()) == ((12, 14), 9, 9)
+    assert (panels[1, 0].get_xlim(), panels[1, 0].get_ylim()) == ((14, 19), (21, 16))
 
 
 def test_a_map_is_red_by_the_root_of_the_share(drawn):
-    _, panel, _ = drawn
-    grey = 191 + LR.mean(axis=2).astype(np.uint8) // 4
-    pixels, _ = squares(panel(1, 0), 16)
-    np.testing.assert_allclose(pixels[3, 4], RED, atol=1)
-    np.testing.assert_allclose(pixels[5, 6], (grey[5, 6] + np.array(RED)) / 2, atol=2)
-    np.testing.assert_array_equal(pixels[0], grey[0, :, None].repeat(3, 1))
+    heat = drawn[0][0, 1].images[1]
+    shown = heat.cmap(heat.norm(heat.get_array()))
+    np.testing.assert_allclose(shown[3, 4], [*(value / 255 for value in RED), 1], atol=0.01)
+    assert shown[5, 6, 3] == pytest.approx(0.5, abs=0.01)  # a quarter of the largest
+    assert (shown[:3, :, 3] == 0).all()
 
 
-def test_the_area_has_the_image_s_colours_and_the_rest_none(drawn):
-    _, panel, _ = drawn
-    pixels, _ = squares(panel(2, 1), 16)
-    np.testing.assert_array_equal(pixels[3, 4], LR[3, 4])
-    np.testing.assert_array_equal(pixels[5, 6], LR[5, 6])
-    assert (np.ptp(pixels[:3], axis=2) == 0).all()
-
-
-def test_the_patch_is_shown_alone(drawn):
-    _, panel, hr = drawn
-    zoom = ACROSS // 5
-    left = (ACROSS - 5 * zoom) // 2
-    image = LR.repeat(2, 0).repeat(2, 1) if hr is None else hr
-    expected = image[16:21, 14:19].repeat(zoom, 0).repeat(zoom, 1)
-    np.testing.assert_array_equal(panel(0, 1)[: 5 * zoom, left : left + 5 * zoom], expected)
-
-
-def test_the_colour_scale_goes_from_white_to_red(drawn):
-    page, _, _ = drawn
-    left = GAP + 3 * (ACROSS + GAP) + BAR // 2
-    scale = page[GAP : GAP + DOWN, left].astype(int)
-    np.testing.assert_allclose(scale[3], RED, atol=6)
-    np.testing.assert_allclose(scale[-4], (255, 255, 255), atol=6)
-    np.testing.assert_allclose(scale[DOWN // 2], (255 + np.array(RED)) / 2, atol=4)
+def test_labels_and_colour_scale(drawn):
+    panels, scale, image = drawn
+    said = [panel.get_xlabel() for panel in panels.flat]
+    assert said[0] == f"{'LR' if image is LR else 'HR'}\nx2, LR 12x16"
+    assert said[1].startswith("a\nDI ")
+    assert said[2].startswith(r"b $\bad$")
+    assert said[3:] == ["patch 5x5", *["area 2 pixels (1.0%)"] * 2]
+    assert [text.get_text() for text in scale.get_yticklabels()][::5] == ["0%", "100%"]

@@ -1,16 +1,83 @@
-"""The part of an image that is attributed, and the patch in its result."""
+"""What is attributed: the networks with their weights, and the part of an image with the patch in its result."""
 
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor, nn
 
+from ssiu_arch.checks.build import load_network_options, ready
+from ssiu_arch.checks.finding import located
+from ssiu_arch.checks.network import build, fitting_weights
+from ssiu_arch.data.images import Image
 from ssiu_arch.data.resize import imresize, mod_crop
-from ssiu_arch.tools.lam.gradients import KERNEL, Patch
+from ssiu_arch.integrations.rivals import Spandrel
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights import load
 
-Image = NDArray[np.uint8]
+PROBE = 16  # side in pixels of the image that reveals a network's scale
+KERNEL = 9  # LR pixels: width of the blur, as in the authors' demonstration code
+
+
+class Patch(NamedTuple):
+    """A square of the result: x and y of its top left pixel, and its side, in pixels of the result."""
+
+    x: int
+    y: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network on the CPU, float32, in eval mode, without gradients of its parameters.
+
+    Attributes:
+        name: shown in picture and table.
+        net: ``(B, 3, h, w)``, RGB in [0, 1], to ``(B, any, s*h, s*w)``.
+        scale: s.
+        has_weights: whether the weights come from a file; else they are random.
+    """
+
+    name: str
+    net: nn.Module
+    scale: int
+    has_weights: bool = True
+
+
+def from_weights(path: str) -> Network:
+    """The SSIU whose weights are in a file; errors as ``ssiu_arch.load``."""
+    net = load(path)
+    return Network(Path(path).stem, ready(net, {}), net.upscale)
+
+
+def from_options(path: str) -> Network:
+    """``network_g`` of an option file with the weights of its ``path``; random weights if it names none.
+
+    Only ``name``, ``network_g``, ``path.pretrain_network_g`` and ``path.param_key_g`` are read.
+
+    Raises:
+        UserError: file, network or weights are missing, or do not fit; or the network does not enlarge RGB images.
+    """
+    opt = load_network_options(path)
+    paths = opt.get("path") or {}
+    if not isinstance(paths, dict):
+        raise UserError(f"-opt {path}: path must be a section")
+    file = paths.get("pretrain_network_g")
+    with located(f"-opt {path}"):
+        net = build(opt)
+        if file is not None:
+            net.load_state_dict(fitting_weights(str(file), paths.get("param_key_g", "params"), net))
+    has_weights = file is not None or (isinstance(net, Spandrel) and net.path is not None)
+    name, net = str(opt.get("name", Path(path).stem)), ready(net, opt["network_g"])
+    # Other networks' arguments name the scale in as many ways as there are networks; a small image shows it.
+    with located(f"{name}: cannot run on RGB of {PROBE}x{PROBE} pixels"), torch.no_grad():
+        result = net(torch.zeros(1, 3, PROBE, PROBE))
+    shape = tuple(result.shape) if isinstance(result, Tensor) else ()
+    if len(shape) != 4 or shape[2] != shape[3] or shape[2] < PROBE or shape[2] % PROBE:
+        raise UserError(f"{name}: returns {shape} for {PROBE}x{PROBE} pixels, which is no image of a whole scale")
+    return Network(name, net, shape[2] // PROBE, has_weights)
 
 
 @dataclass(frozen=True)
@@ -34,9 +101,8 @@ class Target:
     @property
     def patch_of_whole(self) -> Patch:
         """The patch in the result of the whole image."""
-        return Patch(
-            self.patch.x + self.scale * self.crop[0], self.patch.y + self.scale * self.crop[1], self.patch.side
-        )
+        (x, y, side), (left, top, *_) = self.patch, self.crop
+        return Patch(x + self.scale * left, y + self.scale * top, side)
 
 
 def target(image: Image, *, is_hr: bool, scale: int, at: tuple[int, int] | None, patch: int, crop: int) -> Target:
