@@ -144,8 +144,8 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from ssiu_arch.inference.jobs import pixels_left, upscale_file
-    from ssiu_arch.inference.records import Records
+    from ssiu_arch.inference.jobs import Records, upscale_file
+    from ssiu_arch.inference.photo import photo_size
 
     failed: list[Job] = []
 
@@ -157,11 +157,12 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
         if not args.quiet:
             tqdm.write(line)
 
-    records, options = Records(), _options(upscaler, args)
-    pixels: dict[Job, int] = {}  # of the images still to do
+    records = Records(_options(upscaler, args))
+    pixels: dict[Job, int] = {}  # of each image; 0: done already
     for job in jobs:
         try:
-            pixels[job] = pixels_left(job, options, records, overwrite=args.overwrite)
+            height, width = photo_size(job.source)
+            pixels[job] = 0 if not args.overwrite and records.is_done(job) else height * width
         except UserError as error:
             fail(job, error)
     left = {job: count for job, count in pixels.items() if count}
@@ -180,7 +181,7 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
                 bar.update(share * of)
 
             try:
-                height, width = upscale_file(job, upscaler, options, records, advance)
+                height, width = upscale_file(job, upscaler, quality=args.quality, records=records, advance=advance)
             except UserError as error:
                 fail(job, error)
             else:

@@ -38,6 +38,9 @@ class Entry(NamedTuple):
     size: int
 
 
+Values = dict[int, tuple[int, int, bytes]]  # type, number of values, and their bytes, by tag
+
+
 class Directories:
     """The directories in ``data``. Methods raise one of ``DAMAGE`` where ``data`` does not hold together."""
 
@@ -100,7 +103,11 @@ def orientation(exif: bytes) -> int:
 
 
 def with_tags(exif: bytes, values: dict[int, int]) -> bytes:
-    """``exif`` with those of ``values`` that it has set in place, and without the link to its thumbnail."""
+    """``exif`` with those of ``values`` that it has set in place, and without the link to its thumbnail.
+
+    Nothing moves. Offsets count from the start of the EXIF, also those inside maker notes, which nobody can correct:
+    each maker has a format of its own. So a value is overwritten where its entry stands, in the entry's own byte order.
+    """
     block = bytearray(exif)
     with suppress(*DAMAGE):  # what cannot be followed stays as it is
         found = Directories(block)
@@ -130,26 +137,31 @@ def without_orientation(exif: bytes) -> bytes:
     return exif[: found.first] + count + exif[found.first + 2 : entry.at] + moved + exif[end + 4 :]
 
 
+def write_directory(block: bytearray, order: str, values: Values) -> int:
+    """Append a directory of ``values`` to ``block``, behind those of more than 4 bytes; the directory's place."""
+    rows = []
+    for tag, (kind, count, content) in sorted(values.items()):
+        if len(content) > 4:
+            at = len(block)
+            block += content + bytes(len(content) % 2)
+            content = struct.pack(order + "I", at)
+        rows.append(struct.pack(order + "HHI4s", tag, kind, count, content))
+    block += struct.pack(order + "H", len(rows)) + b"".join(rows) + bytes(4)
+    return len(block) - 12 * len(rows) - 6
+
+
 def exif_of_tiff(source: Directories) -> bytes:
     """EXIF with the descriptive tags of a TIFF file, in its byte order; empty if there are none."""
-    block = bytearray(source.data[:2] + struct.pack(source.order + "HI", 42, 8))
+    block = bytearray(source.data[:2] + struct.pack(source.order + "HI", 42, 0))
 
     def write(entries: dict[int, Entry], depth: int) -> int:
-        start = len(block)
-        block.extend(struct.pack(source.order + "H", len(entries)) + bytes(12 * len(entries) + 4))
-        for n, (tag, entry) in enumerate(sorted(entries.items())):
-            kind, count, value = entry.kind, entry.amount, source.raw(entry)
-            if tag in (EXPOSURE, GPS, INTEROPERABILITY) and depth < 3:
-                further: dict[int, Entry] = {}
-                with suppress(*DAMAGE):
-                    further = source.entries(source.numbers(entry)[0])
-                kind, count, value = 4, 1, struct.pack(source.order + "I", write(further, depth + 1))
-            if len(value) > 4:
-                at = len(block)
-                block.extend(value + bytes(len(value) % 2))
-                value = struct.pack(source.order + "I", at)
-            struct.pack_into(f"{source.order}HHI4s", block, start + 2 + 12 * n, tag, kind, count, value)
-        return start
+        values = {tag: (entry.kind, entry.amount, source.raw(entry)) for tag, entry in entries.items()}
+        for tag in values.keys() & {EXPOSURE, GPS, INTEROPERABILITY} if depth < 3 else ():
+            further: dict[int, Entry] = {}
+            with suppress(*DAMAGE):
+                further = source.entries(source.numbers(entries[tag])[0])
+            values[tag] = 4, 1, struct.pack(source.order + "I", write(further, depth + 1))
+        return write_directory(block, source.order, values)
 
     kept = {
         tag: entry
@@ -157,7 +169,7 @@ def exif_of_tiff(source: Directories) -> bytes:
         if tag not in (*PIXELS, *NOT_KEPT, XMP, ICC)
         and not (tag == DESCRIPTION and source.raw(entry).startswith((b'{"shape"', b"ImageJ=")))
     }
-    write(kept, 1)
+    struct.pack_into(source.order + "I", block, 4, write(kept, 1))
     return bytes(block) if kept else b""
 
 
@@ -165,10 +177,9 @@ def dpi_of_tiff(source: Directories) -> tuple[float, float] | None:
     """Pixels per inch, horizontal and vertical, of a TIFF file; None: it does not tell."""
     try:
         main = source.entries(source.first)
-        (x, below_x), (y, below_y) = (
-            struct.unpack_from(source.order + "II", source.data, main[tag].value) for tag in RESOLUTION[:2]
-        )
         unit = {2: 1.0, 3: 2.54}[source.numbers(main[RESOLUTION[2]])[0] if RESOLUTION[2] in main else 2]
+        places = (main[tag].value for tag in RESOLUTION[:2])
+        (x, below_x), (y, below_y) = (struct.unpack_from(source.order + "II", source.data, at) for at in places)
         return x / below_x * unit, y / below_y * unit
     except (*DAMAGE, ZeroDivisionError):
         return None
@@ -189,12 +200,7 @@ def pixels_of_tiff(source: Directories) -> bytes:
         is_raw = 259 not in main or source.numbers(main[259]) == (1,)
         if max(ends) > len(source.data) or (is_raw and 8 * sum(sizes) < width * height):  # 1 bit is the least
             raise ValueError(f"truncated after {len(source.data)} bytes")
-    kept = [entry for tag, entry in sorted(main.items()) if tag in PIXELS]
+    rows = [source.data[entry.at : entry.at + source.entry] for tag, entry in sorted(main.items()) if tag in PIXELS]
     data = bytearray(source.data + bytes(len(source.data) % 2))
-    start = len(data)
-    data += struct.pack(source.order + source.count, len(kept))
-    for entry in kept:
-        data += source.data[entry.at : entry.at + source.entry]
-    data += bytes(8)
-    struct.pack_into(source.order + source.offset, data, 8 if source.is_big else 4, start)
-    return bytes(data)
+    struct.pack_into(source.order + source.offset, data, 8 if source.is_big else 4, len(data))
+    return bytes(data + struct.pack(source.order + source.count, len(rows)) + b"".join(rows) + bytes(8))

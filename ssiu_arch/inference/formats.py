@@ -25,10 +25,10 @@ def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
     Raises:
         BadImage: the format cannot hold it: alpha that is not opaque, 16 bits or the size.
     """
-    hint = "write another format, as by --format png"
-    if photo.alpha is not None and form in PLAIN and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
+    hint, samples = "write another format, as by --format png", photo.samples
+    if photo.has_alpha and form in PLAIN and samples[:, :, -1].min() < np.iinfo(samples.dtype).max:
         raise BadImage(f"{name}: has an alpha channel, which {form} cannot hold; {hint}")
-    if photo.colour.dtype == np.uint16 and form in OF_8_BIT:
+    if samples.dtype == np.uint16 and form in OF_8_BIT:
         raise BadImage(f"{name}: has 16 bit, which {form} cannot hold; {hint}")
     side = upscale * max(photo.size)
     if side > LARGEST.get(form, side):
@@ -46,41 +46,32 @@ def encode(photo: Photo, form: str, quality: int) -> tuple[bytes, list[str]]:
     Raises:
         BadImage: it cannot be written.
     """
-    has_alpha = photo.alpha is not None and form not in PLAIN  # there it is opaque
-    samples = np.concatenate([photo.colour, photo.alpha], axis=2) if has_alpha else photo.colour
-    if samples.shape[2] == 2 and samples.dtype == np.uint16:  # neither Pillow nor OpenCV know 16-bit grey with alpha
-        samples = samples[:, :, [0, 0, 0, 1]]
-    is_rgb = samples.shape[2] > 2 or form in ("WEBP", "AVIF")
-    meta = photo.meta.of_size(*photo.size).fitting(3 if is_rgb else 1)
+    samples = photo.samples[:, :, :-1] if photo.has_alpha and form in PLAIN else photo.samples  # there it is opaque
+    channels, is_deep = samples.shape[2], samples.dtype == np.uint16
+    if (channels < 3 and form in ("WEBP", "AVIF")) or (channels == 2 and is_deep):  # grey that no writer here knows
+        samples = samples[:, :, [0, 0, 0, 1][: channels + 2]]
+    meta = photo.meta.of_size(*photo.size).fitting(is_grey=samples.shape[2] < 3)
+    dpi = {"dpi": meta.dpi} if meta.dpi else {}
+    parts = {"exif": meta.exif, "icc_profile": meta.icc, "xmp": meta.xmp}
     try:
         if form == "TIFF":
             data, dropped = _tiff(samples, meta), meta.labels()
         elif form == "PNG":
-            data = (
-                _png_of_16_bit(samples) if samples.dtype == np.uint16 else _by_pillow(samples, form, compress_level=3)
-            )
-            data, dropped = into_png(data, meta)
+            plain = _png_of_16_bit(samples) if is_deep else _by_pillow(samples, form, compress_level=3)
+            data, dropped = into_png(plain, meta)
         elif form == "JPEG":
-            data = _by_pillow(samples, form, quality=quality, subsampling=0, **_resolution(meta))
-            data, dropped = into_jpeg(data, meta)
+            data, dropped = into_jpeg(_by_pillow(samples, form, quality=quality, subsampling=0, **dpi), meta)
         elif form == "BMP":
-            data, dropped = _by_pillow(samples, form, **_resolution(meta)), meta.labels()
-            dropped += [what for what, part in (("EXIF", meta.exif), ("profile", meta.icc), ("XMP", meta.xmp)) if part]
+            data, names = _by_pillow(samples, form, **dpi), ("EXIF", "profile", "XMP")
+            dropped = meta.labels() + [name for name, part in zip(names, parts.values(), strict=True) if part]
         else:
-            options = {"subsampling": "4:4:4"} if form == "AVIF" else {}
-            exif = tags.without_orientation(meta.exif) if form == "AVIF" else meta.exif  # Pillow writes it anew
-            colours = np.repeat(samples[:, :, :1], 3, 2) if samples.shape[2] < 3 else samples[:, :, :3]
-            samples = np.concatenate([colours, samples[:, :, -1:]], 2) if has_alpha else colours
-            parts = {"exif": exif, "icc_profile": meta.icc, "xmp": meta.xmp}
-            data, dropped = _by_pillow(samples, form, quality=quality, **options, **parts), meta.labels()
-            dropped += ["resolution"] if meta.dpi else []
+            if form == "AVIF":  # for an orientation, Pillow would write all EXIF anew
+                parts |= {"exif": tags.without_orientation(meta.exif), "subsampling": "4:4:4"}
+            data = _by_pillow(samples, form, quality=quality, **parts)
+            dropped = meta.labels() + (["resolution"] if dpi else [])
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise BadImage(f"cannot be written as {form} ({error})") from error
     return data, list(dict.fromkeys([*meta.dropped, *dropped]))
-
-
-def _resolution(meta: Metadata) -> dict[str, tuple[float, float]]:
-    return {"dpi": meta.dpi} if meta.dpi else {}
 
 
 def _by_pillow(samples: Samples, form: str, **options: Any) -> bytes:
@@ -119,40 +110,33 @@ def _tiff(samples: Samples, meta: Metadata) -> bytes:
         lengths.append(len(file) - places[-1])
         file += bytes(len(file) % 2)
 
-    values: dict[int, tuple[int, Any]] = {  # of each tag: type, and bytes or whole numbers
-        256: (4, [width]),
-        257: (4, [height]),
-        258: (3, [8 * samples.itemsize] * channels),
-        259: (3, [8]),  # deflated
-        262: (3, [2 if channels > 2 else 1]),  # RGB, or black is zero
-        273: (4, places),
-        277: (3, [channels]),
-        278: (4, [rows]),
-        279: (4, lengths),
-        317: (3, [2]),  # differences
-    }
-    values |= {338: (3, [2])} if channels in (2, 4) else {}  # straight alpha
-    values |= {tags.XMP: (1, meta.xmp)} if meta.xmp else {}
-    values |= {tags.ICC: (7, meta.icc)} if meta.icc else {}
-    entries = {
-        tag: bytes(file[entry.at : entry.at + 12])
+    # The values of EXIF's own tags stay where they are: copied are the entry's last 4 bytes, a value or its place.
+    values = {
+        tag: (entry.kind, entry.amount, bytes(file[entry.at + 8 : entry.at + 12]))
         for tag, entry in found.entries(found.first).items()
         if tag not in (*tags.PIXELS, tags.XMP, tags.ICC)
     }
-    if meta.dpi and tags.RESOLUTION[0] not in entries:
+    if meta.dpi and tags.RESOLUTION[0] not in values:
         for tag, dots in zip(tags.RESOLUTION, meta.dpi, strict=False):
-            values[tag] = (5, struct.pack(found.order + "II", round(dots * 10_000), 10_000))
-        values[tags.RESOLUTION[2]] = (3, [2])  # inches
-    for tag, (kind, value) in values.items():
-        content = value
-        if not isinstance(value, bytes):
-            content = struct.pack(f"{found.order}{len(value)}{tags.LETTERS[kind]}", *value)
-        count = len(content) // tags.BYTES[kind]
-        if len(content) > 4:
-            at = len(file)
-            file += content + bytes(len(content) % 2)
-            content = struct.pack(found.order + "I", at)
-        entries[tag] = struct.pack(found.order + "HHI4s", tag, kind, count, content)
-    struct.pack_into(found.order + "I", file, 4, len(file))
-    file += struct.pack(found.order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+            values[tag] = 5, 1, struct.pack(found.order + "II", round(dots * 10_000), 10_000)
+        values[tags.RESOLUTION[2]] = 3, 1, struct.pack(found.order + "H", 2)  # inches
+    values |= {tags.XMP: (1, len(meta.xmp), meta.xmp)} if meta.xmp else {}
+    values |= {tags.ICC: (7, len(meta.icc), meta.icc)} if meta.icc else {}
+    numbers = {  # of each tag: type and values
+        256: ("I", [width]),
+        257: ("I", [height]),
+        258: ("H", [8 * samples.itemsize] * channels),
+        259: ("H", [8]),  # deflated
+        262: ("H", [2 if channels > 2 else 1]),  # RGB, or black is zero
+        273: ("I", places),
+        277: ("H", [channels]),
+        278: ("I", [rows]),
+        279: ("I", lengths),
+        317: ("H", [2]),  # differences
+        **({338: ("H", [2])} if channels in (2, 4) else {}),  # straight alpha
+    }
+    for tag, (letter, found_numbers) in numbers.items():
+        content = struct.pack(f"{found.order}{len(found_numbers)}{letter}", *found_numbers)
+        values[tag] = 3 if letter == "H" else 4, len(found_numbers), content
+    struct.pack_into(found.order + "I", file, 4, tags.write_directory(file, found.order, values))
     return bytes(file)

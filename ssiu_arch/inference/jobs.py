@@ -1,10 +1,11 @@
 """Upscaling files: which images are read, where their results go, what is done already, and one file's way."""
 
 import glob
+import hashlib
+import json
 import logging
 import os
-import stat
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +13,17 @@ from typing import Any
 
 from ssiu_arch.inference.formats import NOT_TURNED, check_format, encode
 from ssiu_arch.inference.photo import FORMATS, READ_ONLY, photo_size, read_photo
-from ssiu_arch.inference.records import Records
-from ssiu_arch.inference.upscaler import Advance, Upscaler, upscaled_alpha
+from ssiu_arch.inference.upscaler import Advance, Upscaler
 from ssiu_arch.utils.errors import UserError, printable
-from ssiu_arch.utils.files import existing_parent, sha256, write_file
+from ssiu_arch.utils.files import existing_parent, sha256, write_file, writing
 from ssiu_arch.utils.image_files import BadImage
 from ssiu_arch.utils.memory import is_out_of_memory
 
 READ = (*FORMATS, *READ_ONLY)  # endings of the files that are read
 LOSSY = ("JPEG", "WEBP", "AVIF")  # written with a quality
+RECORDS = ".ssiu_upscale.jsonl"
 
-LeftOut = dict[str, list[Path]]  # what is no image, by kind
+LeftOut = list[tuple[str, Path]]  # what is no image, with its kind
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,60 @@ def find_jobs(
     try:
         found: dict[str, tuple[Path, Path]] = {}
         for text in inputs:
-            left_out: LeftOut = defaultdict(list)
-            for path, place in _files(text, out, left_out):
+            left_out: LeftOut = []
+            for path, place in _images(text, out, left_out):
                 found.setdefault(os.path.abspath(path), (path, place))
             if left_out:
                 say(f"{text}: left out {_summary(left_out)}")
-        return _checked(_placed(list(found.values()), inputs, out, suffix))
+        return _placed(list(found.values()), inputs, out, suffix)
     except OSError as error:  # such as a name that is too long
         raise UserError(f"{error.filename}: cannot be used ({error.strerror})") from error
+
+
+def _images(text: str, out: Path, left_out: LeftOut) -> list[tuple[Path, Path]]:
+    """The image files that ``text`` names, with their places in the output folder; others go to ``left_out``."""
+    path = Path(text)
+    if path.is_dir():
+        base, found = path, _walk(path, left_out)
+    elif path.exists():
+        if path.suffix.lower() not in READ:
+            raise UserError(f"{path}: does not end with {', '.join(READ)}")
+        return [(path, Path(path.name))]
+    elif glob.has_magic(text):
+        base = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
+        found = [Path(match) for match in sorted(glob.glob(text, recursive=True)) if not os.path.isdir(match)]
+    else:
+        raise UserError(f"{path}: no such file or folder (the current folder is {os.getcwd()})")
+    if _real(out) == _real(path):
+        raise UserError(f"-o {out}: is the folder of the images; name another")
+    if _real(base) in _real(out).parents:
+        found = [file for file in found if not _real(file).is_relative_to(_real(out))]
+    left_out += [(kind, file) for file in found if (kind := file.suffix.lower() or "file without ending") not in READ]
+    images = [file for file in found if file.suffix.lower() in READ]
+    if not images:
+        also = f"; it holds {_summary(left_out)}" if left_out else ""
+        raise UserError(f"{text}: {'holds' if path.is_dir() else 'matches'} no image ({', '.join(READ)}){also}")
+    return [(file, file.relative_to(path) if path.is_dir() else Path(file.name)) for file in images]
+
+
+def _walk(folder: Path, left_out: LeftOut) -> list[Path]:
+    """The files in ``folder`` and its subfolders, sorted; without hidden ones."""
+
+    def unreadable(error: OSError) -> None:
+        left_out.append(("unreadable folder", Path(error.filename)))
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        left_out += [("linked folder", Path(name)) for name in folders if os.path.islink(os.path.join(parent, name))]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _summary(left_out: LeftOut) -> str:
+    """How many of which kind, with an example: ``.txt (2, such as a.txt), linked folder (1, such as more)``."""
+    examples, counts = dict(left_out), Counter(kind for kind, _ in left_out)
+    return ", ".join(f"{kind} ({count}, such as {examples[kind].name})" for kind, count in counts.most_common())
 
 
 def _placed(found: list[tuple[Path, Path]], inputs: list[str], out: Path, suffix: str | None) -> list[Job]:
@@ -74,57 +121,103 @@ def _placed(found: list[tuple[Path, Path]], inputs: list[str], out: Path, suffix
             raise UserError(f"-o {out}: names one image file, and there are several inputs; name a folder")
         if suffix and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UserError(f"-o {out}: does not end with {suffix}, which --format asks for")
-        jobs = [Job(path, out) for path, _ in found]
-    else:
-        jobs = [Job(path, (out / place).with_suffix(suffix or _suffix(path))) for path, place in found]
     folder = existing_parent(out.parent if is_file else out)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"-o {out}: {folder} is not {'a folder' if not folder.is_dir() else 'writable'}; name another")
-    return jobs
+    sources = {_real(path) for path, _ in found}
+    jobs: dict[Path, Job] = {}
+    for path, place in found:
+        ending = suffix or READ_ONLY.get(path.suffix.lower(), path.suffix)
+        job = Job(path, out if is_file else (out / place).with_suffix(ending))
+        target = _real(job.target)
+        if target in sources:
+            raise UserError(f"{job.target}: is one of the input images; name another -o")
+        if target in jobs:
+            said = f"have the same output {job.target}; upscale them by two commands, with a folder each"
+            raise UserError(f"{jobs[target].source} and {path}: {said}")
+        if os.path.isdir(job.target):
+            raise UserError(f"{job.target}: is a folder, where the output of {path} belongs; name another -o")
+        jobs[target] = job
+    return list(jobs.values())
 
 
-def pixels_left(job: Job, options: dict[str, Any], records: Records, *, overwrite: bool = False) -> int:
-    """The pixels of the image; 0 if its result is done already, by the same image, weights and options.
+def _real(path: Path) -> Path:
+    """``path`` without links; links in a circle stay as they are, where ``Path.resolve`` raises an error."""
+    return Path(os.path.realpath(path))
+
+
+class Records:
+    """What made the results in each output folder, in a hidden file there: a repeated run does only what is left.
+
+    Each result has a line of JSON: its name, the SHA-256 of its bytes, and what made it. It is appended just before the
+    result gets its name: after a kill there may be a record without a result, never a result without its record.
+    Several processes may append at once, and see each other's lines. A line that is cut off is ignored.
 
     Args:
-        job: what to do.
-        options: everything else that a result depends on, such as the SHA-256 of the weights.
-        records: of results.
-        overwrite: whether to redo and replace everything.
-
-    Raises:
-        BadImage: the image cannot be read; or a file of the result's name exists that this command did not write.
+        options: what a result depends on beside its image, such as the SHA-256 of the weights.
     """
-    if not stat.S_ISREG(_status(job.source).st_mode):
-        raise BadImage(f"{job.source}: is a pipe, socket or device, not a file; left out")
-    if not overwrite and os.path.exists(job.target):
-        made_of = records.made_of(job.target) if os.path.isfile(job.target) else None
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self._read: dict[Path, int] = {}  # bytes of each file of records
+        self._known: dict[tuple[Path, str], dict[str, Any]] = {}  # by result and its SHA-256
+
+    def _made_of(self, job: Job) -> dict[str, Any]:
+        kept = {name: value for name, value in self.options.items() if name != "quality" or job.form in LOSSY}
+        return {"image": sha256(job.source), **kept}
+
+    def add(self, job: Job, data: bytes) -> None:
+        """Record that ``data`` will be written to ``job.target``.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        of = {"result": job.target.name, "sha256": hashlib.sha256(data).hexdigest(), **self._made_of(job)}
+        path = job.target.with_name(RECORDS)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "ab", buffering=0) as file:
+                file.write(f"\n{json.dumps(of)}\n".encode())  # in one write, apart from what a killed process left
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the result is there, made of the same image, weights and options.
+
+        Raises:
+            BadImage: a file of its name exists that this command did not write.
+        """
+        if not os.path.exists(job.target):
+            return False
+        digest = sha256(job.target) if os.path.isfile(job.target) and os.access(job.target, os.R_OK) else ""
+        self._catch_up(job.target.with_name(RECORDS))
+        made_of = self._known.get((job.target, digest))
         if made_of is None:
             raise BadImage(f"{job.target}: exists, and is not as this command wrote it; --overwrite replaces it")
-        if made_of == _made_of(job, options):
-            return 0
-    height, width = photo_size(job.source)
-    return height * width
+        return made_of == self._made_of(job)
 
-
-def _status(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError as error:
-        raise BadImage(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _made_of(job: Job, options: dict[str, Any]) -> dict[str, Any]:
-    """What the result depends on: the image and the options that matter in its format."""
-    kept = {name: value for name, value in options.items() if name != "quality" or job.form in LOSSY}
-    return {"image": sha256(job.source), **kept}
+    def _catch_up(self, path: Path) -> None:
+        """Read what was appended since the last call."""
+        try:
+            with open(path, "rb") as file:
+                file.seek(self._read.get(path, 0))
+                new = file.read()
+        except OSError:  # without it, results count as files of others
+            return
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read[path] = self._read.get(path, 0) + len(whole)
+        for line in whole.splitlines():
+            try:
+                record = json.loads(line)
+                self._known[path.with_name(record.pop("result")), record.pop("sha256")] = record
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue  # cut off by a kill, or not ours
 
 
 def upscale_file(
     job: Job,
     upscaler: Upscaler,
-    options: dict[str, Any],
-    records: Records,
+    *,
+    quality: int = 95,
+    records: Records | None = None,
     advance: Advance = lambda share: None,
 ) -> tuple[int, int]:
     """Enlarge ``job.source`` into ``job.target``, written atomically; height and width of the result.
@@ -134,125 +227,34 @@ def upscale_file(
     Args:
         job: what to do.
         upscaler: the network.
-        options: see ``pixels_left``; ``quality``, see ``encode``, among them.
-        records: of results, where this one is added.
+        quality: see ``encode``.
+        records: where the result is recorded.
         advance: see ``Upscaler.bands``.
 
     Raises:
         UserError: the image cannot be read, does not fit in memory, or cannot be written in that format.
     """
+    name = printable(job.source)
     try:
         upscaler.check_memory(*photo_size(job.source))
         photo = read_photo(job.source)
         if job.form != photo.format or job.form in NOT_TURNED:
             photo = photo.upright()
-        check_format(photo, job.form, upscaler.upscale, job.source)
-        passes = 1 if photo.alpha is None else 2
-        colour = upscaler(photo.colour, lambda share: advance(share / passes))
-        alpha = None
-        if photo.alpha is not None:
-            alpha = upscaled_alpha(upscaler, photo.alpha, lambda share: advance(share / passes))
-        photo = replace(photo, colour=colour, alpha=alpha)
-        data, dropped = encode(photo, job.form, options["quality"])
-        made_of = _made_of(job, options)
+        check_format(photo, job.form, upscaler.upscale, name)
+        photo = replace(photo, samples=upscaler(photo.samples, advance))
+        data, dropped = encode(photo, job.form, quality)
     except UserError as error:
-        said = str(error)
-        raise BadImage(said if said.startswith(f"{job.source}: ") else f"{job.source}: {said}") from error
+        raise BadImage(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise BadImage(f"{job.source}: out of memory; try --tile 256, or cut the image into parts") from error
-    records.add(job.target, data, made_of)
+        raise BadImage(f"{name}: out of memory; try --tile 256, or cut the image into parts") from error
+    if records:
+        records.add(job, data)
     write_file(job.target, data)
     if dropped:
-        log.warning(f"{printable(job.source)}: not kept in the {job.form} file: {', '.join(dropped)}")
+        log.warning(f"{name}: not kept in the {job.form} file: {', '.join(dropped)}")
     return photo.size
-
-
-def _suffix(path: Path) -> str:
-    """The ending of the result of ``path``."""
-    return READ_ONLY.get(path.suffix.lower(), path.suffix)
-
-
-def _files(text: str, out: Path, left_out: LeftOut) -> list[tuple[Path, Path]]:
-    """The image files that ``text`` names, with their places in the output folder; others go to ``left_out``."""
-    path = Path(text)
-    searched = path
-    if path.is_dir():
-        files = [(file, file.relative_to(path)) for file in _walk(path, out, left_out)]
-    elif path.exists():
-        if path.suffix.lower() not in READ:
-            raise UserError(f"{path}: does not end with {', '.join(READ)}")
-        return [(path, Path(path.name))]
-    elif glob.has_magic(text):
-        named = sorted(Path(match) for match in glob.glob(text, recursive=True))
-        files = [(file, Path(file.name)) for file in named if not file.is_dir() and _is_image(file, left_out)]
-        searched = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
-    else:
-        raise UserError(f"{path}: no such file or folder (the current folder is {os.getcwd()})")
-    if _real(out) == _real(path):
-        raise UserError(f"-o {out}: is the folder of the images; name another")
-    if _real(out).is_relative_to(_real(searched)) and _real(out) != _real(searched):
-        files = [(file, place) for file, place in files if not _real(file).is_relative_to(_real(out))]
-    if not files:
-        also = f"; it holds {_summary(left_out)}" if left_out else ""
-        raise UserError(f"{text}: {'holds' if path.is_dir() else 'matches'} no image ({', '.join(READ)}){also}")
-    return files
-
-
-def _walk(folder: Path, out: Path, left_out: LeftOut) -> list[Path]:
-    """The images in ``folder`` and its subfolders, sorted; without hidden ones and those in ``out``."""
-    found = []
-
-    def unreadable(error: OSError) -> None:
-        left_out["unreadable folder"].append(Path(error.filename))
-
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        here = [Path(parent, name) for name in folders if not name.startswith(".")]
-        left_out["linked folder"] += [path for path in here if path.is_symlink()]
-        folders[:] = [path.name for path in here if _real(path) != _real(out)]
-        files = [Path(parent, name) for name in names if not name.startswith(".")]
-        found += [path for path in files if _is_image(path, left_out)]
-    if not left_out["linked folder"]:
-        del left_out["linked folder"]
-    return sorted(found)
-
-
-def _is_image(path: Path, left_out: LeftOut) -> bool:
-    """Whether ``path`` has the ending of an image; adds it to ``left_out`` if not."""
-    ending = path.suffix.lower()
-    if ending not in READ:
-        left_out[ending or "file without ending"].append(path)
-    return ending in READ
-
-
-def _summary(left_out: LeftOut) -> str:
-    """How many of which kind, with an example: ``.txt (2, such as a.txt), linked folder (1, such as more)``."""
-    kinds = sorted(left_out.items(), key=lambda item: -len(item[1]))
-    return ", ".join(f"{kind} ({len(paths)}, such as {paths[0].name})" for kind, paths in kinds)
-
-
-def _real(path: Path) -> Path:
-    """``path`` without links; links in a circle stay as they are, where ``Path.resolve`` raises an error."""
-    return Path(os.path.realpath(path))
-
-
-def _checked(jobs: list[Job]) -> list[Job]:
-    sources = {_real(job.source) for job in jobs}
-    targets: dict[Path, Job] = {}
-    for job in jobs:
-        target = _real(job.target)
-        if target in sources:
-            raise UserError(f"{job.target}: is one of the input images; name another -o")
-        if target in targets:
-            raise UserError(
-                f"{targets[target].source} and {job.source}: have the same output {job.target}; "
-                "upscale them by two commands, with a folder each"
-            )
-        targets[target] = job
-        if os.path.isdir(job.target):
-            raise UserError(f"{job.target}: is a folder, where the output of {job.source} belongs; name another -o")
-    return jobs
 
 
 log = logging.getLogger("basicsr")

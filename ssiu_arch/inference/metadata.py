@@ -67,21 +67,25 @@ class Metadata:
             xmp = re.sub(rb"(%s(?:=[\"']|>)\s*)\d+" % name, rb"\g<1>%d" % value, xmp)
         return replace(self, exif=tags.with_tags(self.exif, in_exif), xmp=xmp)
 
-    def fitting(self, channels: int) -> "Metadata":
-        """The same without EXIF that is damaged, and without a profile that is not for grey (1) or RGB (3 channels)."""
+    def fitting(self, *, is_grey: bool) -> "Metadata":
+        """The same without EXIF that is damaged, and without a profile that is for other pixels."""
         exif, icc, dropped = self.exif, self.icc, list(self.dropped)
         if exif and not tags.is_whole(exif):
             exif = b""
             dropped.append("damaged EXIF")
-        if icc[16:20] in {b"GRAY", b"RGB ", b"CMYK", b"Lab "} - {b"GRAY" if channels == 1 else b"RGB "}:
-            kind = icc[16:20].decode().strip()
+        if icc[16:20] in {b"GRAY", b"RGB ", b"CMYK", b"Lab "} - {b"GRAY" if is_grey else b"RGB "}:
+            kind, pixels = icc[16:20].decode().strip(), "grey" if is_grey else "RGB"
             icc = b""
-            dropped.append(f"a {kind} profile, which does not fit {'grey' if channels == 1 else 'RGB'} pixels")
+            dropped.append(f"a {kind} profile, which does not fit {pixels} pixels")
         return replace(self, exif=exif, icc=icc, dropped=dropped)
 
     def labels(self) -> list[str]:
         """Names of ``own`` for people."""
-        return [LABELS.get(kind, kind.decode("latin-1")) for kind, _ in self.own if kind not in ELSEWHERE]
+        return [_label(kind) for kind, _ in self.own if kind not in ELSEWHERE]
+
+
+def _label(kind: bytes) -> str:
+    return LABELS.get(kind, kind.decode("latin-1"))
 
 
 # PNG: length, kind, content, CRC of each chunk
@@ -99,24 +103,24 @@ def from_png(data: bytes, name: str) -> tuple[bytes, Metadata, bytes]:
         BadImage: it is damaged, apart from its metadata, or has several frames.
     """
     pixels, meta, transparent = [PNG_SIGNATURE], Metadata(), b""
-    has_palette = data[25] == 3
+    of_pixels = (*OF_PIXELS, b"tRNS") if data[25] == 3 else OF_PIXELS
     for kind, content, is_intact in png_chunks(data, name):
         if kind in OF_PIXELS and not is_intact:
             raise BadImage(f"{name}: is damaged (wrong checksum of {kind.decode()}); fetch it again")
         frames = int.from_bytes(content[:4], "big")
         if kind == b"acTL" and frames > 1:
             raise BadImage(f"{name}: has {frames} frames; export them as single images first")
-        if kind in OF_PIXELS or (kind == b"tRNS" and is_intact and has_palette):
-            pixels.append(chunk(kind, content))
-        elif kind == b"tRNS" and is_intact:
-            transparent = content
-        elif kind not in OF_FRAMES:
-            try:
-                if not is_intact:
-                    raise ValueError("wrong checksum")
+        try:
+            if not is_intact:
+                raise ValueError("wrong checksum")
+            if kind in of_pixels:
+                pixels.append(chunk(kind, content))
+            elif kind == b"tRNS":
+                transparent = content
+            elif kind not in OF_FRAMES:
                 _from_chunk(kind, content, meta)
-            except (zlib.error, ValueError, IndexError):
-                meta.dropped.append(f"{kind.decode('latin-1')} (damaged or too large)")
+        except (zlib.error, ValueError, IndexError):
+            meta.dropped.append(f"{kind.decode('latin-1')} (damaged or too large)")
     return b"".join(pixels), meta, transparent
 
 
@@ -124,25 +128,21 @@ def _from_chunk(kind: bytes, content: bytes, meta: Metadata) -> None:
     """Put one chunk where it belongs; ``ValueError``, ``IndexError`` and ``zlib.error``: it is damaged."""
     if kind == b"eXIf":
         meta.exif = content.removeprefix(EXIF)
-    elif kind == b"iCCP":
-        meta.icc = _inflated(content[content.index(b"\0") + 2 :], LARGEST_PROFILE)
-        meta.own.append((kind, content))
     elif kind == b"iTXt" and content.startswith(XMP_KEYWORD):
         meta.xmp = _text(kind, content)
-    elif kind in (b"tEXt", b"zTXt", b"iTXt"):
-        _text(kind, content)  # is whole
-        meta.own.append((kind, content))
-    elif kind in LENGTHS:
-        if len(content) != LENGTHS[kind]:
+    elif kind[3:].islower() or kind in LENGTHS or kind == b"iCCP":  # lower case: holds for changed pixels, too
+        if kind == b"iCCP":
+            meta.icc = _inflated(content[content.index(b"\0") + 2 :], LARGEST_PROFILE)
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            _text(kind, content)  # is whole
+        elif len(content) != LENGTHS.get(kind, len(content)):
             raise ValueError("wrong length")
-        if kind == b"pHYs" and content[8] == 1:  # pixels per metre
+        elif kind == b"pHYs" and content[8] == 1:  # pixels per metre
             x, y = struct.unpack(">II", content[:8])
             meta.dpi = x * 0.0254, y * 0.0254
         meta.own.append((kind, content))
-    elif kind[3:].islower():  # PNG's mark of what holds for changed pixels
-        meta.own.append((kind, content))
     else:
-        meta.dropped.append(kind.decode("latin-1"))
+        meta.dropped.append(_label(kind))
 
 
 def _text(kind: bytes, content: bytes) -> bytes:
@@ -167,25 +167,22 @@ def _inflated(data: bytes, most: int) -> bytes:
 
 def into_png(data: bytes, meta: Metadata) -> tuple[bytes, list[str]]:
     """A PNG file with metadata behind its header, and the names of what a PNG does not hold."""
-    chunks, dropped, kinds, icc = [], [], {kind for kind, _ in meta.own}, meta.icc
-    if len(icc) > LARGEST_TEXT:
-        icc = b""
+    chunks, dropped, own = [], [], dict(meta.own)
+    if len(meta.icc) > LARGEST_TEXT:
         dropped.append("a profile above 1 MiB")
-    if icc and b"iCCP" not in kinds:
-        chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
-    if meta.dpi and b"pHYs" not in kinds:
+    elif meta.icc:
+        chunks.append(chunk(b"iCCP", own.get(b"iCCP", b"ICC Profile\0\0" + zlib.compress(meta.icc))))
+    if meta.dpi and b"pHYs" not in own:
         chunks.append(chunk(b"pHYs", struct.pack(">IIB", *(round(dots / 0.0254) for dots in meta.dpi), 1)))
     for kind, content in meta.own:
         if kind == b"COM":
             chunks.append(chunk(b"tEXt", b"Comment\0" + content.replace(b"\0", b"")))
         elif kind.startswith(b"APP"):
-            dropped += Metadata(own=[(kind, content)]).labels()
-        elif kind != b"iCCP" or icc:
+            dropped += [_label(kind)] if kind not in ELSEWHERE else []
+        elif kind != b"iCCP":
             chunks.append(chunk(kind, content))
-    if meta.exif:
-        chunks.append(chunk(b"eXIf", meta.exif))
-    if meta.xmp:
-        chunks.append(chunk(b"iTXt", XMP_KEYWORD + bytes(4) + meta.xmp))
+    chunks += [chunk(b"eXIf", meta.exif)] if meta.exif else []
+    chunks += [chunk(b"iTXt", XMP_KEYWORD + bytes(4) + meta.xmp)] if meta.xmp else []
     return b"".join([data[:33], *chunks, data[33:]]), dropped  # 33: signature and header
 
 
@@ -249,32 +246,22 @@ def from_jpeg(data: bytes) -> tuple[bytes, Metadata]:
 
 def into_jpeg(data: bytes, meta: Metadata) -> tuple[bytes, list[str]]:
     """A JPEG file with metadata behind its first segment, JFIF's, and the names of what a JPEG does not hold."""
-    found: list[tuple[str, int, bytes]] = []
-    dropped = []
-    first = 4 + int.from_bytes(data[4:6], "big")
-    head = data[:first]
-    if meta.exif:
-        found.append(("EXIF", 0xE1, EXIF + meta.exif))
-    if meta.xmp:
-        found.append(("XMP", 0xE1, XMP + meta.xmp))
+    found = [(b"EXIF", EXIF + meta.exif)] if meta.exif else []
+    found += [(b"XMP", XMP + meta.xmp)] if meta.xmp else []
     room = SEGMENT - len(ICC) - 2
-    count = -(-len(meta.icc) // room)
-    if count > 255:
-        dropped.append("a profile above 16 MiB")
-        count = 0
-    for n in range(count):
-        found.append(("profile", 0xE2, ICC + bytes([n + 1, count]) + meta.icc[n * room : (n + 1) * room]))
-    for kind, content in meta.own:
+    profile = [meta.icc[at : at + room] for at in range(0, len(meta.icc), room)]
+    dropped = ["a profile above 16 MiB"] if len(profile) > 255 else []
+    found += [(b"APP2", ICC + bytes([n, len(profile)]) + part) for n, part in enumerate(profile, 1) if not dropped]
+    first = 4 + int.from_bytes(data[4:6], "big")
+    head, written = data[:first], b""
+    for kind, content in [*found, *meta.own]:
         if kind == b"APP0":
             head = data[:4] + b"\0\x10" + content
-        elif kind == b"COM" or kind.startswith(b"APP"):
-            found.append((kind.decode(), 0xFE if kind == b"COM" else 0xE0 + int(kind[3:]), content))
+        elif kind not in (b"EXIF", b"XMP", b"COM") and not kind.startswith(b"APP"):
+            dropped += [_label(kind)] if kind not in ELSEWHERE else []
+        elif len(content) > SEGMENT:
+            dropped.append(f"{_label(kind)} above 64 KiB")
         else:
-            dropped += Metadata(own=[(kind, content)]).labels()
-    dropped += [f"{name} above 64 KiB" for name, _, content in found if len(content) > SEGMENT]
-    written = [
-        bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
-        for _, marker, content in found
-        if len(content) <= SEGMENT
-    ]
-    return b"".join([head, *written, data[first:]]), dropped
+            marker = 0xFE if kind == b"COM" else 0xE0 + int(kind[3:]) if kind.startswith(b"APP") else 0xE1
+            written += bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+    return head + written + data[first:], dropped

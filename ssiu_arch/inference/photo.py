@@ -39,10 +39,6 @@ CONVERTED = {  # Pillow's modes as which it decodes, and what is made of them
     "1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB",
     "CMYK": "RGB",
 }  # fmt: skip
-HOW_TO_TURN = {  # EXIF orientations: transpose first, then flip vertically, then horizontally
-    2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
-    6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,36 +46,37 @@ class Photo:
     """A still image.
 
     Attributes:
-        colour: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8 or uint16, full range.
-        alpha: ``(H, W, 1)`` of the same type, or None.
+        samples: ``(H, W, C)`` as stored, uint8 or uint16, full range: grey, grey and alpha, RGB, or RGB and alpha.
         meta: everything else that the file says.
         format: Pillow's name of the file format.
     """
 
-    colour: Samples
-    alpha: Samples | None
+    samples: Samples
     meta: Metadata
     format: str
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.colour.shape[0], self.colour.shape[1]
+        return self.samples.shape[0], self.samples.shape[1]
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.samples.shape[2] in (2, 4)
 
     def upright(self) -> "Photo":
         """The same image with its pixels as a viewer shows them, orientation 1."""
-        orientation = self.meta.orientation
+        orientation, seen = self.meta.orientation, self.samples
         if orientation == 1:
             return self
-        alpha = None if self.alpha is None else turned(self.alpha, orientation)
-        return replace(self, colour=turned(self.colour, orientation), alpha=alpha, meta=self.meta.upright())
-
-
-def turned(samples: Samples, orientation: int) -> Samples:
-    """``(H, W, C)`` rotated and flipped as an EXIF orientation says, 1 to 8."""
-    transpose, vertical, horizontal = HOW_TO_TURN.get(orientation, (False, False, False))
-    seen = samples.transpose(1, 0, 2) if transpose else samples
-    return np.ascontiguousarray(seen[:: -1 if vertical else 1, :: -1 if horizontal else 1])
+        if orientation > 4:
+            seen = seen.transpose(1, 0, 2)
+        if orientation in (3, 4, 7, 8):
+            seen = seen[::-1]
+        if orientation in (2, 3, 6, 7):
+            seen = seen[:, ::-1]
+        return replace(self, samples=np.ascontiguousarray(seen), meta=self.meta.upright())
 
 
 def photo_size(path: Path) -> tuple[int, int]:
@@ -88,14 +85,9 @@ def photo_size(path: Path) -> tuple[int, int]:
     Raises:
         BadImage: the file cannot be read, or is not an image.
     """
-    with _reading(path), path.open("rb") as file:
-        head = file.read(24)
-        if head.startswith(PNG_SIGNATURE) and len(head) == 24:
-            width, height = struct.unpack(">II", head[16:])
-            return height, width
-        file.seek(0)
+    with _reading(path):
         try:
-            with _opened(file, printable(path)) as image:
+            with path.open("rb") as file, _opened(file, printable(path)) as image:
                 return image.height, image.width
         except BadImage:
             raise
@@ -120,8 +112,8 @@ def _decoded(path: Path) -> Photo:
     if data.startswith(PNG_SIGNATURE) and len(data) > 33:
         data, meta, transparent = from_png(data, name)
         if data[24] == 16:
-            grey, alpha = data[25] in (0, 4), data[25] in (4, 6)
-            return _with_transparent(Photo(*_by_opencv(data, name, grey, alpha), meta, "PNG"), transparent, 16)
+            samples = _by_opencv(data, name, is_grey=data[25] in (0, 4), has_alpha=data[25] in (4, 6))
+            return _with_transparent(Photo(samples, meta, "PNG"), transparent, 16)
     elif data.startswith(b"\xff\xd8"):
         data, meta = from_jpeg(data)
     elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -146,11 +138,13 @@ def _of_one_frame(data: bytes, name: str, meta: Metadata | None) -> Photo:
 
 def _with_transparent(photo: Photo, transparent: bytes, depth: int) -> Photo:
     """``photo`` with the alpha of a PNG's tRNS chunk, which names one colour, or one value of grey, as transparent."""
-    if len(transparent) != 2 * photo.colour.shape[2]:
+    samples = photo.samples
+    if len(transparent) != 2 * samples.shape[2]:
         return photo
     scale = 255 // (2**depth - 1) if depth < 8 else 1  # Pillow scales samples of fewer bits
-    is_key = (photo.colour == np.frombuffer(transparent, ">u2") * scale).all(2, keepdims=True)
-    return replace(photo, alpha=np.where(is_key, 0, np.iinfo(photo.colour.dtype).max).astype(photo.colour.dtype))
+    is_key = (samples == np.frombuffer(transparent, ">u2") * scale).all(2)
+    alpha = np.where(is_key, 0, np.iinfo(samples.dtype).max).astype(samples.dtype)
+    return replace(photo, samples=np.dstack([samples, alpha]))
 
 
 def from_pillow(image: Image.Image, name: str = "image", meta: Metadata | None = None) -> Photo:
@@ -171,39 +165,36 @@ def from_pillow(image: Image.Image, name: str = "image", meta: Metadata | None =
             raise
     info, mode = image.info, image.mode
     if meta is None:
-        exif, comment = _exif_of(image), info.get("comment")
+        comment = info.get("comment")
         own = [(b"COM", comment)] if isinstance(comment, bytes) else []
-        meta = Metadata(exif.removeprefix(EXIF), info.get("icc_profile") or b"", info.get("xmp") or b"", own=own)
+        meta = Metadata(_exif_of(image), info.get("icc_profile") or b"", info.get("xmp") or b"", own=own)
     if image.format != "TIFF":
         meta.dpi = meta.dpi or info.get("dpi")
     form = "JPEG" if image.format == "MPO" else image.format or ""
     if mode.startswith("I;16"):
-        return Photo(np.asarray(image).astype(np.uint16)[:, :, None], None, meta, form)
+        return Photo(np.asarray(image).astype(np.uint16)[:, :, None], meta, form)
     if image.has_transparency_data and mode in ("1", "L", "P", "RGB"):
         mode = "LA" if mode in ("1", "L") else "RGBA"
     mode = CONVERTED.get(mode, mode)
     if mode not in ("L", "LA", "RGB", "RGBA"):
         kind = {"F": "float samples", "I": "32-bit samples"}.get(mode, f"Pillow's mode {mode}")
         raise BadImage(f"{name}: has {kind}, not read; export it as grey or RGB with 8 or 16 bit")
-    if image.mode == "CMYK":
+    if image.mode == "CMYK" and meta.icc:
         image = _from_cmyk(image, meta.icc)
-        if meta.icc:
-            meta = replace(meta, icc=b"", dropped=[*meta.dropped, "the CMYK profile, by which it became sRGB"])
-    samples = np.asarray(image.convert(mode) if mode != image.mode else image)
-    samples = samples[:, :, None] if samples.ndim == 2 else samples
-    colours = samples.shape[2] - mode.endswith("A")
-    return Photo(samples[:, :, :colours], samples[:, :, colours:] if mode.endswith("A") else None, meta, form)
+        meta = replace(meta, icc=b"", dropped=[*meta.dropped, "the CMYK profile, by which it became sRGB"])
+    samples = np.asarray(image if mode == image.mode else image.convert(mode))
+    return Photo(samples.reshape(image.height, image.width, -1), meta, form)
 
 
 def _exif_of(image: Image.Image) -> bytes:
     """The EXIF of a Pillow image: that of its file, else what Pillow makes of it."""
     exif = image.info.get("exif")
-    if isinstance(exif, bytes):
-        return exif
-    try:
-        return image.getexif().tobytes() if image.getexif() else b""
-    except Exception:  # Pillow raises errors of many kinds for damaged EXIF
-        return b""
+    if not isinstance(exif, bytes):
+        try:
+            exif = image.getexif().tobytes() if image.getexif() else b""
+        except Exception:  # Pillow raises errors of many kinds for damaged EXIF
+            exif = b""
+    return exif.removeprefix(EXIF)
 
 
 def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
@@ -211,18 +202,17 @@ def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
     from PIL import ImageCms
 
     try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-        seen = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        seen = ImageCms.profileToProfile(image, BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
-        return image.convert("RGB")
-    return seen or image.convert("RGB")
+        seen = None
+    return seen or image
 
 
 def _of_tiff(found: tags.Directories, name: str) -> Photo:
     """A TIFF file; Pillow decodes up to 12 bits, OpenCV 16."""
     main = found.entries(found.first)
     read = {tag: found.numbers(main[tag]) for tag in (258, 262, 277, 284, 338, 339) if tag in main}
-    bits, samples, photometric = max(read.get(258, (1,))), read.get(277, (1,))[0], read.get(262, (2,))[0]
+    bits, channels, photometric = max(read.get(258, (1,))), read.get(277, (1,))[0], read.get(262, (2,))[0]
     wrong = {2: "signed samples", 3: "float samples"}.get(max(read.get(339, (1,))))
     if wrong or bits > 16:
         raise BadImage(f"{name}: has {wrong or f'{bits}-bit samples'}, not read; export it with 8 or 16 bit")
@@ -235,22 +225,22 @@ def _of_tiff(found: tags.Directories, name: str) -> Photo:
     if bits < 16:
         with _opened(BytesIO(pixels), name) as image:
             photo = from_pillow(image, name, meta)
-        if photo.colour.dtype == np.uint8:
+        if photo.samples.dtype == np.uint8:
             return photo
-        full = photo.colour.astype(np.uint32) * 65535 // (2**bits - 1)  # 9 to 15 bits
-        return replace(photo, colour=full.astype(np.uint16))
+        full = photo.samples.astype(np.uint32) * 65535 // (2**bits - 1)  # 9 to 15 bits
+        return replace(photo, samples=full.astype(np.uint16))
     if photometric > 2:
         raise BadImage(f"{name}: has 16 bit of a kind that is not read (CMYK, Lab); export it as grey or RGB")
-    if read.get(284, (1,))[0] != 1 and samples > 1:
+    if read.get(284, (1,))[0] != 1 and channels > 1:
         raise BadImage(f"{name}: has 16 bit in separate planes; export it with interleaved channels")
     extra = read.get(338, (0,))[0]
-    colour, alpha = _by_opencv(pixels, name, photometric < 2, extra in (1, 2))
+    samples = _by_opencv(pixels, name, is_grey=photometric < 2, has_alpha=extra in (1, 2))
     if photometric == 0:
-        colour = 65535 - colour  # white is zero
-    if alpha is not None and extra == 1:
-        straight = colour.astype(np.float64) * 65535 / np.maximum(alpha, 1)  # alpha was multiplied into the colours
-        colour = np.minimum(straight + 0.5, 65535).astype(np.uint16)
-    return Photo(colour, alpha, meta, "TIFF")
+        samples[:, :, 0] = 65535 - samples[:, :, 0]  # white is zero
+    if extra == 1:
+        straight = samples[:, :, :-1] * 65535.0 / np.maximum(samples[:, :, -1:], 1)  # alpha was multiplied into them
+        samples[:, :, :-1] = np.minimum(straight + 0.5, 65535)
+    return Photo(samples, meta, "TIFF")
 
 
 def _frames(found: tags.Directories) -> int:
@@ -277,8 +267,8 @@ def opencv(name: object) -> Any:
     return cv2
 
 
-def _by_opencv(data: bytes, name: str, is_grey: bool, has_alpha: bool) -> tuple[Samples, Samples | None]:
-    """Colours and alpha of a 16-bit file of pixels alone; OpenCV decodes colours as BGR, grey with alpha as BGRA."""
+def _by_opencv(data: bytes, name: str, *, is_grey: bool, has_alpha: bool) -> Samples:
+    """The samples of a 16-bit file of pixels alone; OpenCV decodes colours as BGR, grey with alpha as BGRA."""
     cv2 = opencv(name)
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -292,8 +282,8 @@ def _by_opencv(data: bytes, name: str, is_grey: bool, has_alpha: bool) -> tuple[
     samples = samples[:, :, None] if samples.ndim == 2 else samples
     if samples.dtype != np.uint16 or (has_alpha and samples.shape[2] not in (2, 4)):
         raise BadImage(f"{name}: has 16 bit of a kind that OpenCV does not read; export it again")
-    colour = samples[:, :, :1] if is_grey else samples[:, :, 2::-1]
-    return np.ascontiguousarray(colour), samples[:, :, -1:].copy() if has_alpha else None
+    channels = ([0] if is_grey else [2, 1, 0]) + ([-1] if has_alpha else [])
+    return np.ascontiguousarray(samples[:, :, channels])
 
 
 @contextmanager

@@ -76,12 +76,25 @@ class Upscaler:
         self.channels, self.device = first.shape[1], first.device
 
     def __call__(self, image: Array, advance: Advance = lambda share: None) -> Array:
-        """The whole result; see ``bands`` for the arguments."""
-        s, row, bands = self.upscale, 0, self.bands(image, advance)
-        result = np.empty((s * image.shape[0], s * image.shape[1], image.shape[2]), image.dtype)
-        for band in bands:
-            result[row : row + len(band)] = band
-            row += len(band)
+        """The whole result of ``image``, as for ``bands``, or with alpha as its second or fourth channel.
+
+        Alpha is enlarged as a grey image; one that is the same everywhere is just repeated.
+        """
+        _check(image, (1, 2, 3, 4))
+        s, (h, w, channels) = self.upscale, image.shape
+        colours = channels - (channels in (2, 4))
+        result = np.empty((s * h, s * w, channels), image.dtype)
+        parts = [(image[:, :, :colours], result[:, :, :colours]), (image[:, :, colours:], result[:, :, colours:])]
+        parts = parts[: 1 + (channels > colours)]
+        for n, (part, enlarged) in enumerate(parts):
+            if n == 1 and (part == part[0, 0]).all():
+                enlarged[:] = part[0, 0]
+                advance(1 / len(parts))
+                continue
+            row = 0
+            for band in self.bands(part, lambda share: advance(share / len(parts))):
+                enlarged[row : row + len(band)] = band
+                row += len(band)
         return result
 
     def bands(self, image: Array, advance: Advance = lambda share: None) -> Iterator[Array]:
@@ -97,7 +110,7 @@ class Upscaler:
                 (from the iterator) the result is not finite.
             ValueError: ``image`` is not such an array, or holds values that are NaN or out of range.
         """
-        _check(image)
+        _check(image, (1, 3))
         if image.shape[2] == 3 and self.channels == 1:
             raise UserError("has colours, and the weights are for grey images; convert it to grey")
         self.check_memory(image.shape[0], image.shape[1])
@@ -188,16 +201,6 @@ class Upscaler:
         return x.permute(1, 2, 0).cpu().numpy().astype(image.dtype)
 
 
-def upscaled_alpha(upscaler: Upscaler, alpha: Array, advance: Advance = lambda share: None) -> Array:
-    """An alpha channel, ``(h, w, 1)``, enlarged as a grey image; a constant one is just repeated."""
-    _check(alpha)
-    if (alpha == alpha[0, 0]).all():
-        s = upscaler.upscale
-        advance(1)
-        return np.full((s * alpha.shape[0], s * alpha.shape[1], 1), alpha[0, 0], alpha.dtype)
-    return upscaler(alpha, advance)
-
-
 def _optimised(net: SSIU, precision: str) -> FusedSSIU | Itself:
     """The optimised form of ``net``, or ``net`` itself where that would compute something else."""
     try:
@@ -209,11 +212,13 @@ def _optimised(net: SSIU, precision: str) -> FusedSSIU | Itself:
         return Itself(net)
 
 
-def _check(image: Array) -> None:
-    """Raise ``ValueError`` for what is no image: see ``Upscaler.bands``."""
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
-        what = image.shape if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"image ({what}) must be an array (h, w, 3) or (h, w, 1), none of them 0")
+def _check(image: Array, channels: tuple[int, ...]) -> None:
+    """Raise ``ValueError`` for what is no image of so many channels: see ``Upscaler.bands``."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] not in channels or 0 in image.shape:
+        what = f"an array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(
+            f"image ({what}) must be a Pillow image or an array (h, w), or (h, w, C) of C in {channels}, h and w not 0"
+        )
     if image.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise ValueError(
             f"image ({image.dtype}) must be uint8, uint16, or floating point in [0, 1]; convert it, for values of 0 to "
@@ -268,10 +273,9 @@ def upscale(
         raise ValueError(f"options ({', '.join(options)}) belong to the Upscaler: give them when you make it")
     if isinstance(image, Image.Image):
         return _of_pillow(image, upscaler)
-    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] > 4):
-        what = f"an array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"image ({what}) must be a Pillow image or an array (h, w), or (h, w, C) with 1 to 4 channels")
-    return _of_channels(image[:, :, None], upscaler)[:, :, 0] if image.ndim == 2 else _of_channels(image, upscaler)
+    if isinstance(image, np.ndarray) and image.ndim == 2:
+        return upscaler(image[:, :, None])[:, :, 0]
+    return upscaler(image)
 
 
 @lru_cache(maxsize=4)
@@ -280,20 +284,11 @@ def _network(path: Path, _version: object) -> SSIU:
     return load(path)
 
 
-def _of_channels(samples: Array, upscaler: Upscaler) -> Array:
-    colours = samples.shape[2] - (samples.shape[2] in (2, 4))
-    colour = upscaler(samples[:, :, :colours])
-    if colours == samples.shape[2]:
-        return colour
-    return np.concatenate([colour, upscaled_alpha(upscaler, samples[:, :, colours:])], axis=2)
-
-
 def _of_pillow(image: Image.Image, upscaler: Upscaler) -> Image.Image:
     photo = from_pillow(image).upright()
-    samples = photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
-    result = _of_channels(samples, upscaler)
+    result = upscaler(photo.samples)
     enlarged = Image.fromarray(result[:, :, 0] if result.shape[2] == 1 else result)
-    meta = photo.meta.of_size(enlarged.height, enlarged.width).fitting(photo.colour.shape[2])
+    meta = photo.meta.of_size(enlarged.height, enlarged.width).fitting(is_grey=result.shape[2] < 3)
     kept = {"icc_profile": meta.icc, "exif": meta.exif and EXIF + meta.exif, "dpi": image.info.get("dpi")}
     enlarged.info = {name: value for name, value in kept.items() if value}
     return enlarged

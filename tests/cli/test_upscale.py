@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 import ssiu_arch
 from ssiu_arch import SSIU
 from ssiu_arch.inference import formats, upscaler
+from ssiu_arch.inference.jobs import RECORDS
 from ssiu_arch.inference.photo import read_photo
-from ssiu_arch.inference.records import NAME
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import shipped as pretrained
 
@@ -47,7 +47,7 @@ def result(samples):
 
 
 def results(folder):
-    return sorted(set(os.listdir(folder)) - {NAME})
+    return sorted(set(os.listdir(folder)) - {RECORDS})
 
 
 def read(name):
@@ -113,7 +113,7 @@ def test_16_bit_stays(upscale):
     samples = np.random.default_rng(0).integers(0, 65536, (4, 6, 3), np.uint16)
     cv2.imwrite("a.png", samples[:, :, ::-1])
     assert upscale("a.png", "-o", "b.tiff")[0] == 0
-    assert np.array_equal(read_photo(Path("b.tiff")).colour, result(samples))
+    assert np.array_equal(read_photo(Path("b.tiff")).samples, result(samples))
 
 
 def test_self_ensemble_and_tiles(upscale):

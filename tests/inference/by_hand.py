@@ -99,11 +99,7 @@ def enlarged(path, form, scale=2):
     if form != photo.format or form in NOT_TURNED:
         photo = photo.upright()
     check_format(photo, form, scale, path)
-
-    def more(samples):
-        return None if samples is None else samples.repeat(scale, 0).repeat(scale, 1)
-
-    return encode(replace(photo, colour=more(photo.colour), alpha=more(photo.alpha)), form, 95)
+    return encode(replace(photo, samples=photo.samples.repeat(scale, 0).repeat(scale, 1)), form, 95)
 
 
 def found_in(data, form):

@@ -119,7 +119,7 @@ def test_a_pillow_image_with_broken_metadata():
     late = saved(RGB, "PNG")[:-12] + chunk(b"zTXt", b"k\0\0" + BOMB) + saved(RGB, "PNG")[-12:]
     for data in (late, with_chunks(saved(RGB, "PNG"), chunk(b"eXIf", b"no EXIF at all"))):
         photo = from_pillow(Image.open(BytesIO(data))).upright()
-        assert np.array_equal(photo.colour, noise(3))
+        assert np.array_equal(photo.samples, noise(3))
 
 
 @pytest.mark.parametrize("suffix", [".heic", ".jpg"])

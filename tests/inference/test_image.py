@@ -147,19 +147,19 @@ def test_arrays_as_they_lie_in_memory(net, noise):
 @pytest.mark.parametrize(
     ("image", "line"),
     [
-        ([[1, 2]], r"image \(list\) must be a Pillow image or an array \(h, w\), or \(h, w, C\) with 1 to 4 channels"),
+        ([[1, 2]], r"image \(list\) must be a Pillow image or an array \(h, w\), or \(h, w, C\)"),
         ("a.png", r"image \(str\) must be"),
         (np.zeros(5, np.uint8), r"image \(an array \(5,\)\) must be"),
         (np.zeros((1, 3, 8, 8), np.uint8), r"image \(an array \(1, 3, 8, 8\)\)"),
         (np.zeros((3, 8, 8), np.uint8), r"image \(an array \(3, 8, 8\)\)"),
         (np.zeros((8, 8, 0), np.uint8), r"\(8, 8, 0\)"),
-        (np.zeros((8, 0), np.uint8), r"\(8, 0, 1\)\) must be .* none of them 0"),
-        (np.zeros((0, 8, 4), np.uint8), r"\(0, 8, 3\)\) must be .* none of them 0"),
+        (np.zeros((8, 0), np.uint8), r"\(8, 0, 1\)\) must be .* h and w not 0"),
+        (np.zeros((0, 8, 4), np.uint8), r"\(0, 8, 4\)\) must be .* h and w not 0"),
         (np.full((8, 8), np.nan), r"NaN or infinite.*nan_to_num"),
         (np.where(np.eye(8), np.inf, 0), r"NaN or infinite.*nan_to_num"),
         (np.full((8, 8, 3), 255.0), r"from 255 to 255.*\[0, 1\].*divide it by 255 or 65535"),
         (np.full((8, 8, 3), -0.01, np.float32), r"from -0.01 to -0.01.*clip"),
-        (np.dstack([np.zeros((8, 8, 3)), np.full((8, 8), 255.0)]), r"from 255 to 255"),
+        (np.dstack([np.zeros((8, 8, 3)), np.full((8, 8), 255.0)]), r"from 0 to 255"),
         (np.zeros((8, 8), np.int64), r"image \(int64\) must be uint8"),
     ],
 )

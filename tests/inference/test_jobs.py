@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssiu_arch.inference.jobs import Job, find_jobs, pixels_left
-from ssiu_arch.inference.records import NAME, Records
+from ssiu_arch.inference.jobs import RECORDS, Job, Records, find_jobs
+from ssiu_arch.inference.photo import photo_size
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import sha256
 from ssiu_arch.utils.image_files import BadImage
 
 
@@ -160,7 +159,7 @@ def test_links_in_a_circle_are_images_of_their_folder_that_cannot_be_read(folder
     first, second = find_jobs(["in"], Path("out"), None)
     assert (str(first.source), str(second.source)) == ("in/a.png", "in/b.png")
     with pytest.raises(BadImage, match=r"^in/b.png: cannot be read \(.*links"):
-        pixels_left(second, {}, Records())
+        photo_size(second.source)
 
 
 @pytest.mark.parametrize("name", [300 * "a" + ".png", 300 * "b"])
@@ -176,10 +175,10 @@ def test_a_pipe_is_not_read(folder):
     os.mkfifo("a.png")
     Path("link.png").symlink_to("a.png")
     for name in ("a.png", "link.png"):
-        with pytest.raises(BadImage, match=f"^{name}: is a pipe, socket or device"):
-            pixels_left(Job(Path(name), Path("out/a.png")), {}, Records())
+        with pytest.raises(BadImage, match=f"^{name}: is a named pipe"):
+            photo_size(Path(name))
     with pytest.raises(BadImage, match=r"^a.png: exists"):
-        pixels_left(Job(folder("b.png"), Path("a.png")), {}, Records())
+        Records({}).is_done(Job(folder("b.png"), Path("a.png")))
 
 
 class TestDone:
@@ -194,52 +193,48 @@ class TestDone:
         return job
 
     def record(self, job):
-        made_of = {"image": sha256(job.source), **self.made_with}
-        if job.form == "PNG":
-            del made_of["quality"]
-        Records().add(job.target, job.target.read_bytes(), made_of)
+        Records(self.made_with).add(job, job.target.read_bytes())
 
-    def left(self, job, **options):
-        return pixels_left(job, {**self.made_with, **options}, Records())
+    def is_done(self, job, **options):
+        return Records({**self.made_with, **options}).is_done(job)
 
     def test_nothing_is_there(self, folder):
-        assert self.left(Job(folder("a.png", 4, 3), Path("out/a.png"))) == 12
+        assert not self.is_done(Job(folder("a.png", 4, 3), Path("out/a.png")))
 
     def test_the_same_again(self, job):
-        assert self.left(job) == 0
-        assert self.left(job, quality=50) == 0  # which means nothing to a PNG
+        assert self.is_done(job)
+        assert self.is_done(job, quality=50)  # which means nothing to a PNG
         os.utime(job.source, (2**32, 2**32))  # dated in the future
-        assert self.left(job) == 0
-        assert pixels_left(job, self.made_with, Records(), overwrite=True) == 12
+        assert self.is_done(job)
 
     def test_other_weights_options_or_pixels(self, job, folder):
-        assert self.left(job, weights="5e32") == 12
-        assert self.left(job, tile=64) == 12
+        assert not self.is_done(job, weights="5e32")
+        assert not self.is_done(job, tile=64)
         lossy = Job(job.source, folder("out/a.jpg", 8, 6))
         self.record(lossy)
-        assert self.left(lossy) == 0
-        assert self.left(lossy, quality=50) == 12
+        assert self.is_done(lossy)
+        assert not self.is_done(lossy, quality=50)
         folder("a.png", 5, 3)
-        assert self.left(job) == 15
+        assert not self.is_done(job)
 
     @pytest.mark.parametrize("now", [b"a diary", b""])
     def test_a_file_that_is_not_as_it_was_written_is_kept(self, job, now):
         data = job.target.read_bytes()
         job.target.write_bytes(now or data[:-1])
         with pytest.raises(BadImage, match=r"^out/a.png: exists, and is not as .*--overwrite"):
-            self.left(job)
+            self.is_done(job)
 
     def test_lines_that_are_cut_off_cost_their_own_result_alone(self, job):
-        path = job.target.with_name(NAME)
+        path = job.target.with_name(RECORDS)
         whole = path.read_bytes()
         path.write_bytes(b"\xff\n[]\n" + whole[:-20])
         with pytest.raises(BadImage):
-            self.left(job)
+            self.is_done(job)
         self.record(job)
-        assert self.left(job) == 0
+        assert self.is_done(job)
 
     def test_records_of_other_processes_are_seen(self, job, folder):
-        ours, second = Records(), Job(job.source, folder("out/b.png", 8, 6))
-        assert pixels_left(job, self.made_with, ours) == 0
+        ours, second = Records(self.made_with), Job(job.source, folder("out/b.png", 8, 6))
+        assert ours.is_done(job)
         self.record(second)
-        assert pixels_left(second, self.made_with, ours) == 0
+        assert ours.is_done(second)

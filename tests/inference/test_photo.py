@@ -16,10 +16,6 @@ from ssiu_arch.inference.photo import Photo, from_pillow, photo_size, read_photo
 from ssiu_arch.utils.image_files import BadImage
 
 
-def samples(photo):
-    return photo.colour if photo.alpha is None else np.concatenate([photo.colour, photo.alpha], axis=2)
-
-
 def png(bits, colour_type, row, *chunks, width):
     """A PNG file of one row."""
 
@@ -51,9 +47,9 @@ def test_tiff(tmp_path, noise, dtype, options, channels, orientation):
     tag = [(274, "H", 1, orientation, True)]
     tifffile.imwrite(tmp_path / "a.tif", image.squeeze(), extratags=tag, **options)
     photo = read_photo(tmp_path / "a.tif")
-    assert samples(photo).dtype == dtype
-    assert np.array_equal(samples(photo), image)
-    assert np.array_equal(samples(photo.upright()), image if orientation == 1 else np.rot90(image, -1))
+    assert photo.samples.dtype == dtype
+    assert np.array_equal(photo.samples, image)
+    assert np.array_equal(photo.upright().samples, image if orientation == 1 else np.rot90(image, -1))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8", "16"])
@@ -61,22 +57,20 @@ class TestWhatTheSamplesOfATiffMean:
     def test_white_is_zero(self, tmp_path, noise, dtype):
         image = noise(5, 7, 1, dtype)
         tifffile.imwrite(tmp_path / "a.tif", image.squeeze(), photometric="miniswhite")
-        assert np.array_equal(read_photo(tmp_path / "a.tif").colour, np.iinfo(dtype).max - image)
+        assert np.array_equal(read_photo(tmp_path / "a.tif").samples, np.iinfo(dtype).max - image)
 
     def test_colours_that_alpha_is_multiplied_into(self, tmp_path, dtype):
         top = np.iinfo(dtype).max
         image = np.array([[[top // 5, 0, 0, top // 5], [top // 5, 10, 0, top], [0, 0, 0, 0]]], dtype)
         tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", extrasamples=["assocalpha"])
         photo = read_photo(tmp_path / "a.tif")
-        assert photo.colour[0].tolist() == [[top, 0, 0], [top // 5, 10, 0], [0, 0, 0]]
-        assert np.array_equal(photo.alpha, image[:, :, 3:])
+        assert photo.samples[0].tolist() == [[top, 0, 0, top // 5], [top // 5, 10, 0, top], [0, 0, 0, 0]]
 
     def test_a_fourth_channel_of_no_meaning(self, tmp_path, noise, dtype):
         image = noise(5, 7, 4, dtype)
         tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", extrasamples=["unspecified"])
         photo = read_photo(tmp_path / "a.tif")
-        assert photo.alpha is None
-        assert np.array_equal(photo.colour, image[:, :, :3])
+        assert np.array_equal(photo.samples, image[:, :, :3])
 
 
 def test_a_tiff_in_planes(tmp_path, noise):
@@ -84,7 +78,7 @@ def test_a_tiff_in_planes(tmp_path, noise):
     planes = noise(3, 20, 30, np.uint16)
     for name, image in (("16.tif", planes), ("8.tif", planes.astype(np.uint8))):
         tifffile.imwrite(tmp_path / name, image, photometric="rgb", planarconfig="separate")
-    assert np.array_equal(read_photo(tmp_path / "8.tif").colour, planes.astype(np.uint8).transpose(1, 2, 0))
+    assert np.array_equal(read_photo(tmp_path / "8.tif").samples, planes.astype(np.uint8).transpose(1, 2, 0))
     with pytest.raises(BadImage, match="16 bit in separate planes"):
         read_photo(tmp_path / "16.tif")
 
@@ -111,8 +105,8 @@ def test_16_bit_png(tmp_path, noise, mode, channels):
         cv2.imwrite(str(tmp_path / "a.png"), image[:, :, [2, 1, 0, 3][:channels]])
     photo = read_photo(tmp_path / "a.png")
     assert photo.format == "PNG"
-    assert samples(photo).dtype == np.uint16
-    assert np.array_equal(samples(photo), image)
+    assert photo.samples.dtype == np.uint16
+    assert np.array_equal(photo.samples, image)
 
 
 ROWS = {
@@ -150,7 +144,7 @@ ROWS = {
 @pytest.mark.parametrize(("data", "row"), ROWS.values(), ids=ROWS)
 def test_pngs_of_every_kind(tmp_path, data, row):
     (tmp_path / "a.png").write_bytes(data)
-    assert samples(read_photo(tmp_path / "a.png")).tolist() == [row]
+    assert read_photo(tmp_path / "a.png").samples.tolist() == [row]
 
 
 def test_a_cameras_jpeg_with_previews(tmp_path, noise):
@@ -162,7 +156,7 @@ def test_a_cameras_jpeg_with_previews(tmp_path, noise):
         expected = np.asarray(image)
     photo = read_photo(tmp_path / "a.jpg")
     assert photo.format == "JPEG"
-    assert np.array_equal(photo.colour, expected)
+    assert np.array_equal(photo.samples, expected)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -170,7 +164,7 @@ def test_upright_is_what_a_viewer_shows(noise, orientation):
     image = Image.fromarray(noise(3, 5, 4))
     image.getexif()[274] = orientation
     photo = from_pillow(image).upright()
-    assert np.array_equal(samples(photo), np.asarray(ImageOps.exif_transpose(image)))
+    assert np.array_equal(photo.samples, np.asarray(ImageOps.exif_transpose(image)))
     assert photo.meta.orientation == 1
 
 
@@ -178,7 +172,7 @@ def test_upright_is_what_a_viewer_shows(noise, orientation):
 def test_no_orientation_turns_nothing(noise, orientation):
     exif = Image.Exif()
     exif[274 if orientation != "top" else 270] = orientation
-    photo = Photo(noise(3, 5), None, Metadata(exif.tobytes().removeprefix(b"Exif\0\0")), "PNG")
+    photo = Photo(noise(3, 5), Metadata(exif.tobytes().removeprefix(b"Exif\0\0")), "PNG")
     assert photo.upright() is photo
 
 
@@ -193,7 +187,7 @@ def test_alpha_of_pillows_rarer_modes(noise, mode):
     else:
         given = image.convert("LA" if mode == "La" else "RGBA").convert(mode)
     assert given.mode == mode
-    assert from_pillow(given).alpha.squeeze().tolist() == [0, 255]
+    assert from_pillow(given).samples[0, :, -1].tolist() == [0, 255]
 
 
 def test_more_pixels_than_pillow_opens(tmp_path, monkeypatch):
