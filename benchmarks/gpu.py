@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import modes, training
-from ssiu_arch.data.pairs import Pair
+from ssiu_arch.data.images import Pair
 from ssiu_arch.data.script import parser
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import PRESETS, Size, from_preset

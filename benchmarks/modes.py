@@ -20,8 +20,7 @@ from torch import Tensor
 
 import ssiu_arch  # noqa: F401  (patches BasicSR before it is imported)
 from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
-from ssiu_arch.data.images import Image
-from ssiu_arch.data.pairs import Pair, read_pairs
+from ssiu_arch.data.images import Image, Pair, read_pairs
 from ssiu_arch.data.script import parser, positive, printable
 from ssiu_arch.inference import FusedSSIU, fuse, tiled
 from ssiu_arch.inference.precision import tf32

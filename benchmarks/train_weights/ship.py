@@ -19,8 +19,7 @@ from benchmarks.train_weights.log import Row, read_logs
 from benchmarks.train_weights.process import EXPERIMENTS
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.data.bicubic import bicubic_scores, mean_scores
-from ssiu_arch.data.images import list_images, read_image, write_image
-from ssiu_arch.data.pairs import Pair
+from ssiu_arch.data.images import Pair, list_images, read_image, write_image
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.evaluation.provenance import versions
 from ssiu_arch.inference import Upscaler

@@ -10,7 +10,7 @@ from typing import Any
 from ssiu_arch.checks.finding import located, require
 from ssiu_arch.checks.options import IO_BACKEND, METRICS
 from ssiu_arch.data.images import read_image
-from ssiu_arch.data.lmdb_sets import check_file_size, read_meta
+from ssiu_arch.data.lmdb_sets import open_lmdb, read_meta
 from ssiu_arch.utils.errors import UserError
 
 PREPARED_BY = {  # folders that the option files of this project name, and the command that creates each
@@ -132,7 +132,7 @@ def _check_root(phase: str, root: str, backend: str | None) -> dict[str, Size]:
         return {}
     if not root.endswith(".lmdb"):  # BasicSR's own test
         raise UserError(f"{root} must end in .lmdb; for a folder of images set io_backend.type: disk")
-    check_file_size(folder)
+    open_lmdb(folder).close()
     lines = read_meta(folder)
     if not lines:
         raise UserError(f"{root}/meta_info.txt: is empty; prepare the set again")

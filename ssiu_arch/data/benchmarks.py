@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ssiu_arch.data.download import Download, fetch
-from ssiu_arch.data.images import Image, encode_png, list_images, read_image
+from ssiu_arch.data.images import Image, encode_png, list_images, lr_path, read_image
 from ssiu_arch.data.known_sets import SETS, set_name
-from ssiu_arch.data.pairs import lr_path
 from ssiu_arch.data.prepare import say
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sources import require_folder

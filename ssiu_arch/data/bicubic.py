@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssiu_arch.data.pairs import Image, Pair
+from ssiu_arch.data.images import Image, Pair
 from ssiu_arch.data.resize import imresize
 
 Metrics = dict[str, dict[str, Any]]  # ``val.metrics`` of an option file: options by name

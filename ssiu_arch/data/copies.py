@@ -1,56 +1,40 @@
-"""Compares folders of HR and LR images with each other and with the published sets, and says what is wrong."""
+"""Compares HR and LR images with each other and with the published sets, and says what is wrong."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ssiu_arch.data import faults
-from ssiu_arch.data.images import BadImage, Image, png_kind, read_image
-from ssiu_arch.data.known_sets import DIGITS, SETS, KnownImage, pixel_digest, set_digest
-from ssiu_arch.data.pairs import lr_path
+from ssiu_arch.data.images import BadImage, Image, lr_path, png_kind, read_image
+from ssiu_arch.data.known_sets import DIGITS, SETS, KnownImage, core, pixel_digest, set_digest
+from ssiu_arch.data.sub_images import make_lr
 
 SHOWN = 3  # images named before "and N more"
-RENAMES: tuple[Callable[[str], str], ...] = (  # file names under which other archives have the published images
-    lambda stem: bare(stem),
-    lambda stem: bare(stem).replace("img_", "img"),
-    lambda stem: re.sub("img(?=[0-9])", "img_", bare(stem)),
-)
 Listed = tuple[str, tuple[int, int], str]  # file name without extension, (width, height), pixel digest
+Reader = Callable[[], Image]
 
 
 @dataclass
 class Copy:
-    """HR images and the published set that they are a copy of.
+    """HR images as a copy of a published set.
 
     Attributes:
         name: of the published set; None: the images belong to none.
         known: the published image that each file should be; without files of a set that is known as a whole only.
-        right: whether each file is the published image; None: not known.
+        right: the files that are the published images.
         problems: with the set as a whole.
         notes: on harmless differences.
     """
 
     name: str | None
     known: dict[Path, KnownImage] = field(default_factory=dict)
-    right: dict[Path, bool | None] = field(default_factory=dict)
+    right: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-class Findings:
-    """Reasons, and the images that each holds for."""
-
-    def __init__(self) -> None:
-        self.images: dict[str, list[str]] = {}
-
-    def add(self, side: str, reason: str, image: str) -> None:
-        """Note that ``reason`` holds for ``image``; ``side`` is HR or LR."""
-        self.images.setdefault(f"{side} of {{}}: {reason}", []).append(image)
-
-    def lines(self, total: int) -> list[str]:
-        """One line per reason; it names the first images, or says that it holds for all ``total``."""
-        return [line.format(named(images, total)) for line, images in self.images.items()]
 
 
 def named(images: Sequence[str], total: int = 0) -> str:
@@ -67,6 +51,14 @@ def bare(stem: str) -> str:
     """``stem`` without the endings for role and scale: ``baby`` of ``babyx4``, ``img_001`` of ``img_001_SRF_4_HR``."""
     shorter = re.sub(r"(?i)([_-]?(hr|gt|lr|lq|bicubic)|_srf_\d|[_-]?x\d)$", "", stem)
     return bare(shorter) if shorter not in ("", stem) else stem
+
+
+RENAMES: tuple[Callable[[str], str], ...] = (  # file names under which other archives have the published images
+    str,
+    bare,
+    lambda stem: bare(stem).replace("img_", "img"),
+    lambda stem: re.sub("img(?=[0-9])", "img_", bare(stem)),
+)
 
 
 def match(
@@ -98,55 +90,43 @@ def match(
 
 def recognise(name: str | None, paths: Sequence[Path]) -> Copy:
     """Compare HR files with the published set ``name`` by the digests of their pixels."""
-    copy = Copy(name, right=dict.fromkeys(paths))
+    copy = Copy(name)
+    if name is None:
+        return copy
     images: dict[Path, Listed] = {}
-    for path in paths if name else ():
+    for path in paths:
         try:
             image = read_image(path)
         except BadImage:  # named when its pair is read
             continue
         images[path] = (path.stem, (image.shape[1], image.shape[0]), pixel_digest(image))
-    if name and SETS[name].images:
-        _compare_each(copy, SETS[name].images, images)
-    elif name and not _is_published(copy, SETS[name].digest, images):
-        _compare_whole(copy, images, SETS[name].digest)
-    if name and len(paths) != SETS[name].number:
-        copy.problems.insert(0, f"{len(paths)} images instead of {SETS[name].number}")
+    if len(paths) != SETS[name].number:
+        copy.problems.append(f"{len(paths)} images instead of {SETS[name].number}")
+    if SETS[name].images:
+        _compare_each(copy, SETS[name].images, images, {bare(path.stem) for path in paths})
+    else:
+        _compare_whole(copy, SETS[name].digest, images)
     return copy
 
 
-def _is_published(copy: Copy, digest: str, images: dict[Path, Listed]) -> bool:
-    """Whether these are the images of the set, perhaps under other names or with one too many."""
-    for left_out in (None, *images):
-        if set_digest(images[path] for path in images if path != left_out) == digest:
-            copy.right = {path: path != left_out for path in copy.right}
-            if left_out:
-                copy.problems.append(f"HR of {left_out.stem}: not an image of {copy.name}")
-            return True
-    for rename in RENAMES:
-        if set_digest((rename(stem), size, pixels) for stem, size, pixels in images.values()) == digest:
-            copy.right = dict.fromkeys(copy.right, True)
-            copy.notes.append(f"HR is renamed, pixels are the published ones: {next(iter(images)).stem} and others")
-            return True
-    return False
-
-
-def _compare_each(copy: Copy, published: dict[str, KnownImage], images: dict[Path, Listed]) -> None:
-    """Find the published image of each file, by its pixels or else by its name."""
+def _compare_each(copy: Copy, published: dict[str, KnownImage], images: dict[Path, Listed], stems: set[str]) -> None:
+    """Find the published image of each file, by its pixels or else by its name; ``stems``: of damaged files, too."""
     by_digest = {known.hr: stem for stem, known in published.items()}
-    missing = published.keys() - {bare(path.stem) for path in copy.right}
+    missing = published.keys() - stems
     renamed = []
     for path, (stem, _, digest) in images.items():
         pixels = by_digest.get(digest[:DIGITS])
-        copy.right[path] = pixels is not None
         known = published.get(pixels or bare(stem))
         if known is None:
             copy.problems.append(f"HR of {stem}: not an image of {copy.name}")
             continue
         copy.known[path] = known
-        if pixels and bare(stem) in published.keys() - {pixels}:
+        if pixels is None:
+            continue
+        copy.right.add(path)
+        if bare(stem) in published.keys() - {pixels}:
             copy.problems.append(f"HR of {stem}: the picture is {pixels}")
-        elif pixels and pixels != stem:
+        elif pixels != stem:
             renamed.append(f"{stem} for {pixels}")
             missing -= {pixels}
     if renamed:
@@ -155,8 +135,15 @@ def _compare_each(copy: Copy, published: dict[str, KnownImage], images: dict[Pat
         copy.problems.append(f"HR is missing: {named(sorted(missing))}")
 
 
-def _compare_whole(copy: Copy, images: dict[Path, Listed], wanted: str) -> None:
-    """Look for a change that explains all images of a set whose images are not known one by one."""
+def _compare_whole(copy: Copy, wanted: str, images: dict[Path, Listed]) -> None:
+    """Look for a change that explains all images of a set of which only the digest ``wanted`` is known."""
+    for rename in RENAMES:
+        digest = set_digest((rename(stem), size, pixels) for stem, size, pixels in images.values())
+        if digest == wanted:
+            copy.right = set(images)
+            if rename is not str:
+                copy.notes.append(f"HR is renamed, pixels are the published ones: {next(iter(images)).stem} and others")
+            return
     digest = set_digest(images.values())
     copy.problems.append(f"HR is not the published {copy.name}: pixel digest {digest} instead of {wanted}")
     changed: dict[str, list[Listed]] = {what: [] for what in faults.UNDO}
@@ -169,10 +156,9 @@ def _compare_whole(copy: Copy, images: dict[Path, Listed], wanted: str) -> None:
         cropped += image.shape[0] % 12 == image.shape[1] % 12 == 0
         if path.suffix.lower() in (".jpg", ".jpeg") or faults.jpeg_traces(image) > faults.JPEG:
             traces.append(path.stem)
-    for what, listed in changed.items():
-        if set_digest(listed) == wanted:
-            copy.problems.append(f"HR of all {len(images)} images: {what}")
-            return
+    if done := next((what for what, listed in changed.items() if set_digest(listed) == wanted), None):
+        copy.problems.append(f"HR of all {len(images)} images: {done}")
+        return
     if images and cropped == len(images):
         copy.problems.append(f"HR of all {cropped} images: cropped to multiples of 12 (BasicSR's GTmod12)")
     if traces:
@@ -180,37 +166,60 @@ def _compare_whole(copy: Copy, images: dict[Path, Listed], wanted: str) -> None:
         copy.problems.append(f"HR of {who}: traces of JPEG, perhaps more than the published ones have")
 
 
-def compare(copy: Copy, pairs: dict[Path, Path], scale: int) -> tuple[list[str], list[str]]:
-    """Compare each pair of HR and LR, and HR with the published image; returns problems and notes."""
-    wrong, harmless, broken = Findings(), Findings(), []
-    known_lr = {digest: stem for stem, known in _published(copy).items() for digest in known.lr.values()}
-    for path, lower in pairs.items():
+def compare(
+    copy: Copy, pairs: Iterable[tuple[Path, Reader, Reader]], scale: int, are_tiles: bool = False
+) -> tuple[list[str], list[str]]:
+    """Compare each LR image with MATLAB's bicubic of HR, and HR with the published image.
+
+    Args:
+        copy: what is known of the HR images.
+        pairs: HR file or LMDB key, and what reads HR and LR.
+        scale: of LR.
+        are_tiles: the images are cut from larger ones, so that LR at the border depends on pixels outside HR.
+
+    Returns:
+        Problems and notes, a line for all images of one kind.
+    """
+    published = SETS[copy.name].images if copy.name else {}
+    pictures = {digest: stem for stem, known in published.items() for digest in known.lr.values()}
+    wrong, harmless = defaultdict[tuple[str, str], list[str]](list), defaultdict[tuple[str, str], list[str]](list)
+    broken, total = [], 0
+    for path, read_hr, read_lr in pairs:
+        total += 1
         try:
-            hr, lr = read_image(path), read_image(lower)
+            hr, lr = read_hr(), read_lr()
         except BadImage as problem:
             broken.append(str(problem))
             continue
-        stem, known, digest = path.stem, copy.known.get(path), pixel_digest(lr)[:DIGITS]
+        known, digest = copy.known.get(path), pixel_digest(lr)[:DIGITS]
         is_published = known is not None and digest == known.lr.get(scale)
         if reason := _hr_reason(copy, path, hr, lr if is_published else None, scale):
-            wrong.add("HR", reason, stem)
-            if is_published:
-                continue
-        elif kind := png_kind(path):
-            harmless.add("HR", f"{kind}, which BasicSR reads as 8-bit RGB", stem)
-        if faults.has_lr(hr, lr, scale):
+            wrong["HR", reason].append(path.stem)
+        elif not are_tiles and (kind := png_kind(path)):
+            harmless["HR", f"{kind}, which BasicSR reads as 8-bit RGB"].append(path.stem)
+        if is_published or _is_lr(lr, make_lr(hr, scale), are_tiles):
             continue
-        if known and known_lr.get(digest, stem) not in (stem, bare(stem)):
-            fault: str | None = f"the picture is {known_lr[digest]}"
+        if known and pictures.get(digest, path.stem) not in (path.stem, bare(path.stem)):
+            wrong["LR", f"the picture is {pictures[digest]}"].append(path.stem)
         else:
-            fault = faults.lr_fault(hr, lr, scale, may_be_hr=not copy.right[path])
-        (wrong if fault or copy.name else harmless).add("LR", fault or faults.other_resize(hr, lr, scale), stem)
-    return [*broken, *wrong.lines(len(pairs))], harmless.lines(len(pairs))
+            fault, is_resized = faults.lr_fault(hr, lr, scale)
+            (harmless if is_resized and not copy.name else wrong)["LR", fault].append(path.stem)
+    problems, notes = (
+        [f"{side} of {named(images, total)}: {reason}" for (side, reason), images in found.items()]
+        for found in (wrong, harmless)
+    )
+    return broken + problems, notes
+
+
+def _is_lr(lr: Image, expected: Image, is_tile: bool) -> bool:
+    if is_tile and lr.shape == expected.shape:
+        lr, expected = core(lr), core(expected)
+    return np.array_equal(lr, expected)
 
 
 def _hr_reason(copy: Copy, path: Path, hr: Image, lr: Image | None, scale: int) -> str | None:
     """Why the HR file ``path`` is not the published image, or what stands out; ``lr``: its published LR image."""
-    if copy.name is None or copy.right[path]:
+    if copy.name is None or path in copy.right:
         return None
     if png_kind(path) == "alpha channel":
         return "alpha channel, not opaque"
@@ -220,8 +229,3 @@ def _hr_reason(copy: Copy, path: Path, hr: Image, lr: Image | None, scale: int) 
     if sizes and size not in sizes:
         return faults.size_fault(size, min(sizes, key=lambda each: abs(each[0] - size[0])))
     return "grey" if faults.is_grey(hr) else None
-
-
-def _published(copy: Copy) -> dict[str, KnownImage]:
-    """The published images of the set by name, where they are known one by one."""
-    return SETS[copy.name].images if copy.name else {}

@@ -1,15 +1,13 @@
 """Why an image is not the one it should be: from HR, LR and what is known of the published image.
 
-Each function returns a reason in words that several images can share, such as ``grey``, or None.
+Each function returns a reason in words that several images can share, such as ``grey``.
 """
 
 from collections.abc import Callable
-from itertools import product
-from typing import Any
+from functools import partial
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL.Image import Resampling, fromarray
 
 from ssiu_arch.data.images import Image
@@ -26,12 +24,17 @@ UNDO: dict[str, Callable[[Image], Image]] = {  # what was done to an image, and 
     "turned by 90 degrees to the right": lambda image: np.rot90(image),
     "transposed": lambda image: image.swapaxes(0, 1),
     "inverted": lambda image: 255 - image,
+    "other pixels near the border only": lambda image: image,
+}
+SHIFTS: dict[str, Callable[[Image], Image]] = {
+    f"shifted by {right} pixels to the right and {down} down": partial(np.roll, shift=(-down, -right), axis=(0, 1))
+    for down in (0, -1, 1, -2, 2)
+    for right in (0, -1, 1, -2, 2)
+    if down or right
 }
 SAME_PICTURE = 20.0  # PSNR (dB) below which LR shows another picture than HR
 EXACT = 0.05  # mean difference of an image from what made it
 JPEG = 0.15  # ``jpeg_traces`` of an image that was JPEG
-SHIFTS = [(dy, dx) for dy, dx in product((0, -1, 1, -2, 2), repeat=2) if dy or dx]  # pixels down and to the right
-OFF_BY_ONE = "pixels off by one or so: another decoder, or a colour conversion and back"
 OPENCV = {  # interpolations, none of which but the area average antialiases
     "bicubic": cv2.INTER_CUBIC,
     "bilinear": cv2.INTER_LINEAR,
@@ -44,7 +47,13 @@ PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR, "Lancz
 
 def is_grey(image: Image) -> bool:
     """Whether the three channels of ``image`` are equal everywhere."""
-    return all(np.array_equal(image[..., 0], image[..., channel]) for channel in (1, 2))
+    return bool((image == image[..., :1]).all())
+
+
+def what_was_done(image: Image, is_right: Callable[[Image], bool]) -> str | None:
+    """The change in ``UNDO`` or ``SHIFTS`` that, undone, gives an image whose ``core`` ``is_right``; None: another."""
+    changes = {**UNDO, **SHIFTS}
+    return next((what for what in changes if is_right(np.ascontiguousarray(core(changes[what](image))))), None)
 
 
 def jpeg_traces(image: Image) -> float:
@@ -52,8 +61,12 @@ def jpeg_traces(image: Image) -> float:
 
     Below 0.03 for an image that was never JPEG; 0.2 to 0.7 at the qualities 95 to 50.
     """
+    # JPEG stores each 8x8 block as quantised DCT coefficients, and the high ones become exactly zero. After decoding
+    # and rounding to 8 bit they are still near zero, but only on JPEG's own grid: in blocks shifted by 4 pixels an
+    # edge between two JPEG blocks lies in the middle and brings them back. A smooth image has small coefficients on
+    # both grids, so the difference tells one from the other.
     i = np.arange(8)
-    dct = np.sqrt(2 / 8) * np.cos(np.pi * (2 * i + 1) * i[:, None] / 16)
+    dct = np.sqrt(2 / 8) * np.cos(np.pi * (2 * i + 1) * i[:, None] / 16)  # orthonormal DCT-II, (frequency, pixel)
     dct[0] /= np.sqrt(2)
     high = i + i[:, None] >= 7
     shares = []
@@ -67,34 +80,19 @@ def jpeg_traces(image: Image) -> float:
     return shares[0] - shares[1]
 
 
-def undone(image: Image, is_right: Callable[[Image], bool]) -> str | None:
-    """What was done to ``image``, if undoing it gives the right one."""
-    return next((what for what, undo in UNDO.items() if is_right(np.ascontiguousarray(undo(image)))), None)
-
-
-def shifted(image: Image, is_right: Callable[[Image], bool]) -> str | None:
-    """How ``image`` is shifted, by up to two pixels, if its ``core`` at another place is right."""
-    for down, right in SHIFTS:
-        if is_right(np.ascontiguousarray(core(np.roll(image, (-down, -right), (0, 1))))):
-            return f"shifted by {right} pixels to the right and {down} down"
-    return None
-
-
 def hr_fault(hr: Image, lr: Image | None, scale: int, known: KnownImage) -> str:
     """Why ``hr`` is not the published image ``known``; ``lr`` is its published LR image at ``scale``, if at hand."""
     size, wanted = (hr.shape[1], hr.shape[0]), (known.width, known.height)
-    if what := undone(hr, lambda image: pixel_digest(image)[:DIGITS] == known.hr):
+    if what := what_was_done(hr, lambda inner: pixel_digest(inner)[:DIGITS] == known.core):
         return what
     if size != wanted:
         return size_fault(size, wanted)
-    if what := shifted(hr, lambda image: pixel_digest(image)[:DIGITS] == known.core):
-        return what
     if is_grey(hr) and len(set(known.colour)) > 1:
         return "grey, the published ones are in colour"
     tint = float(abs(hr.mean((0, 1))[::-1] - known.colour).max())
     contrast = float(abs(np.diff(hr.astype(float), axis=1)).mean()) / known.contrast
-    distance = None if lr is None else make_lr(hr, scale).astype(float) - lr
-    if tint > 25 or not 0.1 < contrast < 5 or (distance is not None and is_other_picture(distance)):
+    is_other = lr is not None and cv2.PSNR(make_lr(hr, scale), lr) < SAME_PICTURE
+    if is_other or tint > 25 or not 0.1 < contrast < 5:
         return "another picture"
     if tint > 0.6:
         return "brighter, darker or of another tint"
@@ -102,7 +100,9 @@ def hr_fault(hr: Image, lr: Image | None, scale: int, known: KnownImage) -> str:
         return "traces of JPEG: saved with loss"
     if contrast < 0.93:
         return "less detail: smoothed, or enlarged from a smaller image"
-    return OFF_BY_ONE if contrast < 1.07 else "more detail: sharpened or noisy"
+    if contrast > 1.07:
+        return "more detail: sharpened or noisy"
+    return "pixels off by one or so: another decoder, or a colour conversion and back"
 
 
 def size_fault(size: tuple[int, int], wanted: tuple[int, int]) -> str:
@@ -113,42 +113,30 @@ def size_fault(size: tuple[int, int], wanted: tuple[int, int]) -> str:
     for factor in (2, 3, 4):
         if size == (wanted[0] // factor, wanted[1] // factor):
             return f"has the size of LR x{factor}: LR in place of HR"
-        if size == (wanted[0] * factor, wanted[1] * factor):
-            return f"{factor} times as large as it should be"
     return f"{size[0]}x{size[1]} instead of {wanted[0]}x{wanted[1]}"
 
 
-def lr_fault(hr: Image, lr: Image, scale: int, may_be_hr: bool = True) -> str | None:
-    """Why ``lr`` does not belong to ``hr``; None if only the way it was resized or rounded differs.
-
-    ``may_be_hr``: consider that HR was changed, not LR.
-    """
-    (height, width), size = hr.shape[:2], (lr.shape[1], lr.shape[0])
-    if size != (width // scale, height // scale):
-        return _lr_size_fault(hr, lr, scale)
+def lr_fault(hr: Image, lr: Image, scale: int) -> tuple[str, bool]:
+    """Why ``lr`` is not MATLAB's bicubic of ``hr``, and whether it is at least ``hr`` resized in another way."""
+    if lr.shape[:2] != (hr.shape[0] // scale, hr.shape[1] // scale):
+        return _lr_size_fault(hr, lr, scale), False
     expected = make_lr(hr, scale)
-    if what := undone(lr, lambda image: np.array_equal(image, expected)):
-        return what
-    if what := shifted(lr, lambda image: np.array_equal(image, core(expected))):
-        return what
+    if what := what_was_done(lr, lambda inner: np.array_equal(inner, core(expected))):
+        return what, False
     if is_grey(lr) != is_grey(hr):
-        return "grey, HR is in colour" if is_grey(lr) else "in colour, HR is grey"
-    if may_be_hr and (what := undone(hr, lambda image: has_lr(image, lr, scale))):
-        return f"does not fit HR, which is {what}"
-    if is_other_picture(expected.astype(float) - lr) and resized_by(hr, lr, scale)[1] > EXACT:
-        return "does not show what HR shows"
-    return None
-
-
-def is_other_picture(difference: NDArray[Any]) -> bool:
-    """Whether two images with this ``difference`` show different pictures."""
-    return bool(np.mean(difference**2) > 255**2 / 10 ** (SAME_PICTURE / 10))
-
-
-def has_lr(hr: Image, lr: Image, scale: int) -> bool:
-    """Whether ``lr`` is MATLAB's bicubic of ``hr``."""
-    fits = lr.shape[:2] == (hr.shape[0] // scale, hr.shape[1] // scale)
-    return fits and np.array_equal(make_lr(hr, scale), lr)
+        return "grey, HR is in colour" if is_grey(lr) else "in colour, HR is grey", False
+    name, error = resized_by(hr, lr, scale)
+    if error <= EXACT:
+        return f"made by {name}, not by MATLAB's bicubic", True
+    if cv2.PSNR(expected, lr) < SAME_PICTURE:
+        return "does not show what HR shows", False
+    distance = abs(expected.astype(float) - lr)
+    if np.quantile(distance, 0.99) <= 1 and distance.mean() < 0.7:
+        return "off by one from MATLAB's bicubic: other rounding, or HR from another decoder", True
+    if jpeg_traces(lr) > JPEG:
+        return "not MATLAB's bicubic of HR: traces of JPEG, saved with loss", True
+    like = f" (most like {name})" if error < min(1, distance.mean() / 2) else ""
+    return f"not made by MATLAB's bicubic from these HR images{like}", True
 
 
 def _lr_size_fault(hr: Image, lr: Image, scale: int) -> str:
@@ -173,27 +161,11 @@ def _lr_size_fault(hr: Image, lr: Image, scale: int) -> str:
 def resized_by(hr: Image, lr: Image, scale: int) -> tuple[str, float]:
     """The ways of resizing ``hr`` that come nearest to ``lr``, and their mean difference."""
     size = lr.shape[1], lr.shape[0]
-    errors: dict[str, float] = {}
     blurred = cv2.GaussianBlur(hr, (7, 7), 1.6)[: scale * size[1] : scale, : scale * size[0] : scale]
     made = [("a Gaussian blur and subsampling (BD)", blurred)]
     for image in (hr, mod_crop(hr, scale)):
         made += [(f"OpenCV's {name}", cv2.resize(image, size, interpolation=flag)) for name, flag in OPENCV.items()]
         made += [(f"Pillow's {name}", np.asarray(fromarray(image).resize(size, flag))) for name, flag in PILLOW.items()]
-    for name, image in made:
-        errors[name] = min(errors.get(name, 255), float(abs(image.astype(float) - lr).mean()))
-    least = min(errors.values())
-    return " or ".join(name for name, error in errors.items() if error == least), least
-
-
-def other_resize(hr: Image, lr: Image, scale: int) -> str:
-    """How ``lr`` was made from ``hr``, if not by MATLAB's bicubic."""
-    name, error = resized_by(hr, lr, scale)
-    if error <= EXACT:
-        return f"made by {name}, not by MATLAB's bicubic"
-    distance = abs(make_lr(hr, scale).astype(float) - lr)
-    if np.quantile(distance, 0.99) <= 1 and distance.mean() < 0.7:
-        return "off by one from MATLAB's bicubic: other rounding, or HR from another decoder"
-    if jpeg_traces(lr) > JPEG:
-        return "not MATLAB's bicubic of HR: traces of JPEG, saved with loss"
-    like = f" (most like {name})" if error < min(1, distance.mean() / 2) else ""
-    return f"not made by MATLAB's bicubic from these HR images{like}"
+    errors = [(name, float(abs(image.astype(float) - lr).mean())) for name, image in made]
+    least = min(error for _, error in errors)
+    return " or ".join(dict.fromkeys(name for name, error in errors if error == least)), least

@@ -38,11 +38,9 @@ class KnownImage(NamedTuple):
 
 
 class KnownSet(NamedTuple):
-    """A published set.
+    """A published set: number of images, ``set_digest`` of HR, and what else is known.
 
     Attributes:
-        number: of its images.
-        digest: of HR, see ``set_digest``.
         images: by file name without extension; empty for a set that is known as a whole only.
         sizes: width and height of its images, where they are few; else empty.
     """
@@ -61,8 +59,8 @@ def set_name(name: str) -> str | None:
 
 
 def core(image: "NDArray[Any]") -> "NDArray[Any]":
-    """``image`` (H, W, 3) without 4 pixels at each side, which a small shift does not reach."""
-    return image[4:-4, 4:-4]
+    """``image`` (H, W, 3) without 4 pixels at each side, which depend on pixels outside it; tiny sides stay whole."""
+    return image[tuple(slice(4, -4) if side > 8 else slice(None) for side in image.shape[:2])]
 
 
 def pixel_digest(image: "NDArray[Any]") -> str:
@@ -86,9 +84,9 @@ def _images(name: str) -> dict[str, KnownImage]:
     images = {}
     for row in (line.split() for line in _TABLE.splitlines() if line.startswith(f"{name} ")):
         width, height = map(int, row[2].split("x"))
-        red, green, blue, contrast, jpeg = map(float, row[8:])
+        *colour, contrast, jpeg = map(float, row[8:])
         lr = dict(zip((2, 3, 4), row[5:8], strict=True))
-        images[row[1]] = KnownImage(width, height, row[3], row[4], lr, (red, green, blue), contrast, jpeg)
+        images[row[1]] = KnownImage(width, height, row[3], row[4], lr, tuple(colour), contrast, jpeg)
     return images
 
 

@@ -13,10 +13,9 @@ import mmap
 import os
 import re
 import shutil
-import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import lmdb
 
@@ -26,8 +25,7 @@ from ssiu_arch.data.sub_images import Tile
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import existing_parent, size_text, sync_folder, write_file, writing
 
-BATCH_BYTES = 64 * 2**20  # per transaction, which LMDB keeps in memory
-_MAGIC = 0xBEEFC0DE
+BATCH = 4  # shards per transaction, which LMDB keeps in memory
 
 
 def write_shard(path: Path, source: Source, tiles: list[Tile]) -> None:
@@ -80,12 +78,15 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
     entries = [entry for shard in shards for entry in shard_entries(shard)]
     lines = [f"{key}.png ({height},{width},3) {PNG_LEVEL}\n" for key, height, width, _ in entries]
     write_file(partial / "meta_info.txt", "".join(lines).encode("ascii"))
-    # Room for the values, and for the tree when its pages are half full.
-    map_size = (sum(stored_size(size) + mmap.PAGESIZE for *_, size in entries) // mmap.PAGESIZE + 256) * mmap.PAGESIZE
+    # Room for each value in whole pages of its own, for its share of a tree of half full pages, and for the rest.
+    map_size = (sum(size // mmap.PAGESIZE + 3 for *_, size in entries) + 256) * mmap.PAGESIZE
     try:
-        for batch in _batches(shards):
-            # Opened again for each batch, so that the bytes are the same: in one environment LMDB leaves remains of
-            # earlier transactions in the gaps of its pages.
+        for start in range(0, len(shards), BATCH):
+            # The same shards must give the same bytes, so that sets can be compared and hashed. Two things would spoil
+            # that. LMDB does not clear memory that it uses again: within one environment, the gaps of a page hold what
+            # an earlier transaction left there. So each transaction has an environment of its own. And the order of
+            # the pages depends on where transactions end. So each takes the same number of shards.
+            batch = shards[start : start + BATCH]
             with lmdb.open(str(partial), map_size=map_size, lock=False) as env, env.begin(write=True) as transaction:
                 for tile in (tile for shard in batch for tile in read_shard(shard)):
                     transaction.put(tile.key.encode("ascii"), tile.png)
@@ -101,29 +102,7 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
         sync_folder(folder.parent)
 
 
-def _batches(shards: Sequence[Path]) -> Iterator[list[Path]]:
-    """``shards`` in groups of at least ``BATCH_BYTES``, but for the last one."""
-    batch: list[Path] = []
-    pending = 0
-    for shard in shards:
-        batch.append(shard)
-        pending += sum(size for *_, size in shard_entries(shard))
-        if pending >= BATCH_BYTES:
-            yield batch
-            batch, pending = [], 0
-    if batch:
-        yield batch
-
-
-def stored_size(size: int) -> int:
-    """The bytes that LMDB uses for a value of ``size`` bytes: whole pages, unless it fits into half a page."""
-    if size < mmap.PAGESIZE // 2:
-        return size + 64
-    return (size + 16 + mmap.PAGESIZE - 1) // mmap.PAGESIZE * mmap.PAGESIZE + 64
-
-
-@dataclass(frozen=True)
-class MetaLine:
+class MetaLine(NamedTuple):
     """A line of ``meta_info.txt``: key, height, width, channels."""
 
     key: str
@@ -136,7 +115,7 @@ def read_meta(folder: Path) -> list[MetaLine]:
     """The lines of ``folder/meta_info.txt``.
 
     Raises:
-        UserError: the file is missing, or has a line that BasicSR cannot read.
+        UserError: the file is missing, has a line that BasicSR cannot read, or lists an image twice.
     """
     path = folder / "meta_info.txt"
     try:
@@ -145,63 +124,33 @@ def read_meta(folder: Path) -> list[MetaLine]:
         raise UserError(f"{path}: is missing; prepare the set again") from None
     except (OSError, UnicodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
-    lines = []
+    lines: dict[str, MetaLine] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         match = re.fullmatch(r"([^.]+)\.png \((\d+),(\d+),(\d+)\) \d", line)
         if not match:
             raise UserError(f"{path}: line {number} is {line!r}, not like '0001_s001.png (288,288,3) 1'")
-        lines.append(MetaLine(match[1], *(int(match[i]) for i in (2, 3, 4))))
-    return lines
-
-
-def check_file_size(folder: Path) -> int:
-    """Compare the size of ``folder/data.mdb`` with its own header, and return the number of keys.
-
-    LMDB opens a truncated file without an error, and the first access to a missing page then kills the process
-    (SIGBUS). So this reads the header as a file: two meta pages, of which the one of the later transaction counts.
-
-    Raises:
-        UserError: the file is missing, too short or not an LMDB.
-    """
-    path = folder / "data.mdb"
-    try:
-        with open(path, "rb") as file:
-            first = _meta_page(file.read(152))
-            file.seek(first[0] if first else mmap.PAGESIZE)
-            second = _meta_page(file.read(152))
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise UserError(f"{path}: is missing; prepare the set again") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    pages = [page for page in (first, second) if page]
-    if not pages:
-        raise UserError(f"{path}: is not an LMDB file ({size} bytes); prepare the set again")
-    page_size, entries, last_page, _ = max(pages, key=lambda page: page[3])
-    needed = (last_page + 1) * page_size
-    if size < needed:
-        raise UserError(f"{path}: is truncated, {size} of {needed} bytes; copy or prepare it again")
-    return entries
-
-
-def _meta_page(data: bytes) -> tuple[int, int, int, int] | None:
-    """Page size, entries, last page and transaction of a meta page (16 bytes of header, then ``struct MDB_meta``)."""
-    if len(data) < 152 or struct.unpack_from("=I", data, 16)[0] != _MAGIC:
-        return None
-    page_size = struct.unpack_from("=I", data, 40)[0]  # md_pad of the free list's record
-    entries = struct.unpack_from("=Q", data, 40 + 48 + 32)[0]  # md_entries of the main database's
-    last_page, transaction = struct.unpack_from("=QQ", data, 40 + 2 * 48)
-    return page_size, entries, last_page, transaction
+        if match[1] in lines:
+            raise UserError(f"{path}: line {number} lists {match[1]} a second time; prepare the set again")
+        lines[match[1]] = MetaLine(match[1], *(int(match[i]) for i in (2, 3, 4)))
+    return list(lines.values())
 
 
 def open_lmdb(folder: Path) -> lmdb.Environment:
-    """Open ``folder`` for reading, after ``check_file_size``.
+    """Open ``folder`` for reading.
+
+    LMDB opens a truncated file without an error, and the first access to a missing page then kills the process
+    (SIGBUS). So the size of the file is compared with the last page that its header, which LMDB has checked, names.
 
     Raises:
-        UserError: it cannot be opened.
+        UserError: it is missing, truncated or no LMDB.
     """
-    check_file_size(folder)
+    path = folder / "data.mdb"
     try:
-        return lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
+        env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
     except lmdb.Error as error:
-        raise UserError(f"{folder}: cannot be opened ({error})") from None
+        raise UserError(f"{path}: is missing or no LMDB ({error}); copy it again, or prepare the set again") from None
+    size, needed = path.stat().st_size, (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    if size < needed:
+        env.close()
+        raise UserError(f"{path}: is truncated, {size} of {needed} bytes; copy or prepare it again")
+    return env

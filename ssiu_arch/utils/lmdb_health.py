@@ -18,7 +18,7 @@ def check(where: str, folder: str, keys: list[str]) -> None:
 
     Args:
         where: the data set in the option file.
-        folder: an LMDB folder that ``data.lmdb_sets.check_file_size`` has checked.
+        folder: an LMDB folder that ``data.lmdb_sets.open_lmdb`` opens.
         keys: the keys to read.
 
     Raises:

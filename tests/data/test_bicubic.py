@@ -7,7 +7,7 @@ from basicsr.metrics import calculate_psnr
 from basicsr.utils import img2tensor
 
 from ssiu_arch.data.bicubic import BICUBIC, bicubic_images, bicubic_metrics, bicubic_scores, enlarge, is_enlargeable
-from ssiu_arch.data.pairs import read_pairs
+from ssiu_arch.data.images import read_pairs
 from ssiu_arch.data.sub_images import make_lr
 
 PSNR = {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}

@@ -1,7 +1,6 @@
 import os
 import struct
 
-import lmdb
 import numpy as np
 import pytest
 from basicsr.data.data_util import paired_paths_from_lmdb
@@ -11,7 +10,6 @@ from basicsr.utils.lmdb_util import LmdbMaker
 from ssiu_arch.data.images import encode_png
 from ssiu_arch.data.lmdb_sets import (
     MetaLine,
-    check_file_size,
     is_shard_of,
     open_lmdb,
     read_meta,
@@ -52,6 +50,11 @@ def test_shards_give_back_their_tiles_and_know_their_source(tmp_path, shards, ph
     assert not is_shard_of(shards[1], from_file(tmp_path / "1.png"))
 
 
+def entries(folder):
+    with open_lmdb(folder) as env:
+        return env.stat()["entries"]
+
+
 def make(folder, shards):
     write_lmdb(folder, shards, lambda count: None)
 
@@ -77,11 +80,11 @@ def test_the_meta_lines_are_basicsrs(tmp_path, shards):
     ours, theirs = ((tmp_path / name / "meta_info.txt").read_text() for name in ("ours.lmdb", "theirs.lmdb"))
     assert ours == theirs
     assert read_meta(tmp_path / "ours.lmdb")[0] == MetaLine("0_s001", 24, 36, 3)
-    assert check_file_size(tmp_path / "ours.lmdb") == check_file_size(tmp_path / "theirs.lmdb") == 6
+    assert entries(tmp_path / "ours.lmdb") == entries(tmp_path / "theirs.lmdb") == 6
 
 
 def test_the_same_shards_give_the_same_bytes_also_over_the_rest_of_an_older_attempt(tmp_path, shards, monkeypatch):
-    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH_BYTES", 5000)  # several commits
+    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH", 1)  # several commits
     make(tmp_path / "a.lmdb", shards)
     write_file(tmp_path / "b.lmdb.partial" / "data.mdb", b"rubbish")
     make(tmp_path / "b.lmdb", shards)
@@ -107,7 +110,7 @@ class Killed(BaseException):
     ("place", "moment"), [("read_shard", 1), ("read_shard", 3), ("sync_folder", 1), ("os.replace", 1)]
 )
 def test_killed_at_any_place_the_next_run_gives_the_same_bytes(tmp_path, shards, monkeypatch, place, moment):
-    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH_BYTES", 5000)  # a batch for every shard
+    monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH", 1)
     make(tmp_path / "whole.lmdb", shards)
     calls = iter(range(1, 100))
 
@@ -140,28 +143,20 @@ def test_a_truncated_map_is_found_without_touching_it(tmp_path, shards, missing)
 def test_a_map_with_room_behind_its_pages_is_whole(tmp_path, shards):
     make(tmp_path / "a.lmdb", shards)
     os.truncate(tmp_path / "a.lmdb" / "data.mdb", 2**20)
-    assert check_file_size(tmp_path / "a.lmdb") == 6
+    assert entries(tmp_path / "a.lmdb") == 6
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", bytes(9000), struct.pack("=16xI", 0xBEEFC0DE)])
 def test_what_is_no_lmdb_is_named(tmp_path, data):
     write_file(tmp_path / "a.lmdb" / "data.mdb", data)
     with pytest.raises(UserError, match=r"data\.mdb: "):
-        check_file_size(tmp_path / "a.lmdb")
-
-
-def test_the_later_meta_page_counts(tmp_path):
-    with lmdb.open(str(tmp_path / "a.lmdb"), map_size=2**20, lock=False) as env:
-        for i in range(5):  # the two meta pages take turns
-            with env.begin(write=True) as transaction:
-                transaction.put(f"k{i}".encode(), b"v")
-            assert check_file_size(tmp_path / "a.lmdb") == i + 1
+        open_lmdb(tmp_path / "a.lmdb")
 
 
 @pytest.mark.parametrize(
-    "line", ["a.png", "a (1,2,3) 1", "a.b.png (1,2,3) 1", "a.png (1,2) 1", "a.png (1, 2, 3) 1", ""]
+    "line", ["a.png", "a (1,2,3) 1", "a.b.png (1,2,3) 1", "a.png (1,2) 1", "a.png (1, 2, 3) 1", "", "ok.png (1,2,3) 1"]
 )
 def test_a_meta_line_that_basicsr_would_misread_is_quoted(tmp_path, line):
     write_file(tmp_path / "a.lmdb" / "meta_info.txt", f"ok.png (1,2,3) 1\n{line}\n".encode())
-    with pytest.raises(UserError, match=r"meta_info\.txt: line 2 is '"):
+    with pytest.raises(UserError, match=r"meta_info\.txt: line 2 (is '|lists ok )"):
         read_meta(tmp_path / "a.lmdb")

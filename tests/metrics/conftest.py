@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from basicsr.utils import img2tensor
 
-from ssiu_arch.data.pairs import read_pairs
+from ssiu_arch.data.images import read_pairs
 
 
 @pytest.fixture(scope="session")
