@@ -26,7 +26,7 @@ from ssiu_arch.models import acceleration
 from ssiu_arch.utils.peak_memory import device_peak, resident_peak
 from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 from ssiu_arch.utils.table import Table
-from ssiu_arch.utils.timing import by_host_clock, in_turns, machine
+from ssiu_arch.utils.timing import in_turns, machine
 
 TOTAL = 1_000_500  # iterations of the paper's training
 WORDS: dict[str, dict[str, Any]] = {
@@ -115,12 +115,12 @@ def peak(name: str, given: argparse.Namespace) -> int | None:
     """Bytes that one iteration adds at its peak, in this process."""
     variant, device = Variant(name, given), torch.device(given.device)
     if device.type == "cuda":
-        return device_peak(variant.iterate, device, is_captured=False).bytes
+        return device_peak(variant.iterate, device, is_captured=False)
     lq, gt, side = variant.lq, variant.gt, min(16, given.patch)
     variant.lq, variant.gt = lq[:1, :, :side, :side], gt[:1, :, : side * given.upscale, : side * given.upscale]
     variant.iterate()  # libraries are loaded, the optimiser has its moments
     variant.lq, variant.gt = lq, gt
-    return resident_peak(variant.iterate).bytes
+    return resident_peak(variant.iterate)
 
 
 def peak_in_fresh_process(name: str) -> int | None:
@@ -135,7 +135,7 @@ def times(names: list[str], given: argparse.Namespace) -> dict[str, float]:
     for variant in variants:
         variant.iterate(2)
     turns = {variant.name: partial(variant.iterate, given.iterations) for variant in variants}
-    taken = in_turns(turns, given.rounds, warmup=0, stopwatch=by_host_clock)
+    taken = in_turns(turns, given.rounds, warmup=0)
     return {name: latency.median / given.iterations for name, latency in taken.items()}
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 Work = Callable[[], object]
-Stopwatch = Callable[[Work], float]  # does the work, returns seconds
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,7 @@ class Latency:
     @property
     def quartiles(self) -> tuple[float, float]:
         """Lower and upper quartile, in seconds."""
-        if len(self.seconds) == 1:
-            return self.seconds[0], self.seconds[0]
-        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        low, _, high = statistics.quantiles([*self.seconds] * (1 + (len(self.seconds) == 1)), method="inclusive")
         return low, high
 
     def relative_to(self, baseline: "Latency") -> float:
@@ -38,11 +35,7 @@ class Latency:
 
 
 def in_turns(
-    works: dict[str, Work],
-    runs: int,
-    warmup: int,
-    stopwatch: Stopwatch,
-    tick: Callable[[str], None] = lambda name: None,
+    works: dict[str, Work], runs: int, warmup: int, tick: Callable[[str], object] = lambda name: None
 ) -> dict[str, Latency]:
     """Time works round by round, each once a round, in their order: a b c a b c ...
 
@@ -50,43 +43,34 @@ def in_turns(
         works: by name.
         runs: rounds that count.
         warmup: rounds before them that do not.
-        stopwatch: times one run.
         tick: called with a work's name before each of its runs.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(warmup + runs):
         for name, work in works.items():
             tick(name)
-            seconds[name].append(stopwatch(work))
+            seconds[name].append(seconds_of(work))
     return {name: Latency(all_runs[warmup:]) for name, all_runs in seconds.items()}
 
 
-def by_host_clock(work: Work) -> float:
-    """Seconds of wall-clock time."""
+def seconds_of(work: Work) -> float:
+    """Seconds of wall-clock time; a GPU in use is idle before and after."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
     start = time.perf_counter()
     work()
+    wait()
     return time.perf_counter() - start
-
-
-def by_device_events(work: Work) -> float:
-    """Seconds between two events on the current CUDA stream, with the GPU idle before the first."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    torch.cuda.synchronize()
-    start.record()
-    work()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) / 1000
 
 
 def machine(device: torch.device) -> str:
     """The name of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    if (table := Path("/proc/cpuinfo")).exists():
-        for line in table.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+    table = Path("/proc/cpuinfo")
+    for line in table.read_text().splitlines() if table.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from ssiu_arch.tools.profile import candidates, figure, memory, run
-from ssiu_arch.utils.peak_memory import Peak
+from ssiu_arch.tools.profile.memory import Peak
 
 TINY = {"num_feat": 8, "num_block": 3}
 

@@ -13,7 +13,7 @@ from ssiu_arch.inference import fuse
 from ssiu_arch.tools.export.to_onnx import INPUT
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.table import Table
-from ssiu_arch.utils.timing import Latency, by_host_clock, digits, in_turns, machine
+from ssiu_arch.utils.timing import Latency, digits, in_turns, machine
 
 NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")  # ONNX Runtime's words
 ERRORS = 3  # ONNX Runtime's level of severity: what fails is raised, warnings are about its own optimisations
@@ -142,7 +142,7 @@ def latencies(exported: Net, net: SSIU, size: tuple[int, int], runs: int) -> dic
     y = random_images((1, *size), net.head.weight.shape[1])
     forms: dict[str, Net] = {EAGER: net, FUSED: fuse(net), EXPORTED: exported}
     with torch.inference_mode():
-        return in_turns({name: partial(form, y) for name, form in forms.items()}, runs, WARMUP, by_host_clock)
+        return in_turns({name: partial(form, y) for name, form in forms.items()}, runs, WARMUP)
 
 
 def latency_table(found: dict[str, Latency], size: tuple[int, int], precision: str) -> Table:

@@ -10,6 +10,7 @@ graphs, whose memory lies apart, the capture counts.
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 import torch
@@ -18,10 +19,18 @@ from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
-from ssiu_arch.utils.peak_memory import Peak, device_peak, resident_peak
+from ssiu_arch.utils.peak_memory import device_peak, resident_peak
 
 SMALL = 16  # side in pixels of the image that loads the libraries
 OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes above the level before; None if unknown, with the reason in ``note``."""
+
+    bytes: int | None
+    note: str = ""
 
 
 def in_fresh_process(candidate: Candidate, device: torch.device, size: Size, batch: int, threads: int) -> Peak:
@@ -55,10 +64,11 @@ def measure(candidate: Candidate, device: torch.device, size: Size, batch: int) 
     prepared = Prepared(candidate, device)
     x = prepared.input(size, batch)
     if device.type == "cuda":
-        return device_peak(lambda: prepared(x), device, is_captured=candidate.graphs)
+        return Peak(device_peak(lambda: prepared(x), device, is_captured=candidate.graphs))
     if candidate.compile:
         prepared(x)
     else:
         with suppress(Exception):  # the network may not take so small an image; then nothing is loaded before
             prepared(prepared.input((min(size[0], SMALL), min(size[1], SMALL)), 1))
-    return resident_peak(lambda: prepared(x))
+    peak = resident_peak(lambda: prepared(x))
+    return Peak(peak, "this system does not tell it" if peak is None else "")

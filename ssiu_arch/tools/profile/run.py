@@ -12,7 +12,7 @@ from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.tools.profile.macs import multiply_adds
 from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
 from ssiu_arch.utils.memory import is_out_of_memory
-from ssiu_arch.utils.timing import Stopwatch, Work, by_device_events, by_host_clock, in_turns
+from ssiu_arch.utils.timing import Work, in_turns
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,6 @@ def _fill_memory(plan: Plan, rows: list[Row]) -> None:
 
 
 def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
-    stopwatch: Stopwatch = by_device_events if plan.device.type == "cuda" else by_host_clock
     torch.compiler.reset()  # each size is compiled for itself
     works: dict[str, Work] = {}
     for row, prepared in zip(rows, ready, strict=True):
@@ -147,7 +146,7 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
             bar.set_description(f"latency of {name}, {rows[0].height}x{rows[0].width}", refresh=False)
             bar.update()
 
-        measured = in_turns(works, plan.runs, plan.warmup, stopwatch, tick)
+        measured = in_turns(works, plan.runs, plan.warmup, tick)
     base = measured.get(plan.baseline)
     for row in rows:
         if latency := measured.get(row.candidate):

@@ -7,8 +7,8 @@ import torch
 
 from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate
+from ssiu_arch.tools.profile.memory import Peak
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.peak_memory import Peak
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ import torch
 
 from ssiu_arch.inference import FusedSSIU
 from ssiu_arch.tools.profile import memory, report, run
+from ssiu_arch.tools.profile.memory import Peak
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.peak_memory import Peak
 from ssiu_arch.utils.timing import Latency
 
 
@@ -17,7 +17,7 @@ from ssiu_arch.utils.timing import Latency
 def clocked(monkeypatch):
     """A clock by which the n-th work of a round takes n seconds, and memory that grows by 1 MB each time."""
 
-    def in_turns(works, runs, warmup, stopwatch, tick):
+    def in_turns(works, runs, warmup, tick):
         for name, work in works.items():
             tick(name)
             work()
