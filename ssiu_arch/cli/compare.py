@@ -4,11 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssiu_arch.cli.arguments import Parser, check_outputs, whole
+from ssiu_arch.cli.arguments import Parser, check_labels, check_outputs, whole
 from ssiu_arch.utils.errors import UserError
 
 EXAMPLE = "example: ssiu compare HR/baby.png SSIU=results/x4/visualization/Set5 --crop 120 80 64 64 -o baby.png"
-RESERVED = ("hr", "bicubic")  # names of panels that every figure has
 MOST_BLOCKS = 24  # crops in one figure, each some 500 pixels high
 
 
@@ -19,24 +18,24 @@ def run(arguments: list[str]) -> None:
         UserError: bad options or files, before anything is written.
     """
     args = _parser().parse_intermixed_args(arguments)
-    results = _results(args.results)
+    pairs = [(name, Path(path)) for name, path in args.results]
+    check_labels(["HR", "Bicubic", *(name for name, _ in pairs)], "choose another one; HR and Bicubic are taken")
 
-    from ssiu_arch.tools.compare import figure, matching
-    from ssiu_arch.tools.compare.subject import Box
-    from ssiu_arch.utils.files import write_file
+    from PIL import Image
 
-    names = list(dict.fromkeys(args.image))
-    images, left_out = matching.find(args.hr, results, names, args.scale)
+    from ssiu_arch.tools.compare.figure import figure
+    from ssiu_arch.tools.compare.images import Box, find
+    from ssiu_arch.utils.files import new_file
+
+    images, left_out = find(args.hr, dict(pairs), list(dict.fromkeys(args.image)), args.scale)
     inputs = [path for files in images for path in (files.hr, *files.results.values())]
     check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
-    crops = max(1, len(args.crop))
-    if len(images) * crops > MOST_BLOCKS:
-        raise UserError(
-            f"{len(images)} images with {crops} crops each: a figure holds at most {MOST_BLOCKS} crops; use --image"
-        )
-    plan = figure.Plan(args.scale, [Box(*crop) for crop in args.crop], args.side)
-    page, tables = figure.figure(images, plan)
-    write_file(args.output, figure.png(page))
+    count = f"{len(images)} images with {max(1, len(args.crop))} crops each"
+    if len(images) * max(1, len(args.crop)) > MOST_BLOCKS:
+        raise UserError(f"{count}: a figure holds at most {MOST_BLOCKS} crops; use --image")
+    page, tables = figure(images, args.scale, [Box(*crop) for crop in args.crop], args.side)
+    with new_file(args.output) as file:
+        Image.fromarray(page).save(file, "PNG", optimize=True)
     print("\n".join(table.text() for table in tables))
     print(f"{'written to':14}{args.output} ({page.shape[1]}x{page.shape[0]})")
     for image, missing in left_out.items():
@@ -49,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("hr", type=Path, metavar="HR", help="the original: an image file or a folder")
     named = "a label and its result: an image file, or a folder with files named like HR's, as basicsr test writes them"
-    add("results", nargs="*", metavar="NAME=PATH", help=named)
+    add("results", nargs="*", type=_named, metavar="NAME=PATH", help=named)
     add("-o", "--output", type=Path, required=True, metavar="FILE.png", help="picture to write")
     add("--overwrite", action="store_true", help="replace an existing picture")
     box = "crop in HR pixels; repeatable (default: where the results differ most)"
@@ -62,17 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _results(given: list[str]) -> dict[str, Path]:
-    results: dict[str, Path] = {}
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not (name.strip() and equals and path):
-            raise UserError(f"{text}: not NAME=PATH; write a label before the path: SSIU={text.strip('=') or 'x4.png'}")
-        if not (name.isascii() and name.isprintable()):
-            raise UserError(f"{text}: the label {name!r} must be ASCII, the letters that the picture's font has")
-        if name.lower() in RESERVED:
-            raise UserError(f"{text}: every figure has a panel {name} already; choose another label")
-        if name in results:
-            raise UserError(f"{text}: the label {name} is given twice; choose another one")
-        results[name] = Path(path)
-    return results
+def _named(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not (name.strip() and path):
+        hint = f"write a label before the path: SSIU={text.strip('=') or 'x4.png'}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH; {hint}")
+    return name, path

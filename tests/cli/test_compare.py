@@ -111,16 +111,19 @@ BAD = {
         r"SSIU=HR/cup\.png: is 70x70, .*\(93x75\).* 92x72; .*--scale",
     ),
     "a result of another scale": ([FACE, GOOD, "--scale", "2"], r"is 92x72, but .* at x2 requires 92x74"),
-    "a result of other images": (["HR", "SSIU=other"], r"SSIU=other: no file matches .*\(cup, .*--scale"),
-    "an ambiguous folder": ([FACE, "SSIU=results"], r"SSIU=results: 2 files match the image face: good/visual"),
-    "a file beside a folder": (["HR", GOOD], r"facex4_good\.png: is a file, but HR is a folder: give a folder"),
-    "a result without a name": ([FACE, "x4.png"], r"x4\.png: not NAME=PATH; .* SSIU=x4\.png"),
-    "an empty name": ([FACE, "=x4.png"], r"=x4\.png: not NAME=PATH; .* SSIU=x4\.png"),
-    "a name without a file": ([FACE, "SSIU="], r"SSIU=: not NAME=PATH"),
+    "a result of other images": (["HR", "SSIU=other"], r"SSIU=other: no images .*--scale"),
+    "an ambiguous folder": ([FACE, "SSIU=results"], r"SSIU=results: two files are of the image face: good/visual"),
+    "a file beside a folder": (["HR", GOOD], r"facex4_good\.png: is no folder, but HR is one: give a folder"),
+    "a result without a name": ([FACE, "x4.png"], r"'x4\.png' is not NAME=PATH; .* SSIU=x4\.png"),
+    "an empty name": ([FACE, "=x4.png"], r"'=x4\.png' is not NAME=PATH; .* SSIU=x4\.png"),
+    "a name without a file": ([FACE, "SSIU="], r"'SSIU=' is not NAME=PATH"),
     "a name of two results": ([FACE, GOOD, GOOD], r"label Good is given twice"),
-    "a name that is taken": ([FACE, "bicubic=x.png"], r"bicubic=x\.png: .*another label"),
-    "a name beyond ASCII": ([FACE, "SSIU\N{GREEK SMALL LETTER ALPHA}=x.png"], r"must be ASCII"),
-    "a name of two lines": ([FACE, "SS\nIU=x.png"], r"'SS\\nIU' must be ASCII"),
+    "a name that is taken": (
+        [FACE, "Bicubic=x.png"],
+        r"label Bicubic is given twice: .*are taken",
+    ),
+    "a name beyond ASCII": ([FACE, "SSIU\N{GREEK SMALL LETTER ALPHA}=x.png"], r"must be printable ASCII"),
+    "a name of two lines": ([FACE, "SS\nIU=x.png"], r"'SS\\nIU' must be printable ASCII"),
     "a crop outside": (
         [FACE, "--crop", "60", "0", "40", "40"],
         r"--crop 60 0 40 40: .*face, .*92x72.* X Y WIDTH",
@@ -129,16 +132,12 @@ BAD = {
     "three numbers": ([FACE, "--crop", "1", "1", "40"], r"argument --crop: expected 4 arguments"),
     "words for numbers": ([FACE, "--crop", "a", "1", "9", "9"], r"argument --crop: 'a' "),
     "a negative place": ([FACE, "--crop", "-4", "1", "9", "9"], r"argument --crop: '-4' "),
-    "a crop beyond the page": (
-        ["wide.png", "--crop", *["0", "0", "960", "20"]],
-        r"--crop 0 0 960 20: .*960.*908",
-    ),
     "a side of nothing": ([FACE, "--side", "0"], r"argument --side: '0' .*8 to 1024"),
     "no scale": ([FACE, "--scale", "1"], r"argument --scale: '1' .*2 to 8"),
     "no such image": (["HR", "--image", "dog"], r"--image dog: .*HR, which has cup, face, grey"),
     "an image that lacks one": (
         ["HR", "P=results/poor", "--image", "grey"],
-        r"P=results/poor: .*\(grey\)",
+        r"P=results/poor: no images ",
     ),
     "too many crops": (["HR", *["--crop", "0", "0", "9", "9"] * 9], r"3 images with 9 crops each: .*--image"),
     "an unknown option": ([FACE, "--colour"], r"unrecognized arguments: --colour; see ssiu compare --help"),
@@ -163,7 +162,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(ssiu, folder, arguments, l
         (folder / name).mkdir()
     (folder / "notes.txt").write_text("no image")
     write_image(folder / "tiny.png", np.zeros((40, 18, 3), np.uint8))
-    write_image(folder / "wide.png", np.zeros((40, 960, 3), np.uint8))
     write_image(folder / "other/dog.png", np.zeros((40, 40, 3), np.uint8))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     code, out, err = ssiu("compare", *arguments, *([] if "-o" in arguments else ["-o", "a.png"]))

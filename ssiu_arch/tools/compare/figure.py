@@ -3,12 +3,8 @@
 Pictures here are RGB, (H, W, 3), uint8. Pixels are repeated, never interpolated, except in the overview.
 """
 
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import ceil
-from textwrap import wrap
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
@@ -16,17 +12,13 @@ from PIL import ImageDraw, ImageFont
 from tqdm import tqdm
 
 from ssiu_arch.data.images import Image
-from ssiu_arch.tools.compare.matching import Files
-from ssiu_arch.tools.compare.subject import Box, Score, Subject, marks, most_different, read, scores
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.tools.compare.images import Box, Files, Subject, most_different, read, scores
 from ssiu_arch.utils.table import Table
 
 # All in pixels.
-PAGE = 1600  # largest width of the page
 MARGIN = 16  # around the page
 GAP = 10  # between panels
 OVERVIEW = 640  # largest width of the overview
-ROOM = PAGE - 2 * MARGIN - OVERVIEW - 2 * GAP  # width left for the crops beside it
 CROP = 200  # what the longer side of an enlarged crop comes near to
 LETTERS, LINE = 15, 21  # height of letters, and from one line of text to the next
 
@@ -34,100 +26,56 @@ FONT = ImageFont.load_default(LETTERS)
 INK, RED = (30, 30, 30), (196, 18, 48)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to draw.
-
-    Attributes:
-        scale: of the results, and width in pixels of the border that scores leave out.
-        crops: of every image; empty: one per image, see ``most_different``.
-        side: of that crop, in HR pixels.
-    """
-
-    scale: int = 4
-    crops: Sequence[Box] = ()
-    side: int = 64
-
-
-class Line(NamedTuple):
-    """A line of text, ASCII: ``best`` is bold and red, ``second`` underlined."""
-
-    text: str
-    mark: str = ""
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return ceil(FONT.getlength(self.text)) + 1
-
-
-def figure(images: Sequence[Files], plan: Plan) -> tuple[Image, list[Table]]:
+def figure(images: Sequence[Files], scale: int, crops: Sequence[Box], side: int) -> tuple[Image, list[Table]]:
     """Draw a block for each crop of each image, one below the other, and tabulate the scores.
 
     Args:
         images: what to compare, with the same names of results.
-        plan: how.
+        scale: of the results, and width in pixels of the border that scores leave out.
+        crops: of every image; empty: one per image, see ``most_different``.
+        side: of that crop, in HR pixels.
 
     Returns:
         The page, and a table for each image.
 
     Raises:
-        UserError: see ``read`` and ``block``.
+        UserError: see ``read``.
     """
-    blocks: list[tuple[Image, list[Line], Image]] = []
+    blocks: list[tuple[Image, Image]] = []
     tables: list[Table] = []
     for files in tqdm(images, "compare", leave=False, disable=None):
-        subject = read(files, plan.scale, plan.crops)
-        crops = plan.crops or [most_different(subject, plan.scale, plan.side)]
-        found = scores(subject, plan.scale)
-        shown = f"whole image (crops shown: {'; '.join(map(str, crops))})"
-        table = Table(f"{files.name}, {shown}, on Y of YCbCr, border {plan.scale}", ["PSNR (dB)", "SSIM"])
+        subject = read(files, scale, crops)
+        shown = crops or [most_different(subject, scale, side)]
+        found = scores(subject, scale)
+        title = f"{subject.name}, whole image (crops shown: {'; '.join(map(str, shown))})"
+        table = Table(f"{title}, on Y of YCbCr, border {scale}", ["PSNR (dB)", "SSIM"])
         table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in found.items()]
         tables.append(table)
-        blocks += [block(subject, crop, found, plan) for crop in crops]
-
-    left = max(max(view.shape[1], *(line.width for line in lines)) for view, lines, _ in blocks)
-    rows = [joined([panel(view, lines, left), crops], axis=1, gap=2 * GAP) for view, lines, crops in blocks]
+        best = max(round(score.psnr, 2) for score in found.values())  # as printed
+        best_names = {name for name, score in found.items() if round(score.psnr, 2) == best and len(found) > 1}
+        labels = {name: [name, str(score)] for name, score in found.items()}
+        for crop in shown:
+            panels = _crops(subject, crop, labels, best_names)
+            about = [f"{subject.name}, x{scale}", f"{crop.width}x{crop.height} at {crop.x}, {crop.y}"]
+            blocks.append((labelled(overview(subject.hr, crop, panels.shape[0] - 2 * LINE), about), panels))
+    left = max(view.shape[1] for view, _ in blocks)
+    views = [np.pad(view, ((0, 0), (0, left - view.shape[1]), (0, 0)), constant_values=255) for view, _ in blocks]
+    rows = [joined([view, panels], axis=1, gap=2 * GAP) for view, (_, panels) in zip(views, blocks, strict=True)]
     page = joined(rows, gap=2 * GAP)
-    letters = page.shape[1] // 7  # in a line: they are some 7 pixels wide
-    caption = [Line(line) for line in wrap(_caption(plan, len(images[0].results)), letters)]
-    page = joined([page, joined([text([line], line.width) for line in caption], gap=0)])
     return np.pad(page, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255), tables
 
 
-def block(subject: Subject, crop: Box, found: Mapping[str, Score], plan: Plan) -> tuple[Image, list[Line], Image]:
-    """Draw one crop of one image. Four crops and more stand in two rows, or in more where the page is too narrow.
-
-    Args:
-        subject: the image.
-        crop: inside it.
-        found: scores by the name of the result.
-        plan: its ``scale`` is used.
-
-    Returns:
-        The overview, the lines below it, and the enlarged crops with their scores.
-
-    Raises:
-        UserError: a single crop is wider than the page.
-    """
+def _crops(subject: Subject, crop: Box, labels: dict[str, list[str]], best: set[str]) -> Image:
+    """The enlarged crops with their labels; four and more stand in two rows."""
     factor = max(1, round(CROP / max(crop.width, crop.height)))
-    panels = [(subject.hr, [Line("HR"), Line("PSNR / SSIM")])]
-    for name, mark in marks(found).items():
-        label = Line(name, "best" if mark == "best" else "")
-        panels.append((subject.results[name], [label, Line(str(found[name]), mark)]))
-    width = max(factor * crop.width, *(line.width for _, lines in panels for line in lines))
-    fitting = (ROOM + GAP) // (width + GAP)
-    if not fitting:
-        raise UserError(
-            f"--crop {crop}: enlarged {factor} times it is {width} pixels wide, but the page has room for {ROOM}: "
-            "give a smaller crop or shorter names"
-        )
-    rows = max(1 if len(panels) < 4 else 2, ceil(len(panels) / fitting))
-    columns = ceil(len(panels) / rows)
-    cells = [panel(enlarged(crop.of(image), factor), lines, width) for image, lines in panels]
-    crops = joined([joined(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)])
-    lines = [Line(f"{subject.name}, x{plan.scale}"), Line(f"{crop.width}x{crop.height} at {crop.x}, {crop.y}")]
-    return (overview(subject.hr, crop, crops.shape[0] - len(lines) * LINE), lines, crops)
+    labels = {"HR": ["HR", "PSNR / SSIM"], **labels}
+    width = max(factor * crop.width, *(text_width(line) for lines in labels.values() for line in lines))
+    cells = [
+        labelled(enlarged(crop.of(image), factor), labels[name], width, is_best=name in best)
+        for name, image in {"HR": subject.hr, **subject.results}.items()
+    ]
+    columns = len(cells) if len(cells) < 4 else ceil(len(cells) / 2)
+    return joined([joined(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)])
 
 
 def overview(hr: Image, crop: Box, height: int) -> Image:
@@ -140,11 +88,10 @@ def overview(hr: Image, crop: Box, height: int) -> Image:
     across, down = page.width / hr.shape[1], page.height / hr.shape[0]
     left, top = int(crop.x * across), int(crop.y * down)
     right, bottom = ceil((crop.x + crop.width) * across) - 1, ceil((crop.y + crop.height) * down) - 1
-    draw = ImageDraw.Draw(page)
     for colour, outside, width in (("white", 4, 1), (RED, 3, 3)):
         near = max(left - outside, 0), max(top - outside, 0)
         far = min(right + outside, page.width - 1), min(bottom + outside, page.height - 1)
-        draw.rectangle((near, far), outline=colour, width=width)
+        ImageDraw.Draw(page).rectangle((near, far), outline=colour, width=width)
     return np.array(page)
 
 
@@ -153,25 +100,21 @@ def enlarged(image: Image, factor: int) -> Image:
     return image[..., ::-1].repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def panel(image: Image, lines: Sequence[Line], width: int) -> Image:
-    """``image`` above lines of text, both centred in ``width`` pixels."""
-    space = width - image.shape[1]
-    centred = np.pad(image, ((0, 0), (space // 2, space - space // 2), (0, 0)), constant_values=255)
-    return np.concatenate([centred, text(lines, width)])
+def text_width(line: str) -> int:
+    """Pixels that a line of text takes, bold or not."""
+    return ceil(FONT.getlength(line)) + 2
 
 
-def text(lines: Sequence[Line], width: int) -> Image:
-    """Lines of text on white, centred in ``width`` pixels: (LINE * len(lines), width, 3)."""
-    page = Pillow.new("RGB", (width, LINE * len(lines)), "white")
+def labelled(image: Image, lines: Sequence[str], width: int = 0, *, is_best: bool = False) -> Image:
+    """``image`` above lines of text, ASCII, all centred in ``width`` or more pixels; bold and red if it is the best."""
+    width = max(width, image.shape[1], *map(text_width, lines))
+    page = Pillow.new("RGB", (width, image.shape[0] + LINE * len(lines)), "white")
+    page.paste(Pillow.fromarray(image), ((width - image.shape[1]) // 2, 0))
     draw = ImageDraw.Draw(page)
     for number, line in enumerate(lines):
-        left, top = (width - line.width) // 2, number * LINE + 2
-        colour = RED if line.mark == "best" else INK
-        for offset in range(2 if line.mark == "best" else 1):  # Pillow has no bold letters: drawn twice, a pixel apart
-            draw.text((left + offset, top), line.text, colour, FONT)
-        if line.mark == "second":
-            below = top + LETTERS + 2
-            draw.line((left, below, left + line.width - 1, below), colour)
+        left, top = (width - text_width(line)) // 2, image.shape[0] + number * LINE + 2
+        for offset in range(1 + is_best):  # Pillow has no bold letters: drawn twice, a pixel apart
+            draw.text((left + offset, top), line, RED if is_best else INK, FONT)
     return np.array(page)
 
 
@@ -185,18 +128,3 @@ def joined(images: Sequence[Image], axis: int = 0, gap: int = GAP) -> Image:
         pad[1 - axis] = (0, across - image.shape[1 - axis])
         parts.append(np.pad(image, pad, constant_values=255))
     return np.concatenate(parts, axis=axis)
-
-
-def png(page: Image) -> bytes:
-    """``page`` as a PNG file; much smaller than ``data.images.encode_png``, which is made for photographs."""
-    stream = io.BytesIO()
-    Pillow.fromarray(page).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
-
-
-def _caption(plan: Plan, count: int) -> str:
-    legend = {0: "", 1: "Bold: the better PSNR. "}.get(count, "Bold: the best PSNR; underlined: the second best. ")
-    return (
-        f"PSNR (dB) / SSIM of the whole image on Y of YCbCr, without the image's border of {plan.scale} pixels. "
-        f"{legend}Crops are enlarged by repeating pixels."
-    )
