@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssiu_arch.cli.arguments import Parser, check_outputs, image_size, whole
-from ssiu_arch.evaluation.paper import SETS
+from ssiu_arch.evaluation import paper
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--markdown", type=Path, metavar="FILE", help="Markdown file to write")
     add("--csv", type=Path, metavar="FILE", help="CSV file to write, with all digits")
     add("--plot", type=Path, metavar="FILE.png", help="picture of multiply-adds against PSNR, as the paper's Fig. 1")
-    add("--psnr-set", choices=SETS, default="Manga109", help="data set of the PSNR column (default: Manga109)")
+    add("--psnr-set", choices=paper.SETS, default="Manga109", help="data set of the PSNR column (default: Manga109)")
     add("--psnr", nargs="+", type=_psnr, default=[], metavar="NETWORK=DB", help="PSNR that Table I does not have")
     return parser
 
@@ -93,7 +93,6 @@ def _psnr(text: str) -> tuple[str, float]:
 def _plan(args: argparse.Namespace) -> "Plan":
     import torch
 
-    from ssiu_arch.evaluation.published import points
     from ssiu_arch.tools.profile.candidates import from_option_file, from_preset, scale_of
     from ssiu_arch.tools.profile.run import Plan
     from ssiu_arch.utils.device import check_device
@@ -104,7 +103,7 @@ def _plan(args: argparse.Namespace) -> "Plan":
     candidates = [from_preset(name, upscale, device.type) for name in dict.fromkeys(presets)]
     candidates += [from_option_file(path, upscale) for path in dict.fromkeys(args.opt)]
     names = [candidate.name for candidate in candidates]
-    printed = {point.method: point.psnr for point in points(upscale, args.psnr_set)}
+    printed = {row.method: row.psnr[args.psnr_set] for row in paper.rows(upscale) if args.psnr_set in row.psnr}
     known = {each.name: printed[each.row] for each in candidates if each.row in printed} | dict(args.psnr)
     if unknown := sorted(known.keys() - names):
         raise UserError(f"--psnr {unknown[0]}: is not measured; choose one of {', '.join(names)}")

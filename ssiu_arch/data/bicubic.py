@@ -1,15 +1,17 @@
 """MATLAB's bicubic interpolation as the baseline: its images, its scores, and the known scores of benchmarks."""
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ssiu_arch.data.images import Image, Pair
 from ssiu_arch.data.resize import imresize
-
-Metrics = dict[str, dict[str, Any]]  # ``val.metrics`` of an option file: options by name
 
 # PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, crop border = scale.
 _KNOWN = {  # at x2, x3, x4
@@ -19,25 +21,12 @@ _KNOWN = {  # at x2, x3, x4
     "Urban100": [(26.872, 0.8405), (24.456, 0.7352), (23.138, 0.6580)],
     "Manga109": [(30.820, 0.9350), (26.953, 0.8566), (24.897, 0.7877)],
 }
-_KNOWN_PUBLISHED = {  # the same by the paper's protocol: the metrics of ``ssiu_arch.metrics.published``, float output
-    "Set5": [(33.683, 0.9320), (30.405, 0.8715), (28.431, 0.8149)],
-    "Set14": [(30.324, 0.8719), (27.630, 0.7787), (26.088, 0.7087)],
-}
-BICUBIC, PUBLISHED_BICUBIC = (
-    {(name, scale): scores for name, row in table.items() for scale, scores in zip((2, 3, 4), row, strict=True)}
-    for table in (_KNOWN, _KNOWN_PUBLISHED)
-)
+BICUBIC = {(name, 2 + i): scores for name, row in _KNOWN.items() for i, scores in enumerate(row)}
 
 
 def enlarge(lr: Image, scale: int) -> Image:
     """``lr`` (h, w, 3), uint8, enlarged by MATLAB's bicubic to (scale h, scale w, 3), rounded once, at the end."""
     return np.floor(imresize(lr.astype(np.float64), scale).clip(0, 255) + 0.5).astype(np.uint8)
-
-
-def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
-    """Mean PSNR (dB) and SSIM of bicubic interpolation over pairs; see ``mean_scores``."""
-    psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
-    return psnr, ssim
 
 
 def mean_scores(
@@ -53,20 +42,76 @@ def mean_scores(
         enlarged_by: the upscaler, from (h, w, 3) to (scale h, scale w, 3), BGR, uint8.
         names: ``psnr`` (dB), ``ssim``.
     """
+    from basicsr.metrics import calculate_metric
+
+    metrics = [{"type": f"calculate_{name}", "crop_border": scale, "test_y_channel": True} for name in names]
     results = ((hr, enlarged_by(lr)) for hr, lr in pairs)
     images = ({"img": result, "img2": hr[: result.shape[0], : result.shape[1]]} for hr, result in results)
-    metrics = {name: {"type": f"calculate_{name}", "crop_border": scale, "test_y_channel": True} for name in names}
-    return list(_means(images, metrics).values())
+    scores = [[calculate_metric(pair, options) for options in metrics] for pair in images]
+    return [float(sum(column) / len(column)) for column in zip(*scores, strict=True)]
 
 
-def bicubic_metrics(loader: Iterable[dict[str, Any]], metrics: Metrics) -> dict[str, float]:
-    """Mean scores of bicubic interpolation over a validation set by metric, on 8-bit images.
+def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
+    """Mean PSNR (dB) and SSIM of bicubic interpolation over pairs; see ``mean_scores``."""
+    psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
+    return psnr, ssim
+
+
+def bicubic_baseline(model: Any, loader: Any) -> dict[str, list[float]]:
+    """Scores of bicubic interpolation on a validation set, per image, by metric of ``val.metrics``; logs the means.
+
+    They are measured once and kept in ``model.bicubic_scores``.
 
     Args:
-        loader: gives ``lq`` (1, 3, h, w) and ``gt`` (1, 3, s*h, s*w), range [0, 1], like BasicSR's validation loader.
-        metrics: ``val.metrics`` of the option file.
+        model: a model of BasicSR.
+        loader: BasicSR's validation loader.
+
+    Returns:
+        Nothing without GT, or if the size of GT is not a multiple of that of LQ.
     """
-    return _means(map(bicubic_images, loader), metrics)
+    from basicsr.metrics import calculate_metric
+    from basicsr.utils import get_root_logger
+
+    name, metrics = loader.dataset.opt["name"], model.opt["val"]["metrics"]
+    measured = model.__dict__.setdefault("bicubic_scores", {})
+    if name in measured:
+        return measured[name]
+    measured[name] = {}
+    scores: dict[str, list[float]] = {metric: [] for metric in metrics}
+    for pair in tqdm(loader, f"Bicubic {name}", unit="image", leave=False, disable=not sys.stderr.isatty()):
+        if not is_enlargeable(pair):
+            if "gt" in pair:
+                reason = "not measured, the size of GT is not a multiple of that of LQ"
+                get_root_logger().info(f"Bicubic interpolation on {name}: {reason}")
+            return {}
+        made: dict[bool, dict[str, NDArray[Any]]] = {}
+        for metric, options in metrics.items():
+            as_float = bool(options.get("float_output"))
+            made[as_float] = made.get(as_float) or bicubic_images(pair, as_float)
+            with failure_named(metric, options, f"bicubic interpolation of {image_name(pair)} of {name}"):
+                scores[metric].append(calculate_metric(made[as_float], options))
+    lines = "".join(f"\t # {metric}: {sum(column) / len(column):.4f}\n" for metric, column in scores.items())
+    get_root_logger().info(f"Bicubic interpolation on {name}\n{lines}")
+    measured[name] = scores
+    return scores
+
+
+@contextmanager
+def failure_named(metric: str, options: dict[str, Any], where: str) -> Iterator[None]:
+    """Log on which image a metric fails. It may be the user's own, so its error and traceback stay."""
+    from basicsr.utils import get_root_logger
+
+    try:
+        yield
+    except Exception:
+        get_root_logger().error(f"val.metrics.{metric} ({options['type']}) failed on {where}")
+        raise
+
+
+def image_name(pair: dict[str, Any]) -> str:
+    """File name without extension, or LMDB key, of a loader's item: GT's, or LQ's if there is no GT."""
+    path = pair.get("gt_path") or pair.get("lq_path") or [""]
+    return Path(path if isinstance(path, str) else path[0]).stem
 
 
 def bicubic_images(pair: dict[str, Any], as_float: bool = False) -> dict[str, NDArray[Any]]:
@@ -93,18 +138,3 @@ def is_enlargeable(pair: dict[str, Any]) -> bool:
         return False
     scale = gt[2] // lq[2]
     return scale >= 2 and (gt[2], gt[3]) == (scale * lq[2], scale * lq[3])
-
-
-def log_bicubic(name: str, scores: dict[str, float]) -> None:
-    """Log the scores of a data set in the format of BasicSR's validation."""
-    from basicsr.utils import get_root_logger
-
-    lines = "".join(f"\t # {metric}: {value:.4f}\n" for metric, value in scores.items())
-    get_root_logger().info(f"Bicubic interpolation on {name}\n{lines}")
-
-
-def _means(images: Iterable[dict[str, NDArray[Any]]], metrics: Metrics) -> dict[str, float]:
-    from basicsr.metrics import calculate_metric
-
-    scores = [[calculate_metric(pair, options) for options in metrics.values()] for pair in images]
-    return {name: float(sum(row[i] for row in scores) / max(len(scores), 1)) for i, name in enumerate(metrics)}

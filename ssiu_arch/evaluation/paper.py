@@ -15,19 +15,16 @@ SETS = tuple(known_sets.SETS)
 SSIU = "SSIU"
 
 
-class Cost(NamedTuple):
-    """Parameters in thousands, multiply-adds in 10^9."""
-
-    kilo_parameters: int
-    giga_macs: int
-
-
 class Row(NamedTuple):
-    """A network at one scale: its training set, its cost, and its scores by benchmark, where the paper has them."""
+    """A network at one scale: its training set, its cost, and its scores by benchmark, where the paper has them.
+
+    ``kilo_parameters`` are in thousands, ``giga_macs`` in 10^9 multiply-adds.
+    """
 
     method: str
     training_set: str
-    cost: Cost
+    kilo_parameters: int
+    giga_macs: int
     psnr: dict[str, float]
     ssim: dict[str, float]
 
@@ -35,7 +32,7 @@ class Row(NamedTuple):
 def rows(scale: int) -> list[Row]:
     """The rows of a scale, in the paper's order; empty if it has none."""
     return [
-        Row(method, training_set, Cost(parameters, macs), _by_set(scores[0::2]), _by_set(scores[1::2]))
+        Row(method, training_set, parameters, macs, _by_set(scores[0::2]), _by_set(scores[1::2]))
         for method, training_set, parameters, macs, *scores in _PRINTED.get(scale, [])
     ]
 

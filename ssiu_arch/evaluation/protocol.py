@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from ssiu_arch.data.bicubic import BICUBIC, PUBLISHED_BICUBIC
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.evaluation import paper
 from ssiu_arch.evaluation.record import SetScores
@@ -68,28 +68,20 @@ def beside(options: dict[str, Any], scale: int, sets: list[str]) -> Beside:
     return Beside(named, INFLATED)
 
 
-def known_bicubic(name: str, scale: int, options: dict[str, Any]) -> float | None:
-    """What bicubic interpolation scores on the published files of a data set by a metric with these ``options``."""
-    kind, is_float = options["type"], bool(options.get("float_output"))
-    table = PUBLISHED_BICUBIC if kind in PUBLISHED else BICUBIC
-    comparable = is_float if kind in PUBLISHED else options.get("test_y_channel") and not is_float
-    scores = table.get((set_name(name) or "", scale))
-    if kind not in PSNR + SSIM or not comparable or options.get("crop_border") != scale or scores is None:
-        return None
-    return scores[kind in SSIM]
-
-
 def unusual_bicubic(opt: dict[str, Any], sets: list[SetScores]) -> list[str]:
     """One line per benchmark on which bicubic interpolation does not score what it scores on the published files."""
-    lines = []
+    lines, scale = [], opt.get("scale", 0)
     for record in sets:
-        changes, means = [], record.bicubic_means()
+        known, means, changes = BICUBIC.get((set_name(record.name) or "", scale)), record.bicubic_means(), []
         for metric, options in opt["val"]["metrics"].items():
-            found = means.get(metric)
-            known = known_bicubic(record.name, opt.get("scale", 0), options)
-            tolerance, digits = (0.0005, 4) if options["type"] in SSIM else (0.005, 3)
-            if known is not None and found is not None and abs(found - known) > tolerance:
-                changes.append(f"{metric} {found:.{digits}f} instead of {known:.{digits}f}")
+            is_ssim = options["type"] == SSIM[0]
+            is_standard = options["type"] in (PSNR[0], SSIM[0]) and options.get("test_y_channel")
+            if not known or metric not in means or not is_standard:
+                continue
+            if options.get("crop_border") == scale and not options.get("float_output"):
+                tolerance, digits = (0.0005, 4) if is_ssim else (0.005, 3)
+                if abs(means[metric] - known[is_ssim]) > tolerance:
+                    changes.append(f"{metric} {means[metric]:.{digits}f} instead of {known[is_ssim]:.{digits}f}")
         if changes:
             lines.append(
                 f"{record.name}: bicubic interpolation scores {', '.join(changes)}, so these are not the published "

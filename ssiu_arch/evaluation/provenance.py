@@ -2,8 +2,11 @@
 
 import hashlib
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import PIL.Image
 
 from ssiu_arch.utils.files import DIGITS, file_hash, sha256
 from ssiu_arch.utils.version import __version__
@@ -18,11 +21,19 @@ def data_fingerprint(dataset: Any) -> str | None:
     It is the hash of sorted lines, one per file: ``gt/NAME SHA256`` or ``lq/NAME SHA256``. An LMDB counts as the files
     ``data.mdb`` and ``meta_info.txt``. None for a data set of another kind.
     """
-    files = _files(dataset)
-    if not files:
-        return None
-    lines = sorted(f"{role}/{path.name} {sha256(path)}\n" for role, path in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
+    lines = sorted(f"{role}/{path.name} {sha256(path)}\n" for role, path in _files(dataset))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS] if lines else None
+
+
+def stored_grey(dataset: Any) -> list[str]:
+    """The names of the GT files of a BasicSR data set that are stored with one channel, in alphabetical order."""
+    names = []
+    for role, path in _files(dataset):
+        if role == "gt" and path.suffix != ".mdb" and path.name != "meta_info.txt":
+            with suppress(OSError), PIL.Image.open(path) as image:  # reads the header only
+                if image.mode in ("1", "L", "I;16"):
+                    names.append(path.stem)
+    return sorted(names)
 
 
 def weights(opt: dict[str, Any]) -> list[str]:

@@ -1,14 +1,9 @@
 """The scores of one data set."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from math import log10
 
-
-class Score(NamedTuple):
-    """A metric of one image; ``grey`` is the score of its grey value where ``grey.py`` defines one."""
-
-    value: float
-    grey: float | None = None
+GREY = 20 * log10(255 / 219)  # dB by which PSNR on Y exceeds PSNR of the grey value: Y spans 219 of 255 levels
 
 
 @dataclass
@@ -21,19 +16,21 @@ class SetScores:
         means: of the network by metric, as BasicSR reports them; without metrics that need a missing GT.
         scores: of the network by metric, one per image; without metrics that were not called once per image.
         bicubic: of bicubic interpolation, likewise; empty if not measured.
+        grey: the images that are stored with one channel.
         fingerprint: hash of the image files, or None.
     """
 
     name: str
     images: list[str] = field(default_factory=list)
     means: dict[str, float] = field(default_factory=dict)
-    scores: dict[str, list[Score]] = field(default_factory=dict)
-    bicubic: dict[str, list[Score]] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    bicubic: dict[str, list[float]] = field(default_factory=dict)
+    grey: list[str] = field(default_factory=list)
     fingerprint: str | None = None
 
     def bicubic_means(self) -> dict[str, float]:
         """The mean scores of bicubic interpolation by metric."""
-        return {metric: mean([score.value for score in scores]) for metric, scores in self.bicubic.items()}
+        return {metric: mean(scores) for metric, scores in self.bicubic.items()}
 
 
 def mean(values: list[float]) -> float:
@@ -45,21 +42,15 @@ def mean(values: list[float]) -> float:
 
 
 def grey_effect(record: SetScores) -> str | None:
-    """The means if grey values were scored, as one line; None without greyscale images (see ``grey.py``)."""
-    images: set[str] = set()
-    changes = []
-    for who, scored in (("", record.scores), ("bicubic ", record.bicubic)):
-        for metric, scores in scored.items():
-            grey = [name for name, score in zip(record.images, scores, strict=False) if score.grey is not None]
-            if grey:
-                images |= set(grey)
-                ours = mean([score.value for score in scores])
-                theirs = mean([score.value if score.grey is None else score.grey for score in scores])
-                changes.append(f"{who}{metric} {theirs:.4f} instead of {ours:.4f}")
-    if not images:
+    """What scoring the grey value of greyscale images, as older papers do, would change; None if there are none.
+
+    A grey picture that is stored as colour, such as Set14's ``man``, is scored on Y in those papers, too.
+    """
+    if not record.grey:
         return None
-    shown = ", ".join(sorted(images)[:3]) + (", ..." if len(images) > 3 else "")
+    shown = ", ".join(record.grey[:3]) + (", ..." if len(record.grey) > 3 else "")
+    lower = GREY * len(record.grey) / len(record.images)
     return (
-        f"{record.name}: {len(images)} of {len(record.images)} images ({shown}) scored on Y of YCbCr like the others; "
-        f"scoring their grey value would give the means {', '.join(changes)}"
+        f"{record.name}: {len(record.grey)} of {len(record.images)} images ({shown}) stored with one channel, scored "
+        f"on Y of YCbCr like the others; by their grey value the mean PSNR on Y would be {lower:.4f} dB lower"
     )

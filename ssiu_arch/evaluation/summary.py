@@ -89,7 +89,7 @@ def write_csv(opt: Options, sets: list[SetScores]) -> None:
     for record in sets:
         for i, image in sorted(enumerate(record.images), key=lambda item: item[1]):
             scored = [by_metric.get(m) for by_metric in (record.scores, record.bicubic) for m in metrics]
-            cells = ["" if scores is None else repr(float(scores[i].value)) for scores in scored]
+            cells = ["" if scores is None else repr(float(scores[i])) for scores in scored]
             writer.writerow([record.name, "image", image, *cells])
         both = [means.get(m) for means in (record.means, record.bicubic_means()) for m in metrics]
         writer.writerow([record.name, "mean", "", *("" if value is None else repr(value) for value in both)])

@@ -12,20 +12,17 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import basicsr.metrics
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
-from tqdm import tqdm
 
-from ssiu_arch.data.bicubic import bicubic_images, is_enlargeable, log_bicubic
+from ssiu_arch.data.bicubic import bicubic_baseline, failure_named, image_name
 from ssiu_arch.evaluation import summary
-from ssiu_arch.evaluation.grey import grey_score
-from ssiu_arch.evaluation.provenance import data_fingerprint
-from ssiu_arch.evaluation.record import Score, SetScores, grey_effect
+from ssiu_arch.evaluation.provenance import data_fingerprint, stored_grey
+from ssiu_arch.evaluation.record import SetScores
 from ssiu_arch.utils.errors import UserError
 
 Options = dict[str, Any]
@@ -45,7 +42,6 @@ class Watch:
         self.sets: list[SetScores] = []
         self._is_test = is_test
         self._calculate = calculate_metric
-        self._logged: set[str] = set()  # data sets whose greyscale images a training has logged
         self._running: _Validation | None = None
 
     def attach(self, model: Any) -> Any:
@@ -69,28 +65,23 @@ class Watch:
 
     @contextmanager
     def _recording(self, model: Any, dataloader: Any) -> Iterator[None]:
-        opt, data_opt = model.opt["val"], dataloader.dataset.opt
+        opt, dataset = model.opt["val"], dataloader.dataset
         if self._is_test:
             opt.setdefault("pbar", sys.stderr.isatty())  # BasicSR's own progress bar
-        record = SetScores(data_opt["name"])
-        running = _Validation(record, opt["metrics"], self._calculate, data_opt.get("dataroot_gt"))
-        self._running = running
+        record = SetScores(dataset.opt["name"])
+        if opt.get("bicubic", self._is_test):
+            record.bicubic = bicubic_baseline(model, dataloader)
+        self._running = _Validation(record, opt["metrics"], self._calculate)
         try:
-            if opt.get("bicubic", self._is_test):
-                running.measure_bicubic(dataloader, model.__dict__.setdefault("bicubic_scores", {}))
-            with running.hooked(model):
+            with self._running.hooked(model):
                 yield
+            self._running.finish(model)
         finally:
             self._running = None
-        running.finish(model)
         if self._is_test and record.means:
-            record.fingerprint = data_fingerprint(dataloader.dataset)
+            record.fingerprint, record.grey = data_fingerprint(dataset), stored_grey(dataset)
             self.sets.append(record)
             summary.write_csv(model.opt, self.sets)  # an interrupted test keeps the finished sets
-        note = grey_effect(record)
-        if note and not self._is_test and record.name not in self._logged:  # the summary of a test contains it
-            self._logged.add(record.name)
-            get_root_logger().info(f"Greyscale: {note}")
 
 
 class _Validation:
@@ -100,16 +91,12 @@ class _Validation:
         record: filled with the scores.
         metrics: ``val.metrics`` of the option file.
         calculate: BasicSR's ``calculate_metric``.
-        gt_root: ``dataroot_gt`` of the data set, or None.
     """
 
-    def __init__(self, record: SetScores, metrics: dict[str, Options], calculate: Metric, gt_root: str | None) -> None:
-        self.record, self.metrics, self.gt_root = record, metrics, gt_root
-        self._calculate = calculate
-        self._path = ""  # of the current image
-        self._scores: dict[str, list[Score]] = {name: [] for name in metrics}
+    def __init__(self, record: SetScores, metrics: dict[str, Options], calculate: Metric) -> None:
+        self.record, self.metrics, self._calculate = record, metrics, calculate
         self._output: Any = None  # of the network, before clamping, for ``float_output``
-        self._unmeasured: set[str] = set()
+        record.scores = {name: [] for name in metrics}
 
     def measure(self, data: dict[str, Any], options: Options) -> Any:
         """Compute a metric of the current image and record it if it is one of ``val.metrics``."""
@@ -117,7 +104,7 @@ class _Validation:
         if name is None:
             return self._calculate(data, options)
         if "img2" not in data and _needs_gt(options):
-            self._unmeasured.add(name)
+            self.record.scores.pop(name, None)
             return float("nan")
         if options.get("float_output"):
             if self._output is None:
@@ -126,53 +113,21 @@ class _Validation:
                     "leave the option out"
                 )
             data = {**data, "img": self._output}
-        score = self._score(name, data, self._path)
-        self._scores[name].append(score)
-        return score.value
-
-    def _score(self, name: str, images: dict[str, Any], path: str, who: str = "") -> Score:
-        options = self.metrics[name]
-        try:
-            value = self._calculate(images, options)
-            return Score(value, grey_score(images, options, path, self.gt_root) if "img2" in images else None)
-        except Exception:  # the metric may be the user's own: the traceback stays, the log says on which image
-            where = f"{who}{Path(path).stem} of {self.record.name}"
-            get_root_logger().error(f"val.metrics.{name} ({options['type']}) failed on {where}")
-            raise
+        with failure_named(name, options, f"{(self.record.images or [''])[-1]} of {self.record.name}"):
+            score = self._calculate(data, options)
+        self.record.scores[name].append(score)
+        return score
 
     def finish(self, model: Any) -> None:
         """Complete the record."""
-        images = len(self.record.images)
-        self.record.scores = {name: scores for name, scores in self._scores.items() if len(scores) == images}
-        results = getattr(model, "metric_results", None)
-        for name in self.metrics:
+        record, results = self.record, getattr(model, "metric_results", None)
+        for name in record.scores:
             value = results.get(name) if isinstance(results, dict) else None
-            if isinstance(value, (int, float)) and name not in self._unmeasured:
-                self.record.means[name] = float(value)
-        if self._unmeasured:
-            missing = ", ".join(sorted(self._unmeasured))
-            get_root_logger().info(f"{self.record.name} has no GT: {missing} not measured")
-
-    def measure_bicubic(self, loader: Any, measured: dict[str, dict[str, float]]) -> None:
-        """Score bicubic interpolation, unless ``measured``, the model's scores of it by data set, has it."""
-        name = self.record.name
-        if name in measured:
-            return
-        as_float = {metric: bool(options.get("float_output")) for metric, options in self.metrics.items()}
-        scores: dict[str, list[Score]] = {metric: [] for metric in self.metrics}
-        measured[name] = {}
-        for pair in tqdm(loader, f"Bicubic {name}", unit="image", leave=False, disable=not sys.stderr.isatty()):
-            if not is_enlargeable(pair):
-                if "gt" in pair:
-                    reason = "not measured, the size of GT is not a multiple of that of LQ"
-                    get_root_logger().info(f"Bicubic interpolation on {name}: {reason}")
-                return
-            made = {kind: bicubic_images(pair, kind) for kind in set(as_float.values())}
-            for metric, kind in as_float.items():
-                scores[metric].append(self._score(metric, made[kind], _path(pair), "bicubic interpolation of "))
-        self.record.bicubic = scores
-        measured[name] = self.record.bicubic_means()
-        log_bicubic(name, measured[name])
+            if isinstance(value, (int, float)):
+                record.means[name] = float(value)
+        if unmeasured := self.metrics.keys() - record.scores.keys():
+            get_root_logger().info(f"{record.name} has no GT: {', '.join(sorted(unmeasured))} not measured")
+        record.scores = {name: scores for name, scores in record.scores.items() if len(scores) == len(record.images)}
 
     @contextmanager
     def hooked(self, model: Any) -> Iterator[None]:
@@ -183,8 +138,8 @@ class _Validation:
         feed_data, get_current_visuals = model.feed_data, model.get_current_visuals
 
         def feed(data: dict[str, Any]) -> None:
-            self._output, self._path = None, _path(data)
-            self.record.images.append(Path(self._path).stem)
+            self._output = None
+            self.record.images.append(image_name(data))
             feed_data(data)
 
         def visuals() -> dict[str, Any]:
@@ -201,12 +156,6 @@ class _Validation:
         finally:
             vars(model).pop("feed_data")
             vars(model).pop("get_current_visuals", None)
-
-
-def _path(data: dict[str, Any]) -> str:
-    """File or LMDB key of a loader's item: GT's, or LQ's if there is no GT."""
-    path = data.get("gt_path") or data.get("lq_path") or [""]
-    return path if isinstance(path, str) else path[0]
 
 
 def _needs_gt(options: Options) -> bool:

@@ -14,7 +14,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.data.bicubic import bicubic_metrics, log_bicubic
+from ssiu_arch.data.bicubic import bicubic_baseline
 from ssiu_arch.inference.fused import FusedSSIU, NotReproduced, fuse
 from ssiu_arch.inference.tiles import tiled
 from ssiu_arch.models import acceleration
@@ -268,11 +268,8 @@ class SSIUModel(SRModel):
 
     def nondist_validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool) -> None:
         """Validate as BasicSR does; with ``val.bicubic``, log the bicubic baseline of each set first."""
-        name = dataloader.dataset.opt["name"]
-        measured = self.__dict__.setdefault("bicubic_scores", {})  # ``ssiu_arch.evaluation.watch`` fills it too
-        if self.opt["val"].get("bicubic") and self.opt["val"].get("metrics") and name not in measured:
-            measured[name] = bicubic_metrics(dataloader, self.opt["val"]["metrics"])
-            log_bicubic(name, measured[name])
+        if self.opt["val"].get("bicubic") and self.opt["val"].get("metrics"):
+            bicubic_baseline(self, dataloader)
         self.validation_forward = self.validator.prepare(self.network_to_validate())
         try:
             super().nondist_validation(dataloader, current_iter, tb_logger, save_img)

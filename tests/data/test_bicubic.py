@@ -1,16 +1,18 @@
 """Bicubic interpolation: the images it makes, and the known scores."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import img2tensor
 
-from ssiu_arch.data.bicubic import BICUBIC, bicubic_images, bicubic_metrics, bicubic_scores, enlarge, is_enlargeable
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_baseline, bicubic_images, bicubic_scores, enlarge, is_enlargeable
 from ssiu_arch.data.images import read_pairs
 from ssiu_arch.data.sub_images import make_lr
 
-PSNR = {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}
+PSNR = {"type": "calculate_psnr", "crop_border": 3, "test_y_channel": True}
 SSIM = {**PSNR, "type": "calculate_ssim"}
 
 
@@ -40,12 +42,18 @@ def test_a_constant_stays_constant():
 
 def test_the_mean_is_the_same_for_a_loader_and_for_pairs(images):
     low, high = images
-    loader = [to_pair(low, high), to_pair(low[::-1], high)]
-    expected = np.mean([calculate_psnr(enlarge(lq, 3), high, 2, test_y_channel=True) for lq in (low, low[::-1])])
-    found = bicubic_metrics(loader, {"psnr": PSNR, "again": PSNR})
-    assert found == {"psnr": pytest.approx(expected, abs=1e-12), "again": pytest.approx(expected, abs=1e-12)}
-    at_3 = {name: {**metric, "crop_border": 3} for name, metric in (("psnr", PSNR), ("ssim", SSIM))}
-    assert bicubic_scores([(high, low), (high, low[::-1])], 3) == tuple(bicubic_metrics(loader, at_3).values())
+    expected = [calculate_psnr(enlarge(lq, 3), high, 3, test_y_channel=True) for lq in (low, low[::-1])]
+    psnr, ssim = bicubic_scores([(high, low), (high, low[::-1])], 3)
+    assert psnr == pytest.approx(np.mean(expected), abs=1e-12)
+    model = SimpleNamespace(opt={"val": {"metrics": {"psnr": PSNR, "ssim": SSIM}}})
+    found = bicubic_baseline(model, Loader([to_pair(low, high), to_pair(low[::-1], high)]))
+    assert found["psnr"] == pytest.approx(expected, abs=1e-12)
+    assert np.mean(found["ssim"]) == pytest.approx(ssim, abs=1e-12)
+    assert bicubic_baseline(model, Loader([])) is found  # kept with the model
+
+
+class Loader(list):
+    dataset = SimpleNamespace(opt={"name": "mine"})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_against_the_retyped_table(root):
     assert len(shipped) == len(printed) == 44
     for line, (scale, row) in zip(printed, shipped, strict=True):
         assert (line["method"], line["training_set"], line["scale"]) == (row.method, row.training_set, str(scale))
+        assert (int(line["params_k"]), int(line["macs_g"])) == (row.kilo_parameters, row.giga_macs)
         for name in paper.SETS:
             assert line[f"{name}_psnr"] == (f"{row.psnr[name]:.2f}" if name in row.psnr else "")
             assert line[f"{name}_ssim"] == (f"{row.ssim[name]:.4f}" if name in row.ssim else "")

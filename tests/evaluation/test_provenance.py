@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssiu_arch.evaluation.provenance import data_fingerprint, file_hash, network, versions, weights
+from ssiu_arch.evaluation.provenance import data_fingerprint, file_hash, network, stored_grey, versions, weights
 
 
 @pytest.fixture
@@ -66,6 +66,7 @@ def test_fingerprint_of_an_lmdb(tmp_path):
     (tmp_path / "LR.lmdb/data.mdb").write_bytes(b"dada")
     assert before is not None
     assert data_fingerprint(dataset) != before
+    assert stored_grey(dataset) == []
 
 
 def test_files_that_are_not_known_have_no_fingerprint(folder):

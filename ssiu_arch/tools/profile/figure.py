@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.evaluation.published import points
+from ssiu_arch.evaluation import paper
 from ssiu_arch.tools.profile.run import Plan, Row
 
 Point = tuple[float, float, str]  # 10^9 multiply-adds, PSNR in dB, name
@@ -34,8 +34,8 @@ def draw(path: Path, plan: Plan, rows: list[Row]) -> list[str]:
     from matplotlib.figure import Figure
 
     known = {candidate.row for candidate in plan.candidates}
-    others = [point for point in points(plan.upscale, plan.psnr_set) if point.method not in known]
-    printed: list[Point] = [(point.cost.giga_macs, point.psnr, point.method) for point in others]
+    others = [row for row in paper.rows(plan.upscale) if row.method not in known and plan.psnr_set in row.psnr]
+    printed: list[Point] = [(row.giga_macs, row.psnr[plan.psnr_set], row.method) for row in others]
     measured: dict[str, Point] = {}  # one point for all modes of SSIU, which cost the same
     for candidate, row in zip(plan.candidates, rows, strict=True):
         if row.psnr is not None:

@@ -1,31 +1,9 @@
-"""The plot, and the numbers of the paper in it."""
-
-import csv
+"""The plot."""
 
 import pytest
 
-from ssiu_arch.evaluation import published
 from ssiu_arch.tools.profile import figure, run
 from ssiu_arch.tools.profile.candidates import Candidate
-
-
-def test_costs_against_the_retyped_table(root):
-    file = root.parent / "shared/paper/table1.csv"
-    if not file.is_file():
-        pytest.skip("no shared/paper/table1.csv beside the checkout")
-    printed = {}
-    with open(file, encoding="utf-8") as lines:
-        for line in csv.DictReader(lines):
-            printed.setdefault(int(line["scale"]), {})[line["method"]] = int(line["params_k"]), int(line["macs_g"])
-    assert printed == published.COSTS
-
-
-def test_points_of_a_data_set():
-    assert published.points(4, "Manga109")[-1] == ("SSIU", (794, 49), 31.60)
-    methods = [[point.method for point in published.points(4, name)] for name in ("Urban100", "Manga109")]
-    assert "ECBSR-M" in methods[0]
-    assert "ECBSR-M" not in methods[1]
-    assert published.points(8, "Set5") == []
 
 
 def test_modes_of_ssiu_are_one_point_beside_those_of_table_1(plan, tmp_path):
