@@ -97,7 +97,8 @@ def commands(text):
             elif one[:1] == ["python"] and one[1].startswith(("datasets_prep/", "benchmarks/")):
                 yield one[1:]
             elif one[:2] == ["python", "-m"] and one[2].startswith("benchmarks."):
-                yield [one[2].replace(".", "/"), *one[3:]]
+                module = one[2].replace(".", "/")
+                yield [module if (ROOT / module).is_dir() else f"{module}.py", *one[3:]]
 
 
 class Parsed(Exception):
