@@ -52,8 +52,8 @@ def complete() -> None:
     from ssiu_arch.models import ssiu_model  # noqa: F401
     from ssiu_arch.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
 
-    for ours in (ARCH_REGISTRY, LOSS_REGISTRY):
-        ours.hand_over(getattr(registry, ours.name))
+    ARCH_REGISTRY.hand_over(registry.ARCH_REGISTRY)
+    LOSS_REGISTRY.hand_over(registry.LOSS_REGISTRY)
 
 
 class _HostFinder(MetaPathFinder):

@@ -16,26 +16,11 @@ if TYPE_CHECKING:
     from ssiu_arch.inference.upscaler import Upscaler
 
 EXAMPLE = "example: ssiu upscale photos more/*.jpg -o enlarged --scale 2"
-SUFFIXES = {
-    "auto": None,
-    "png": ".png",
-    "jpg": ".jpg",
-    "webp": ".webp",
-    "tiff": ".tiff",
-    "bmp": ".bmp",
-    "avif": ".avif",
-}
+OUTPUTS = ("auto", "png", "jpg", "webp", "tiff", "bmp", "avif")
 
 
 def run(arguments: list[str]) -> int:
-    """Enlarge every image that is named and not done yet.
-
-    Returns:
-        0, or 1 if some images failed; each of them has one line on stderr.
-
-    Raises:
-        UserError: an option is wrong; nothing has been written.
-    """
+    """Enlarge every image that is named and not done yet; 1 if some failed, with a line each on stderr, else 0."""
     args = _parser().parse_args(arguments)
     rank, processes = _place()
     if args.device == "mps":  # read when torch is imported
@@ -47,7 +32,7 @@ def run(arguments: list[str]) -> int:
         if rank == 0 and not args.quiet:
             print(f"ssiu upscale: {printable(line)}", file=sys.stderr)
 
-    jobs = find_jobs(args.inputs, args.out, SUFFIXES[args.format], say)
+    jobs = find_jobs(args.inputs, args.out, None if args.format == "auto" else f".{args.format}", say)
     upscaler = _upscaler(args)
     if upscaler.device.type == "mps":
         say("operators that MPS lacks run on the CPU (PYTORCH_ENABLE_MPS_FALLBACK); not measured by us")
@@ -70,14 +55,13 @@ def _parser() -> Parser:
     weights = "weights of an SSIU, in any format of ssiu convert (default: shipped, those of the package)"
     parser.add_argument("--weights", default="shipped", metavar="FILE", help=weights)
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), help="scale of the shipped weights (default: 4)")
-    parser.add_argument("--format", choices=SUFFIXES, default="auto", help="output format (default: the input's)")
+    parser.add_argument("--format", choices=OUTPUTS, default="auto", help="output format (default: the input's)")
     quality = "quality of JPEG, WebP and AVIF, 1 to 100 (default: 95)"
     parser.add_argument("--quality", type=whole(1, 100), default=95, metavar="N", help=quality)
     ensemble = "average the results of eight flips and rotations: slightly better, eight times slower"
     parser.add_argument("--self-ensemble", action="store_true", help=ensemble)
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:N or mps (default: a CUDA GPU if there is one)"
-    )
+    device = "cpu, cuda, cuda:N or mps (default: a CUDA GPU if there is one)"
+    parser.add_argument("--device", default="auto", help=device)
     precision = "precision of the network's computations (default: fp32)"
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=precision)
     tile = "tile side in LR pixels, a multiple of 16 (approximate; default: whole image)"
@@ -148,6 +132,8 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
     from ssiu_arch.inference.photo import photo_size
 
     failed: list[Job] = []
+    left: dict[Job, int] = {}  # images with their pixels
+    done = redone = 0
 
     def fail(job: "Job", error: UserError) -> None:
         failed.append(job)
@@ -158,17 +144,19 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
             tqdm.write(line)
 
     records = Records(_options(upscaler, args))
-    pixels: dict[Job, int] = {}  # of each image; 0: done already
     for job in jobs:
         try:
             height, width = photo_size(job.source)
-            pixels[job] = 0 if not args.overwrite and records.is_done(job) else height * width
+            if not args.overwrite and records.is_done(job):
+                done += 1
+            else:
+                left[job] = height * width
+                redone += job.target.exists() and not args.overwrite
         except UserError as error:
             fail(job, error)
-    left = {job: count for job, count in pixels.items() if count}
-    if len(left) < len(pixels):
-        say(f"{len(pixels) - len(left)} of {len(jobs)} done already")
-    if not args.overwrite and (redone := sum(job.target.exists() for job in left)):
+    if done:
+        say(f"{done} of {len(jobs)} done already")
+    if redone:
         say(f"{redone} of {len(jobs)} made with another image, weights or options: redone")
     hidden = True if args.quiet else None  # None: shown on a terminal
     bar = tqdm(total=sum(left.values()), unit="px", unit_scale=True, disable=hidden, dynamic_ncols=True)
@@ -181,12 +169,12 @@ def _upscale_all(jobs: "list[Job]", upscaler: "Upscaler", args: Namespace) -> in
                 bar.update(share * of)
 
             try:
-                height, width = upscale_file(job, upscaler, quality=args.quality, records=records, advance=advance)
+                size = upscale_file(job, upscaler, quality=args.quality, records=records, advance=advance)
             except UserError as error:
                 fail(job, error)
             else:
                 seconds, names = time.monotonic() - began, f"{printable(job.source)} -> {printable(job.target)}"
-                say(f"[{n}/{len(left)}] {names} {width}x{height} {seconds:.1f} s")
+                say(f"[{n}/{len(left)}] {names} {size[1]}x{size[0]} {seconds:.1f} s")
             bar.update(start + count - bar.n)
     if failed:
         print(f"ssiu upscale: {len(failed)} of {len(jobs)} images failed", file=sys.stderr)

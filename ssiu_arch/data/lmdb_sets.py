@@ -23,7 +23,7 @@ from ssiu_arch.data.images import PNG_LEVEL
 from ssiu_arch.data.sources import Source
 from ssiu_arch.data.sub_images import Tile
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import existing_parent, size_text, sync_folder, write_file, writing
+from ssiu_arch.utils.files import existing_parent, size_text, write_file, writing
 
 BATCH = 4  # shards per transaction, which LMDB keeps in memory
 
@@ -97,9 +97,7 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
             f"{folder}: cannot be written ({error}), {free} free on the disk; make room and run the same command again"
         ) from None
     with writing(folder):
-        sync_folder(partial)
         os.replace(partial, folder)
-        sync_folder(folder.parent)
 
 
 class MetaLine(NamedTuple):

@@ -186,11 +186,7 @@ def dpi_of_tiff(source: Directories) -> tuple[float, float] | None:
 
 
 def pixels_of_tiff(source: Directories) -> bytes:
-    """A TIFF of the same pixels whose only directory says nothing else: no orientation, nothing that can be damaged.
-
-    Raises:
-        ValueError: the file ends before its pixels do.
-    """
+    """A TIFF of the same pixels whose only directory says nothing else; ``ValueError`` if it ends before its pixels."""
     main = source.entries(source.first)
     places, lengths = (273, 279) if 273 in main else (324, 325)  # of strips, of tiles
     if lengths in main:

@@ -20,11 +20,7 @@ NOT_TURNED = ("BMP", "AVIF")  # formats whose files cannot say that viewers turn
 
 
 def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
-    """Check that ``photo``, enlarged, can be written in the format ``form``.
-
-    Raises:
-        BadImage: the format cannot hold it: alpha that is not opaque, 16 bits or the size.
-    """
+    """Raise ``BadImage`` if the format ``form`` cannot hold ``photo`` enlarged: its alpha, 16 bits or size."""
     hint, samples = "write another format, as by --format png", photo.samples
     if photo.has_alpha and form in PLAIN and samples[:, :, -1].min() < np.iinfo(samples.dtype).max:
         raise BadImage(f"{name}: has an alpha channel, which {form} cannot hold; {hint}")
@@ -57,8 +53,12 @@ def encode(photo: Photo, form: str, quality: int) -> tuple[bytes, list[str]]:
         if form == "TIFF":
             data, dropped = _tiff(samples, meta), meta.labels()
         elif form == "PNG":
-            plain = _png_of_16_bit(samples) if is_deep else _by_pillow(samples, form, compress_level=3)
-            data, dropped = into_png(plain, meta)
+            if is_deep:  # Pillow writes no 16-bit colours, and OpenCV takes BGR
+                bgr = samples[:, :, [2, 1, 0, 3][: samples.shape[2]]] if samples.shape[2] > 1 else samples
+                data = opencv("the result").imencode(".png", bgr)[1].tobytes()
+            else:
+                data = _by_pillow(samples, form, compress_level=3)
+            data, dropped = into_png(data, meta)
         elif form == "JPEG":
             data, dropped = into_jpeg(_by_pillow(samples, form, quality=quality, subsampling=0, **dpi), meta)
         elif form == "BMP":
@@ -66,8 +66,9 @@ def encode(photo: Photo, form: str, quality: int) -> tuple[bytes, list[str]]:
             dropped = meta.labels() + [name for name, part in zip(names, parts.values(), strict=True) if part]
         else:
             if form == "AVIF":  # for an orientation, Pillow would write all EXIF anew
-                parts |= {"exif": tags.without_orientation(meta.exif), "subsampling": "4:4:4"}
-            data = _by_pillow(samples, form, quality=quality, **parts)
+                parts["exif"] = tags.without_orientation(meta.exif)
+            full = {"subsampling": "4:4:4"} if form == "AVIF" else {}
+            data = _by_pillow(samples, form, quality=quality, **full, **parts)
             dropped = meta.labels() + (["resolution"] if dpi else [])
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise BadImage(f"cannot be written as {form} ({error})") from error
@@ -78,13 +79,6 @@ def _by_pillow(samples: Samples, form: str, **options: Any) -> bytes:
     file = BytesIO()
     Image.fromarray(samples.squeeze(2) if samples.shape[2] == 1 else samples).save(file, form, **options)
     return file.getvalue()
-
-
-def _png_of_16_bit(samples: Samples) -> bytes:
-    """A PNG by OpenCV, since Pillow writes no 16-bit colours."""
-    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[samples.shape[2]]  # OpenCV's is BGR
-    data: bytes = opencv("the result").imencode(".png", samples[:, :, order])[1].tobytes()
-    return data
 
 
 def _tiff(samples: Samples, meta: Metadata) -> bytes:

@@ -151,7 +151,7 @@ class Records:
 
     Each result has a line of JSON: its name, the SHA-256 of its bytes, and what made it. It is appended just before the
     result gets its name: after a kill there may be a record without a result, never a result without its record.
-    Several processes may append at once, and see each other's lines. A line that is cut off is ignored.
+    Several processes may append at once. A line that is cut off is ignored.
 
     Args:
         options: what a result depends on beside its image, such as the SHA-256 of the weights.
@@ -159,19 +159,14 @@ class Records:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
-        self._read: dict[Path, int] = {}  # bytes of each file of records
-        self._known: dict[tuple[Path, str], dict[str, Any]] = {}  # by result and its SHA-256
+        self._known: dict[Path, dict[tuple[str, str], Any]] = {}  # of each folder, by result and its SHA-256
 
     def _made_of(self, job: Job) -> dict[str, Any]:
         kept = {name: value for name, value in self.options.items() if name != "quality" or job.form in LOSSY}
         return {"image": sha256(job.source), **kept}
 
     def add(self, job: Job, data: bytes) -> None:
-        """Record that ``data`` will be written to ``job.target``.
-
-        Raises:
-            UserError: it cannot be written.
-        """
+        """Record that ``data`` will be written to ``job.target``."""
         of = {"result": job.target.name, "sha256": hashlib.sha256(data).hexdigest(), **self._made_of(job)}
         path = job.target.with_name(RECORDS)
         with writing(path):
@@ -180,36 +175,28 @@ class Records:
                 file.write(f"\n{json.dumps(of)}\n".encode())  # in one write, apart from what a killed process left
 
     def is_done(self, job: Job) -> bool:
-        """Whether the result is there, made of the same image, weights and options.
-
-        Raises:
-            BadImage: a file of its name exists that this command did not write.
-        """
-        if not os.path.exists(job.target):
+        """Whether the result is there, of the same image, weights and options; ``BadImage``: a file of others is."""
+        target = job.target
+        if not os.path.exists(target):
             return False
-        digest = sha256(job.target) if os.path.isfile(job.target) and os.access(job.target, os.R_OK) else ""
-        self._catch_up(job.target.with_name(RECORDS))
-        made_of = self._known.get((job.target, digest))
+        digest = sha256(target) if os.path.isfile(target) and os.access(target, os.R_OK) else ""
+        if target.parent not in self._known:
+            self._known[target.parent] = _read_records(target.with_name(RECORDS))
+        made_of = self._known[target.parent].get((target.name, digest))
         if made_of is None:
-            raise BadImage(f"{job.target}: exists, and is not as this command wrote it; --overwrite replaces it")
-        return made_of == self._made_of(job)
+            raise BadImage(f"{target}: exists, and is not as this command wrote it; --overwrite replaces it")
+        return bool(made_of == self._made_of(job))
 
-    def _catch_up(self, path: Path) -> None:
-        """Read what was appended since the last call."""
+
+def _read_records(path: Path) -> dict[tuple[str, str], Any]:
+    known = {}
+    for line in path.read_bytes().splitlines() if os.access(path, os.R_OK) else ():
         try:
-            with open(path, "rb") as file:
-                file.seek(self._read.get(path, 0))
-                new = file.read()
-        except OSError:  # without it, results count as files of others
-            return
-        whole = new[: new.rfind(b"\n") + 1]
-        self._read[path] = self._read.get(path, 0) + len(whole)
-        for line in whole.splitlines():
-            try:
-                record = json.loads(line)
-                self._known[path.with_name(record.pop("result")), record.pop("sha256")] = record
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue  # cut off by a kill, or not ours
+            record = json.loads(line)
+            known[record.pop("result"), record.pop("sha256")] = record
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue  # cut off by a kill, or not ours
+    return known
 
 
 def upscale_file(

@@ -97,10 +97,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def from_png(data: bytes, name: str) -> tuple[bytes, Metadata, bytes]:
-    """A PNG file of the pixels alone, its metadata, and its tRNS: the transparent colour, if it has no palette.
+    """A PNG file of the pixels alone, its metadata, and its transparent colour (tRNS), if it has no palette.
 
-    Raises:
-        BadImage: it is damaged, apart from its metadata, or has several frames.
+    Damaged metadata is dropped; for all other damage, and for several frames, it raises ``BadImage``.
     """
     pixels, meta, transparent = [PNG_SIGNATURE], Metadata(), b""
     of_pixels = (*OF_PIXELS, b"tRNS") if data[25] == 3 else OF_PIXELS
@@ -189,12 +188,8 @@ def into_png(data: bytes, meta: Metadata) -> tuple[bytes, list[str]]:
 # JPEG: 0xFF, marker, length, content of each segment
 
 
-def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Markers of the segments of a JPEG before its samples, each with start and end of its content.
-
-    Raises:
-        ValueError: it ends before its samples.
-    """
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Markers of a JPEG's segments up to its samples, each with start and end of its content."""
     at, marker = 2, 0
     while marker != 0xDA:  # the samples follow
         at = data.find(b"\xff", at)  # libjpeg, too, searches on where segments are damaged
@@ -210,14 +205,10 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def from_jpeg(data: bytes) -> tuple[bytes, Metadata]:
-    """A JPEG file of the pixels alone, and its metadata.
-
-    Raises:
-        ValueError: it ends before its samples.
-    """
+    """A JPEG file of the pixels alone, and its metadata; ``ValueError`` if it ends before its samples."""
     pixels, meta, count = [data[:2]], Metadata(), 0
     profile: dict[int, bytes] = {}
-    for marker, start, end in segments(data):
+    for marker, start, end in _segments(data):
         content = data[start:end]
         if marker == 0xDA:
             pixels.append(data[start - 4 :])

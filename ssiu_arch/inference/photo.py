@@ -80,11 +80,7 @@ class Photo:
 
 
 def photo_size(path: Path) -> tuple[int, int]:
-    """Height and width as stored, from the file's header where that is enough.
-
-    Raises:
-        BadImage: the file cannot be read, or is not an image.
-    """
+    """Height and width as stored, from the file's header where that is enough; errors as of ``read_photo``."""
     with _reading(path):
         try:
             with path.open("rb") as file, _opened(file, printable(path)) as image:
@@ -255,11 +251,7 @@ def _frames(found: tags.Directories) -> int:
 
 
 def opencv(name: object) -> Any:
-    """OpenCV, imported only where an image has 16 bits: Pillow neither reads nor writes such colours.
-
-    Raises:
-        BadImage: It is not installed.
-    """
+    """OpenCV, imported only where an image has 16 bits: Pillow neither reads nor writes such colours."""
     try:
         import cv2
     except ImportError as error:
@@ -288,11 +280,7 @@ def _by_opencv(data: bytes, name: str, *, is_grey: bool, has_alpha: bool) -> Sam
 
 @contextmanager
 def _opened(file: IO[bytes], name: str) -> Iterator[Image.Image]:
-    """The image in a file, not yet decoded, of any number of pixels: results may exceed Pillow's limit.
-
-    Raises:
-        UserError: its format is not read.
-    """
+    """The image in a file, not yet decoded, of any number of pixels: results may exceed Pillow's limit."""
     head = file.read(12)
     file.seek(0)
     if head[4:8] == b"ftyp" and not head[8:].startswith(b"avi"):

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ Array = NDArray[Any]
 Advance = Callable[[float], object]
 
 TILE = 512  # LR pixels, of tiles used when memory is short
-OVERLAP = 32  # LR pixels; of smaller tiles a quarter
+OVERLAP = 32  # LR pixels
 ROUNDING = 1e-3  # by which floating-point images may leave [0, 1]
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 TURNS = [(k, mirrored) for mirrored in (False, True) for k in range(4)]  # quarter turns: the x8 of self-ensemble
@@ -46,9 +45,8 @@ class Upscaler:
             overflows in half precision is computed in float32, with a warning.
         self_ensemble: True averages the results of the image rotated and flipped in all eight ways (Lim et al.,
             "EDSR", 2017, Sec. 3.4): eight times slower, with the result in float32 in memory.
-        tile: tile side in LR pixels (approximate); None: the whole image. If even strips do not fit in memory,
-            512-pixel tiles are used automatically.
-        overlap: of tiles, in LR pixels; None: 32, or a quarter of smaller tiles.
+        tile: tile side in LR pixels (approximate), which overlap by 32, or a quarter of smaller ones; None: the whole
+            image. If even strips do not fit in memory, 512-pixel tiles are used automatically.
 
     Raises:
         ValueError: an argument is not one of these.
@@ -61,17 +59,14 @@ class Upscaler:
         precision: str = "fp32",
         self_ensemble: bool = False,
         tile: int | None = None,
-        overlap: int | None = None,
     ) -> None:
-        self.tile = tile
-        self.overlap = min(OVERLAP, (tile or TILE) // 4) if overlap is None else overlap
-        check_tiles(TILE if tile is None else tile, self.overlap)
+        if tile is not None:
+            check_tiles(tile, 0)
         if isinstance(net, FusedSSIU) and precision != "fp32":
             raise ValueError(f"precision ({precision!r}) was chosen when net was fused: give the SSIU, or leave it out")
         self.net = net if isinstance(net, FusedSSIU) else _optimised(net, precision)
-        self._given = net
-        self.upscale = self.net.upscale
-        self.self_ensemble = self_ensemble
+        self._exact = net if precision in ("bf16", "fp16") and isinstance(net, SSIU) else None
+        self.tile, self.self_ensemble, self.upscale = tile, self_ensemble, self.net.upscale
         first = net.parts.head.weight if isinstance(net, FusedSSIU) else net.head.weight
         self.channels, self.device = first.shape[1], first.device
 
@@ -118,11 +113,7 @@ class Upscaler:
         return (self._as_before(band, image) for band in run(self._tensor(image), advance))
 
     def check_memory(self, height: int, width: int) -> None:
-        """Check that the result of an LR image, float32, fits in memory.
-
-        Raises:
-            UserError: it does not.
-        """
+        """Raise ``UserError`` if the result of an LR image, float32, does not fit in memory."""
         bytes_a_sample = 12 if self.self_ensemble else 4
         needed = height * width * self.upscale**2 * self.channels * bytes_a_sample
         free = free_memory(torch.device("cpu"))
@@ -141,8 +132,7 @@ class Upscaler:
     def _bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
         """The result in finite bands; from where half precision overflows on, float32's."""
         rows, done = self.upscale * y.shape[2], 0
-        nets = [self.net]
-        for net in nets:
+        for net in self._nets():
             at = 0
             for band in self._bands_of(net, y):
                 if not band.isfinite().all():
@@ -152,30 +142,28 @@ class Upscaler:
                     advance((at - done) / rows)
                     yield band[:, :, done - at :]
                     done = at
-            if done < rows and len(nets) == 1 and self._is_half:
-                log.warning("the result is not finite in half precision, computing it in float32")
-                nets.append(self._in_float32)
-        if done < rows:
-            raise UserError("the result is not finite; use other weights")
+            if done == rows:
+                return
+        raise UserError("the result is not finite; use other weights, or precision fp32")
 
-    @property
-    def _is_half(self) -> bool:
-        return isinstance(self.net, FusedSSIU) and self.net.parts.head.weight.dtype != torch.float32
+    def _nets(self) -> Iterator[FusedSSIU | Itself]:
+        """The network, and where that has half precision, its form in float32."""
+        yield self.net
+        if self._exact:
+            log.warning("the result is not finite in half precision, computing it in float32")
+            yield self._in_float32
 
     @cached_property
     def _in_float32(self) -> FusedSSIU:
-        """The network in float32; where only its form in half precision was given, with the weights of that."""
-        if isinstance(self._given, SSIU):
-            return fuse(self._given)
-        parts = deepcopy(self._given.parts).float()
-        return FusedSSIU(parts, allow_tf32=False, compile=False, cuda_graphs=False, strip=self._given.strip)
+        return fuse(self._exact)
 
     def _bands_of(self, net: FusedSSIU | Itself, y: Tensor) -> Iterator[Tensor]:
         if self.tile is None and net.fits(y):
             return net.bands(y)
         if self.tile is None:
             log.warning(f"{y.shape[3]}x{y.shape[2]} pixels: out of memory for strips, using tiles of {TILE}")
-        return tiled_bands(net, y, upscale=self.upscale, tile=self.tile or TILE, overlap=self.overlap)
+        tile = self.tile or TILE
+        return tiled_bands(net, y, upscale=self.upscale, tile=tile, overlap=min(OVERLAP, tile // 4))
 
     def _ensemble_bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
         """Average eight results: each is added to a view of the sum, rotated and flipped like its image."""
@@ -251,7 +239,7 @@ def upscale(
         net: a trained SSIU, its optimised form, an ``Upscaler``, or a file of weights, which is read once per process.
             ``shipped``: the weights of the package.
         scale: 2, 3 or 4: picks the shipped weights (default 4); must be that of any other ``net``.
-        options: of ``Upscaler``: ``precision``, ``self_ensemble``, ``tile``, ``overlap``.
+        options: of ``Upscaler``: ``precision``, ``self_ensemble``, ``tile``.
 
     Returns:
         The same kind: an array of the same type and channels, or a Pillow image of the same mode with its ICC profile

@@ -6,11 +6,7 @@ from ssiu_arch.utils.errors import UserError
 
 
 def check_device(text: str) -> torch.device:
-    """The device that ``cpu``, ``cuda`` or ``cuda:N`` names.
-
-    Raises:
-        UserError: this machine has no such device.
-    """
+    """The device that ``cpu``, ``cuda`` or ``cuda:N`` names; ``UserError`` if this machine has none of that name."""
     try:
         device = torch.device(text)
     except RuntimeError as error:

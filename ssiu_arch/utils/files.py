@@ -98,11 +98,7 @@ def _lock(file: IO[Any]) -> bool | None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing ``path`` into a one-line error.
-
-    Raises:
-        UserError: Instead of any OSError.
-    """
+    """Turn an OSError while writing ``path`` into a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -115,27 +111,13 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush the names in ``folder`` to the disk, on systems that can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically; see ``write_file``."""
     write_file(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """The contents of a JSON file that this package wrote, or None if it does not exist.
-
-    Raises:
-        UserError: If the file exists and cannot be read.
-    """
+    """The contents of a JSON file that this package wrote, None if there is none; ``UserError`` if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

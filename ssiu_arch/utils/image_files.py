@@ -15,11 +15,7 @@ class BadImage(UserError):
 
 
 def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Kind and content of each chunk of a PNG file up to IEND, and whether its checksum is right.
-
-    Raises:
-        BadImage: If the file ends early.
-    """
+    """Kind, content and whether the checksum is right, of each chunk of a PNG file; ``BadImage`` if it ends early."""
     at, kind = len(PNG_SIGNATURE), b""
     while kind != b"IEND":
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
@@ -32,24 +28,14 @@ def png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes, bool]]:
 
 
 def check_png(data: bytes, name: str) -> None:
-    """Refuse a PNG file that ends early or has wrong checksums, which some decoders accept.
-
-    Raises:
-        BadImage: If it is damaged.
-    """
-    at = len(PNG_SIGNATURE)
-    for _, content, is_intact in png_chunks(data, name):
+    """Raise ``BadImage`` for a PNG file that ends early or has wrong checksums, which some decoders accept."""
+    for kind, _, is_intact in png_chunks(data, name):
         if not is_intact:
-            raise BadImage(f"{name}: is damaged (wrong checksum {at} bytes from its start); fetch it again")
-        at += 12 + len(content)
+            raise BadImage(f"{name}: is damaged (wrong checksum of {kind.decode('latin-1')}); fetch it again")
 
 
 def list_images(folder: Path, *, recursive: bool = False, extensions: tuple[str, ...] = EXTENSIONS) -> list[Path]:
-    """The image files in ``folder`` by their ``extensions``, sorted; without hidden ones, with dead links.
-
-    Raises:
-        UserError: If ``folder`` is not a folder, or cannot be read.
-    """
+    """The image files in ``folder`` by their ``extensions``, sorted; without hidden ones, with dead links."""
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is no folder")
     try:

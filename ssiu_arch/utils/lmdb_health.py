@@ -1,11 +1,12 @@
 """Reading an LMDB in a subprocess, since a damaged one kills or hangs the process instead of raising.
 
-``python -m ssiu_arch.utils.lmdb_health FOLDER KEY ...`` prints the first problem and exits with 1, else with 0.
+``python -m ssiu_arch.utils.lmdb_health FOLDER KEY ...`` prints a problem on stderr and exits with 1, else with 0.
 """
 
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 from ssiu_arch.utils.errors import UserError
@@ -31,11 +32,9 @@ def check(where: str, folder: str, keys: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise UserError(f"{where}: {folder} cannot be read in {PATIENCE} s: {again}") from error
     if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise UserError(f"{where}: reading {folder} crashes ({name}): {again}")
+        raise UserError(f"{where}: reading {folder} crashes ({signal.Signals(-done.returncode).name}): {again}")
     if done.returncode:
-        said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        raise UserError(f"{where}: {folder}: {said[-1] if said else 'cannot be read'}")
+        raise UserError(f"{where}: {folder}: {(done.stderr.strip() or 'cannot be read').splitlines()[-1]}")
 
 
 def problem(folder: Path, keys: list[str]) -> str | None:
@@ -47,12 +46,8 @@ def problem(folder: Path, keys: list[str]) -> str | None:
     try:
         environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
         with environment, environment.begin() as transaction:
-            stored = set()
-            for number, stored_key in enumerate(transaction.cursor().iternext(values=False)):
-                if number > environment.stat()["entries"]:
-                    return "its pages form a circle; prepare it again"
-                stored.add(stored_key.decode("ascii", "backslashreplace"))
-            missing = sorted(listed - stored)
+            every = islice(transaction.cursor().iternext(values=False), environment.stat()["entries"])
+            missing = sorted(listed - {key.decode("ascii", "backslashreplace") for key in every})
             if missing:
                 return f"{len(missing)} keys of meta_info.txt are not in data.mdb ({missing[0]}); prepare it again"
             for key in keys:
@@ -64,7 +59,4 @@ def problem(folder: Path, keys: list[str]) -> str | None:
 
 
 if __name__ == "__main__":
-    found = problem(Path(sys.argv[1]), sys.argv[2:])
-    if found:
-        print(found)
-    sys.exit(1 if found else 0)
+    sys.exit(problem(Path(sys.argv[1]), sys.argv[2:]))

@@ -19,7 +19,8 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
         lines = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):  # not Linux
-        free = _half_of_all()
+        known = "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {})  # else guess: half of 8 GiB
+        free = (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 2**33) // 2
     group = root / "sys/fs/cgroup"
     try:
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
@@ -27,14 +28,6 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     except (OSError, ValueError):  # no cgroup, or the limit "max"
         return free
     return min(free, limit - used + int(stat.get("inactive_file", 0)))  # cached files can be dropped
-
-
-def _half_of_all() -> int:
-    """Half of the machine's memory in bytes; 4 GiB if the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return 4 * 2**30
 
 
 @cache

@@ -7,31 +7,19 @@ Here it is this one, so a network runs without importing BasicSR, torchvision or
 from typing import Any
 
 
-class Registry:
-    """The part of BasicSR's ``Registry`` that this package uses.
-
-    Args:
-        name: of the registry in ``basicsr.utils.registry``.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._held: dict[str, Any] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._held
+class Registry(dict[str, Any]):
+    """Classes and functions by name: the part of BasicSR's ``Registry`` that this package uses."""
 
     def register(self, item: Any) -> Any:
         """Keep ``item``, a class or function, by its own name; return it."""
-        self._held[item.__name__] = item
+        self[item.__name__] = item
         return item
 
     def hand_over(self, host: Any) -> None:
         """Register everything in ``host``, a registry of BasicSR, except names that it already has."""
-        for name, item in self._held.items():
+        for name, item in self.items():
             if name not in host:
                 host.register(item)
 
 
-ARCH_REGISTRY = Registry("ARCH_REGISTRY")
-LOSS_REGISTRY = Registry("LOSS_REGISTRY")
+ARCH_REGISTRY, LOSS_REGISTRY = Registry(), Registry()

@@ -26,12 +26,8 @@ class Table:
         """The table with columns aligned by spaces, numbers to the right."""
         lines = [["", *self.columns], *([name, *cells] for name, cells in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = [
-            "  ".join(
-                [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
-            )
-            for line in lines
-        ]
+        form = "  ".join([f"{{:<{widths[0]}}}", *(f"{{:>{width}}}" for width in widths[1:])])
+        aligned = [form.format(*line) for line in lines]
         return "\n".join([fill(self.title, WIDTH), *aligned, *([fill(self.note, WIDTH)] if self.note else [])]) + "\n"
 
     def markdown(self) -> str:

@@ -65,7 +65,7 @@ def test_16_bit_is_rounded_not_cut():
 def test_a_png_with_a_changed_byte_is_refused_with_the_place(photo):
     data = bytearray(encode_png(photo(40, 40)))
     data[len(data) // 2] ^= 1
-    with pytest.raises(BadImage, match=r"^x\.png: is damaged \(wrong checksum 33 bytes from its start\)"):
+    with pytest.raises(BadImage, match=r"^x\.png: is damaged \(wrong checksum of IDAT\)"):
         decode_image(bytes(data), "x.png")
 
 

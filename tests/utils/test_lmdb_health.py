@@ -35,6 +35,6 @@ def test_never_ends(reader, monkeypatch):
 
 
 def test_what_it_says_is_told_in_one_line(reader):
-    reader("echo 'a1 is empty'; exit 1")
+    reader("echo 'a1 is empty' >&2; exit 1")
     with pytest.raises(UserError, match=r"^datasets.train: x.lmdb: a1 is empty$"):
         lmdb_health.check("datasets.train", "x.lmdb", [])
