@@ -26,10 +26,9 @@ from ssiu_arch.inference import Upscaler
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_file, write_json
 from ssiu_arch.utils.timing import machine
-from ssiu_arch.weights import load
-from ssiu_arch.weights.reading import read_checkpoint
+from ssiu_arch.weights import load, read_ssiu
 from ssiu_arch.weights.shipped import weights_file
-from ssiu_arch.weights.ssiu import Weights, find_ssiu
+from ssiu_arch.weights.ssiu import Weights
 from ssiu_arch.weights.writing import as_bytes, halved
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -66,7 +65,7 @@ def ship(options: dict[str, Any], given: argparse.Namespace) -> str:
             "command": f"basicsr train -opt {given.opt.name} --auto_resume",
         }
     earlier = (read_json(target.with_suffix(".json")) or {"runs": []})["runs"][: start["earlier"]]
-    content = as_bytes(weights, ".pth")
+    content = as_bytes(weights.tensors, ".pth")
     record = {
         "scale": scale,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -117,8 +116,8 @@ def newest_weights(models: Path) -> tuple[Weights, int]:
     if not saved:
         raise UserError(f"{models}: holds no net_g_N.pth; wait for the first checkpoint")
     file = saved[max(saved)]
-    found = find_ssiu(file, read_checkpoint(file), None)
-    return Weights(halved(found.tensors)[0], found.options, found.key), max(saved)
+    found = read_ssiu(file)
+    return found._replace(tensors=halved(found.tensors)), max(saved)
 
 
 def count_photos(photos: Path, table: Path | None, smallest: int) -> dict[str, Any]:

@@ -101,6 +101,10 @@ def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool 
 
 
 def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
+    own = net.state_dict()
+    for name in [name for name, value in weights.items() if name in own]:
+        if weights[name].is_floating_point() != own[name].is_floating_point():  # torch would convert it in silence
+            raise UserError(f"weights {file}: {name} is {weights[name].dtype}, in network_g {own[name].dtype}")
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:

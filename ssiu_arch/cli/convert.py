@@ -54,9 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _convert(source: Path, args: argparse.Namespace) -> None:
     from ssiu_arch.utils.files import size_text, write_file
-    from ssiu_arch.weights import read_checkpoint
-    from ssiu_arch.weights.reading import SAFETENSORS, non_finite
-    from ssiu_arch.weights.ssiu import Weights, find_ssiu, fingerprint, set_name
+    from ssiu_arch.weights.reading import SAFETENSORS, non_finite, set_name
+    from ssiu_arch.weights.ssiu import fingerprint, read_ssiu
     from ssiu_arch.weights.writing import FORMATS, as_bytes, halved
 
     check_outputs({"-o": args.output}, suffixes={"-o": FORMATS}, inputs=[source], overwrite=args.overwrite)
@@ -64,19 +63,16 @@ def _convert(source: Path, args: argparse.Namespace) -> None:
     if suffix == SAFETENSORS:
         require("safetensors", "safetensors", f"-o {args.output}")
 
-    held = read_checkpoint(source)
-    found = find_ssiu(source, held, args.key)
-    facts = [("read", f"{source}: {found.variant}, x{found.options['upscale']}, {set_name(found.key)}")]
-    problem = non_finite(found.tensors)
+    weights, options, key = read_ssiu(source, args.key)
+    facts = [("read", f"{source}: SSIU, x{options['upscale']}, {set_name(key)}")]
+    problem = non_finite(weights)
     if problem:
         _warn(f"{source}: {problem}; converted unchanged")
     if args.half:
-        tensors, change = halved(found.tensors)
-        found = Weights(tensors, found.options, found.key)
-        facts.append(("rounded", f"to float16; values change by at most {change:.2g}"))
-    data = as_bytes(found, suffix)
+        weights = halved(weights)
+    data = as_bytes(weights, suffix)
     write_file(args.output, data)
-    facts += [("written to", f"{args.output} ({size_text(len(data))})"), ("weights", fingerprint(found.tensors))]
+    facts += [("written to", f"{args.output} ({size_text(len(data))})"), ("weights", fingerprint(weights))]
     _print(facts)
 
 
@@ -87,7 +83,7 @@ def _info(args: argparse.Namespace) -> None:
         if given:
             raise UserError(f"{option}: --info writes nothing; leave out one of the two")
 
-    from ssiu_arch.weights.info import describe
+    from ssiu_arch.weights.ssiu import describe
 
     problems = []
     for path in args.files:

@@ -1,12 +1,14 @@
 """Reading weight files: no code in a file is ever run, and every defect gives a one-line error."""
 
+import io
+import logging
 import os
 import re
-import tarfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from pickletools import genops, markobject
+from typing import IO, Any
 from zipfile import ZipFile
 
 import torch
@@ -19,14 +21,12 @@ from ssiu_arch.utils.files import zip_damage
 StateDict = dict[str, Tensor]
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 SAFETENSORS = ".safetensors"
-REFUSED = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL|Unsupported class) ([\w.]+)")  # torch's words
-ADVICE = (  # starts of lines in torch's errors that give no reason
-    "Weights only load failed",
-    "(1)",
-    "(2)",
-    "Please file an issue",
-    "Check the documentation",
-)
+REFUSED = re.compile(r"(?:(?<=GLOBAL )|(?<=class ))[\w.]+|TorchScript")  # code, in torch's words
+WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")  # prefixes by DataParallel and torch.compile
+TRAINING_STATE = {"epoch", "iter", "optimizers", "schedulers"}  # what BasicSR saves beside the weights
+DEEPEST = 100  # levels of nesting in a pickle; training states have fewer than 20
+IN_PLACE = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}  # opcodes that change what they are given
+log = logging.getLogger("basicsr")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -39,13 +39,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not os.path.isfile(path):  # where pathlib raises, as for a name that is too long, os.path says no
         kind = "is a folder" if os.path.isdir(path) else "is not a file but a device, pipe or socket"
         raise UserError(f"weights {path}: {f'{kind}; name a file' if os.path.exists(path) else 'no such file'}")
-    held = _plain(_read_safetensors(path) if is_safetensors(path) else _read_torch(path))
+    try:
+        held = _plain(_read_safetensors(path) if is_safetensors(path) else _read_torch(path))
+    except OSError as error:
+        raise UserError(f"weights {path}: cannot be read ({error.strerror})") from error
     if not isinstance(held, dict):
         raise UserError(f"weights {path}: holds a {type(held).__name__}, not a dict of tensors")
     return held
 
 
-def _plain(value: Any, depth: int = 2) -> Any:
+def _plain(value: Any, depth: int = 3) -> Any:
     """A checkpoint, its sets and their tensors, without the attributes that a pickle can set to shadow methods."""
     if isinstance(value, Tensor):
         return Tensor.detach(value)
@@ -54,42 +57,77 @@ def _plain(value: Any, depth: int = 2) -> Any:
     return value
 
 
+def read_sets(path: str | Path) -> dict[Any, Any]:
+    """What a checkpoint holds; sets of weights within an entry stand beside it, by names such as ``model.params_ema``.
+
+    Raises:
+        UserError: see ``read_checkpoint``.
+    """
+    held: dict[Any, Any] = {}
+    for name, value in read_checkpoint(path).items():
+        inner = {} if is_set(value) or not isinstance(value, dict) else value
+        sets = {f"{shown(name)}.{shown(key)}": entry for key, entry in inner.items() if is_set(entry)}
+        held |= sets or {name: value}
+    return held
+
+
 def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
     """The weights that BasicSR's ``load_network`` takes from ``path``, without ``module.`` and ``_orig_mod.``.
 
     Args:
         path: the checkpoint.
-        param_key: ``param_key_g`` of the option file; ``params`` is used if the key is missing; None: the root.
+        param_key: ``param_key_g`` of the option file, None for the root. If it is missing, ``params`` or else the only
+            set of weights is used, and a message says so.
 
     Raises:
         UserError: as ``read_checkpoint``; or the key is missing or names no weights; or a value is NaN or infinite; or
             the file is safetensors.
     """
-    held = read_checkpoint(path)
+    held = read_sets(path)
     if is_safetensors(path):
         raise UserError(
             f"weights {path}: BasicSR cannot read safetensors; convert it: ssiu convert {path} -o "
             f"{Path(path).with_suffix('.pth')}"
         )
-    if param_key is not None:
-        if param_key not in held and "params" in held:
-            param_key = "params"
-        if param_key not in held:
-            if all(isinstance(value, Tensor) for value in held.values()):
-                hint = "its tensors are at the root: write path.param_key_g: ~"
-            else:
-                hint = f"it holds {listed(held)}: name one of them in path.param_key_g"
-            raise UserError(f"weights {path}: no {param_key!r} in it; {hint}")
-    weights = bare_names(tensors_of(path, held, param_key))
+    key = param_key if param_key in held else chosen(path, held, ["params"] if param_key else [])
+    if key != param_key:
+        log.warning(f"weights {path}: has no {param_key or 'weights at the root'}, {set_name(key)} is used")
+    weights = bare_names(tensors_of(path, held, key))
     check_finite(path, weights)
     return weights
 
 
-def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> StateDict:
+def chosen(path: str | Path, held: dict[Any, Any], wanted: Sequence[str], key: str | None = None) -> Any:
+    """``key``, or if that is None: the key of the first of ``wanted``, else of the only set; None for the root.
+
+    Args:
+        path: the file, for the message.
+        held: see ``read_sets``.
+        wanted: names of sets; they also stand for sets within an entry, such as ``model.params_ema``.
+
+    Raises:
+        UserError: there is no ``key``; or none of ``wanted`` and several other sets, or several of one name.
+    """
+    if key is not None and key not in held:
+        raise UserError(f"weights {path}: no {key!r} in it; it holds {listed(held)}")
+    if key is not None:
+        return key
+    dicts = [name for name, value in held.items() if isinstance(value, dict)]
+    sets = [name for name in dicts if is_set(held[name])]
+    exact = [name for name in wanted if name in dicts]
+    inner = [name for key in wanted for name in sets if str(name).endswith(f".{key}")]
+    if exact or len({name.rpartition(".")[0] for name in inner}) == 1:
+        return (exact or inner)[0]
+    if len(sets) > 1:
+        raise UserError(f"weights {path}: holds several sets of weights; name one of them as the key: {listed(sets)}")
+    return sets[0] if sets else None
+
+
+def tensors_of(path: str | Path, held: dict[Any, Any], key: Any) -> StateDict:
     """The set of weights that a checkpoint has under ``key``; None: at its root.
 
     Raises:
-        UserError: it holds something other than dense tensors with names, or a tensor claims more than the file has.
+        UserError: it holds something other than dense tensors with names, or they claim more than the file has.
     """
     found = held if key is None else held[key]
     where = f"weights {path}: " + ("" if key is None else f"{shown(key)}: ")
@@ -97,10 +135,10 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
         raise UserError(f"{where}holds a {type(found).__name__}, not a dict of tensors")
     if not found:
         raise UserError(f"{where}is empty")
-    sets = [name for name, value in found.items() if is_set(value)]
-    if key is None and sets:
-        raise UserError(f"{where}has no weights at its root; name one of its sets as the key: {listed(sets)}")
-    size = os.path.getsize(path)  # all formats are uncompressed
+    if found.keys() >= TRAINING_STATE:
+        saved = f"models/net_g_{shown(found['iter'])}.pth"
+        raise UserError(f"{where}is a training state, to resume from; the weights of that iteration are in {saved}")
+    size, claimed = os.path.getsize(path), 0  # all formats are uncompressed
     for name, value in found.items():
         if not isinstance(name, str) or not name.isprintable():
             raise UserError(f"{where}{shown(name)}, a {type(name).__name__}, is not a parameter name")
@@ -109,7 +147,9 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
         dense = value.layout == torch.strided and not (value.is_quantized or value.is_nested)
         if not dense or value.device.type != "cpu":
             raise UserError(f"{where}{shown(name)} is not a dense CPU tensor ({value.layout}, {value.device})")
-        if value.numel() * value.element_size() > min(size, value.untyped_storage().nbytes()):
+        bytes_of = value.numel() * value.element_size()
+        claimed += bytes_of
+        if bytes_of > min(size, value.untyped_storage().nbytes()) or claimed > 100 * size:  # networks may share some
             raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, more than the file holds")
     return {name: value.resolve_conj().resolve_neg() for name, value in found.items()}
 
@@ -117,6 +157,11 @@ def tensors_of(path: str | Path, held: dict[str, Any], key: str | None) -> State
 def is_set(value: object) -> bool:
     """Whether an entry of a checkpoint is a set of weights: a dict of tensors, not empty."""
     return isinstance(value, dict) and bool(value) and all(isinstance(tensor, Tensor) for tensor in value.values())
+
+
+def set_name(key: object) -> str:
+    """What a set of weights is called in messages."""
+    return "the tensors at the root" if key is None else shown(key)
 
 
 def non_finite(weights: StateDict) -> str:
@@ -134,28 +179,13 @@ def check_finite(path: str | Path, weights: StateDict) -> None:
 
 def bare_names(weights: StateDict) -> StateDict:
     """``weights`` without the prefixes of wrappers: ``module.`` and, from ``torch.compile``, ``_orig_mod.``."""
-    return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}
+    return {WRAPPED.sub("", name): value for name, value in weights.items()}
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Whether a file is safetensors, by its suffix or by its ninth byte, which opens a JSON header.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return Path(path).suffix.lower() == SAFETENSORS or file.read(9)[8:] == b"{"
-    except OSError as error:
-        raise UserError(f"weights {path}: cannot be read ({error.strerror})") from error
-
-
-def metadata(path: str | Path) -> dict[str, str]:
-    """The metadata of a safetensors file that ``read_checkpoint`` has read."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return file.metadata() or {}
+    """Whether a file is safetensors, by its suffix or by its ninth byte, which opens a JSON header."""
+    with open(path, "rb") as file:
+        return Path(path).suffix.lower() == SAFETENSORS or file.read(9)[8:] == b"{"
 
 
 def shown(name: object) -> str:
@@ -187,45 +217,75 @@ def _read_torch(path: Path) -> Any:
         raise UserError(f"weights {path}: is empty (0 bytes)")
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\3\4"  # as torch.load decides
-    objects = damage = None
     try:
-        objects = _beyond_tensors(path, zipped)
-        damage = zip_damage(path) if zipped else None
-        if not (objects or damage):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about pickle's protocols; an error follows, or nothing
-                return torch.load(path, map_location="cpu", weights_only=True)
+        _check_pickles(path, zipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle's protocols; an error follows, or nothing
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a damaged file
         asked = REFUSED.search(str(error))
-        objects, damage = (f"asks for {asked[1]}", None) if asked else (None, _reason(error))
-    if objects:
-        raise UserError(
-            f"weights {path}: holds Python objects besides tensors ({objects}), which could run code; nothing has "
-            "been run. Get a file of tensors alone, as torch.save(net.state_dict(), FILE) writes"
-        )
-    raise UserError(f"weights {path}: damaged, or not a torch.save file ({shown(damage)})")
+        problem = f"damaged, or not a torch.save file ({_reason(error)})"
+        if asked:
+            problem = (
+                f"holds Python objects besides tensors (asks for {asked[0]}), which could run code; nothing has been "
+                "run. Get a file of tensors alone, as torch.save(net.state_dict(), FILE) writes"
+            )
+        raise UserError(f"weights {path}: {problem}") from error
 
 
-def _beyond_tensors(path: Path, zipped: bool) -> str | None:
-    """What in a file ``weights_only`` does not refuse, though it is more than tensors; None if there is nothing.
-
-    TorchScript and .tar files run code up to torch 2.5. A bytearray fills memory by its length, which takes no bytes.
-    """
-    if not zipped and tarfile.is_tarfile(path):
-        return "is a .tar file of torch 0.1"
-    if not zipped:
-        pickles = [path.read_bytes()]
-    else:
+def _check_pickles(path: Path, zipped: bool) -> None:
+    """Raise ``ValueError`` if a file is damaged, or a pickle in it stands for far more than its bytes."""
+    pickles = [] if zipped else [path.read_bytes()]
+    if zipped:
         with ZipFile(path) as archive:
-            if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                return "is a TorchScript program"
-            parts = [part for part in archive.infolist() if part.filename.endswith(".pkl")]
-            pickles = [archive.open(part).read(path.stat().st_size) for part in parts]  # a bomb holds more
-    return "asks for bytearray" if any(b"bytearray" in data for data in pickles) else None
+            names = [name for name in archive.namelist() if name.endswith(".pkl")]
+            if any(name.endswith("/constants.pkl") for name in names):
+                raise ValueError("TorchScript")
+            if damage := zip_damage(path):
+                raise ValueError(damage)
+            pickles = [archive.read(name) for name in names]
+    for data in pickles:
+        if b"bytearray" in data:  # of a length that takes no bytes
+            raise ValueError("Unsupported class bytearray")
+        file = io.BytesIO(data)
+        for _ in range(1 if zipped else 5):  # the older format: five pickles, then the values
+            if file.tell() < len(data):
+                _check_size(file)
+
+
+def _check_size(pickle: IO[bytes]) -> None:
+    # A pickle can refer to one object many times: forty tuples, each of them twice the one before, take 200 bytes and
+    # stand for 2^40 objects. Whatever then copies, compares or hashes them (a tuple may be the key of a dict) walks
+    # them all, and a million tuples within each other overflow the C stack. So this runs the pickle's stack machine
+    # with two numbers in place of each object: how many objects are in it, references followed, and how deep they nest.
+    stack: list[list[int]] = []
+    marks: list[int] = []
+    memo: dict[Any, list[int]] = {}
+    for count, (code, argument, _) in enumerate(genops(pickle)):
+        if code.name == "MARK":
+            marks.append(len(stack))
+        elif code.name.endswith("PUT"):
+            memo[argument] = stack[-1]
+        elif code.name.endswith("GET"):
+            stack.append(memo[argument])
+        else:
+            before = code.stack_before
+            start = marks.pop() - before.index(markobject) if markobject in before else len(stack) - len(before)
+            parts = stack[start:]
+            del stack[start:]
+            size, depth = 1 + sum(part[0] for part in parts), 1 + max((part[1] for part in parts), default=0)
+            if code.name in IN_PLACE:
+                parts[0][:] = size, max([depth - 1, *(1 + part[1] for part in parts[1:])])
+                stack.append(parts[0])
+            elif code.stack_after:
+                stack.append([size, depth])
+            if size > 10**6 + 10 * count or depth > DEEPEST:
+                raise ValueError(f"its pickle nests {depth} deep or stands for {size:.0e} objects")
 
 
 def _reason(error: Exception) -> str:
     """The line of an error that gives the reason, without torch's advice to load unchecked."""
-    lines = [line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines()]
-    reasons = [line.partition(" In PyTorch 2.6")[0] for line in lines if line and not line.startswith(ADVICE)]
-    return shown(reasons[0] if reasons and not isinstance(error, KeyError) else "it is no pickle of torch")
+    text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
+    line = text.strip().partition("\n")[0].partition(" In PyTorch 2.6")[0]
+    is_clear = line and not re.search("eights.only", line) and not isinstance(error, LookupError)
+    return shown(line if is_clear else "it is no pickle of torch")

@@ -1,26 +1,28 @@
-"""The weights of an SSIU: found in a file, recognised by names and shapes, checked against the network."""
+"""The weights of an SSIU in a file, their network, and what ``ssiu convert --info`` says of them."""
 
 import hashlib
 import logging
 import re
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import DIGITS
-from ssiu_arch.weights.options import STAGE, ssiu_options
+from ssiu_arch.utils.files import DIGITS, file_hash, size_text
+from ssiu_arch.weights.options import ssiu_options
 from ssiu_arch.weights.reading import (
     FLOATS,
     StateDict,
     bare_names,
     check_finite,
+    chosen,
     is_set,
     listed,
-    read_checkpoint,
+    non_finite,
+    read_sets,
+    set_name,
     shown,
     tensors_of,
 )
@@ -33,47 +35,19 @@ SETS = (  # sets of weights in a checkpoint, the preferred one first
     *("params_ema", "params", "model_state_dict", "state_dict", "model"),
     *("net_g_ema", "net_g", "generator", "net", "network"),
 )
-HEAD = "head.weight"  # a parameter of every SSIU, in our names and in the authors'
 BOOKKEEPING = re.compile(  # counters that AveragedModel, THOP, BatchNorm and EMA packages save among the weights
     r"(.*\.)?(n_averaged|total_ops|total_params|num_batches_tracked|num_updates|initted|step|decay)"
 )
-LEAST_OF_STAGE = 20  # parameters, of 45 or 47, below which a stage counts as missing
+LEAST = 20  # parameters a stage, of 45 or 47
 log = logging.getLogger("basicsr")
 
 
-@dataclass(frozen=True)
-class Weights:
-    """The weights of an SSIU.
-
-    Attributes:
-        tensors: by our names, in the network's order.
-        options: the arguments of ``SSIU``.
-        key: of their set in the file; None: the root.
-    """
+class Weights(NamedTuple):
+    """The weights of an SSIU, by our names in the network's order; the arguments of ``SSIU``; the key of their set."""
 
     tensors: StateDict
     options: dict[str, Any]
-    key: str | None
-
-    @property
-    def variant(self) -> str:
-        """The variant of the paper's Table III."""
-        changes = {"sparse_attention": "SAM instead of ESAM", "feature_selector": "without MoE-FS"}
-        return ", ".join(["SSIU", *(text for name, text in changes.items() if not self.options[name])])
-
-
-def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict[str, Any]]:
-    """The weights of an SSIU by our names, and the arguments of ``SSIU`` that fit them.
-
-    Args:
-        path: a checkpoint of BasicSR, a file that the authors released, or safetensors.
-        key: the set of weights in the file; None: the first of ``SETS`` that exists, else the root.
-
-    Raises:
-        UserError: as ``read_checkpoint``; or the set is missing, or does not fit an SSIU.
-    """
-    found = find_ssiu(path, read_checkpoint(path), key)
-    return found.tensors, found.options
+    key: Any
 
 
 def load(path: str | Path, key: str | None = None, *, scale: int | None = None) -> "SSIU":
@@ -95,7 +69,7 @@ def load(path: str | Path, key: str | None = None, *, scale: int | None = None) 
     from ssiu_arch.archs.ssiu_arch import SSIU
 
     path = weights_path(path, scale)
-    weights, options = read_ssiu(path, key)
+    weights, options, _ = read_ssiu(path, key)
     check_scale(path, options["upscale"], scale)
     net = SSIU(**options).float()  # whatever torch's default is
     net.load_state_dict(weights)
@@ -109,13 +83,18 @@ def check_scale(weights: object, upscale: int, wanted: int | None) -> None:
         raise ValueError(f"scale ({wanted}): the weights {weights} are for x{upscale}; leave scale out")
 
 
-def find_ssiu(path: str | Path, held: dict[str, Any], key: str | None) -> Weights:
-    """The weights of an SSIU in what ``read_checkpoint`` found in ``path``.
+def read_ssiu(path: str | Path, key: str | None = None) -> Weights:
+    """The weights of an SSIU by our names, the arguments of ``SSIU`` that fit them, and the key of their set.
+
+    Args:
+        path: a checkpoint of BasicSR, a file that the authors released, or safetensors.
+        key: the set of weights in the file; None: the first of ``SETS`` that exists, else the only set, else the root.
 
     Raises:
-        UserError: see ``read_ssiu``.
+        UserError: as ``read_checkpoint``; or the set is missing, or does not fit an SSIU.
     """
-    asked, key = key, chosen(path, held, key)
+    held = read_sets(path)
+    asked, key = key, chosen(path, held, SETS, key)
     settled = asked is not None or str(key).endswith("_ema")  # BasicSR, too, takes EMA weights before the others
     differing = [] if settled else [name for name, same in other_sets(path, held, key).items() if not same]
     if differing:
@@ -136,12 +115,13 @@ def _by_our_names(path: str | Path, found: StateDict) -> StateDict:
     """The weights by our names: without a wrapper's prefix, such as ``module.`` or ``model.``, and bookkeeping."""
     from ssiu_arch.archs.ssiu_arch import rename_released
 
-    prefix = next((name.removesuffix(HEAD) for name in found if f".{name}".endswith(f".{HEAD}")), "")
     kept = {n: value for n, value in found.items() if value.numel() > 1 or not BOOKKEEPING.fullmatch(n)}
     if dropped := found.keys() - kept.keys():
         kinds = sorted({name.rpartition(".")[2] for name in dropped})
         log.warning(f"weights {path}: leaves out {', '.join(kinds)} ({len(dropped)} counters of other tools)")
-    weights = {name.removeprefix(prefix): value for name, value in kept.items()}
+    bare = bare_names(kept)
+    prefix = next((name.removesuffix("head.weight") for name in bare if f".{name}".endswith(".head.weight")), "")
+    weights = {name.removeprefix(prefix): value for name, value in bare.items()}
     rename_released(weights)
     if len(weights) < len(kept):
         raise UserError(f"weights {path}: {len(kept) - len(weights)} parameters appear twice")
@@ -157,10 +137,54 @@ def fingerprint(weights: StateDict) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def other_sets(path: str | Path, held: dict[str, Any], key: str | None) -> dict[str, bool]:
+def describe(path: Path, key: str | None) -> list[tuple[str, str]]:
+    """Names and values of the facts about a weight file, of an SSIU or of another network.
+
+    Args:
+        path: a file of torch.save or safetensors.
+        key: the set of weights to describe; None: the one that ``load`` uses.
+
+    Raises:
+        UserError: the file cannot be read, or has no ``key``.
+    """
+    held = read_sets(path)
+    key = chosen(path, held, SETS, key)
+    roots = sum(isinstance(value, Tensor) for value in held.values())
+    entries = [f"{roots} tensors at the root"] if roots else []
+    others = [(shown(name), value) for name, value in held.items() if not isinstance(value, Tensor)]
+    entries += [f"{name} ({len(value)} tensors)" if is_set(value) else name for name, value in others]
+    size, where = path.stat().st_size, f"weights {path}: "
+    facts = [
+        ("size", f"{size_text(size)} ({size:,} bytes)"),
+        ("sha256", f"{file_hash(path)} (first {DIGITS} digits)"),
+        ("holds", listed(entries)),
+    ]
+    try:
+        weights = bare_names(tensors_of(path, held, key))
+    except UserError as error:
+        return [*facts, ("weights", f"none: {str(error).removeprefix(where)}")]
+    try:
+        found = read_ssiu(path, key)
+        network, weights = f"SSIU: {', '.join(f'{name} {n}' for name, n in found.options.items())}", found.tensors
+    except UserError as error:
+        network = f"unknown: {str(error).removeprefix(where)}"
+    types = sorted({str(value.dtype).removeprefix("torch.") for value in weights.values()})
+    count = sum(value.numel() for value in weights.values())
+    same = [f"; {shown(n)} {'is the same' if same else 'differs'}" for n, same in other_sets(path, held, key).items()]
+    return [
+        *facts,
+        ("network", network),
+        ("parameters", f"{count:,} in {len(weights)} tensors, {', '.join(types)}"),
+        ("values", non_finite(weights) or "finite"),
+        ("weights", f"{fingerprint(weights)} (hash of names and values, the same in every format)"),
+        ("taken", set_name(key) + "".join(same)),
+    ]
+
+
+def other_sets(path: str | Path, held: dict[Any, Any], key: object) -> dict[Any, bool]:
     """The other sets of weights in a checkpoint, and whether each equals the one under ``key`` to the bit."""
 
-    def digest(name: str | None) -> str | None:
+    def digest(name: object) -> str | None:
         try:
             return fingerprint(bare_names(tensors_of(path, held, name)))
         except UserError:  # it cannot be used
@@ -171,34 +195,12 @@ def other_sets(path: str | Path, held: dict[str, Any], key: str | None) -> dict[
     return {name: digest(name) == taken for name in sets}
 
 
-def set_name(key: str | None) -> str:
-    """What a set of weights is called in messages."""
-    return "the tensors at the root" if key is None else shown(key)
-
-
-def chosen(path: str | Path, held: dict[str, Any], key: str | None) -> str | None:
-    """``key``; or if that is None, the first of ``SETS`` that exists, else the only set, else the root.
-
-    Raises:
-        UserError: the checkpoint has no ``key``.
-    """
-    if key is None:
-        sets = [name for name, value in held.items() if is_set(value)]
-        named = [name for name in SETS if isinstance(held.get(name), dict)]
-        return next(iter(named), sets[0] if len(sets) == 1 and HEAD not in held else None)
-    if key not in held:
-        raise UserError(f"weights {path}: no {key!r} in it; it holds {listed(held)}")
-    return key
-
-
 def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[str]]:
     """Why ``weights`` do not fit an SSIU, empty if they do; and that SSIU's parameter names in order."""
     from ssiu_arch.archs.ssiu_arch import SSIU
 
-    counts = Counter(int(found[1]) for found in map(STAGE.match, weights) if found)
-    gaps = [t for t in range(options["num_block"]) if counts[t] < LEAST_OF_STAGE]
-    if gaps:  # before a network is built, which could have a million
-        return f"{len(gaps)} of {options['num_block']} stages are missing (stages.{gaps[0]})", []
+    if len(weights) < LEAST * options["num_block"]:  # before a network is built, which could have thousands of stages
+        return f"they name {options['num_block']} stages, and {len(weights)} parameters are too few for them", []
     try:
         with torch.device("meta"):
             net = SSIU(**options).state_dict()

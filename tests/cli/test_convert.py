@@ -12,8 +12,7 @@ from safetensors.torch import save_file
 import ssiu_arch
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.utils import extras
-from ssiu_arch.weights import read_ssiu, ssiu_options
-from ssiu_arch.weights.ssiu import Weights
+from ssiu_arch.weights import read_ssiu
 from ssiu_arch.weights.writing import FORMATS, as_bytes
 
 TINY = {"upscale": 2, "num_feat": 16, "num_block": 3}
@@ -29,7 +28,7 @@ def files(tmp_path, monkeypatch, weights):
     """A small SSIU in every format, in the current folder: x2.pt, x2.pth, x2.safetensors."""
     monkeypatch.chdir(tmp_path)
     for suffix in FORMATS:
-        (tmp_path / f"x2{suffix}").write_bytes(as_bytes(Weights(weights, ssiu_options(weights), None), suffix))
+        (tmp_path / f"x2{suffix}").write_bytes(as_bytes(weights, suffix))
     return tmp_path
 
 
@@ -82,10 +81,7 @@ def test_two_sets_that_differ(files, ssiu, weights, caplog):
 
 
 def test_half(files, ssiu, weights):
-    code, out, err = ssiu("convert", "x2.pth", "-o", "half.safetensors", "--half")
-    assert (code, err) == (0, "")
-    change = max((value.half().float() - value).abs().max().item() for value in weights.values())
-    assert out.splitlines()[1] == f"rounded       to float16; values change by at most {change:.2g}"
+    assert ssiu("convert", "x2.pth", "-o", "half.safetensors", "--half")[::2] == (0, "")
     assert facts(ssiu("convert", "--info", "half.safetensors")[1])["parameters"].endswith(", float16")
     assert ssiu_arch.load("half.safetensors").head.bias.dtype == torch.float32
 
@@ -107,20 +103,14 @@ class TestInfo:
         told = facts(out)
         size = (files / "x2.pth").stat().st_size
         digests = {name: told.pop(name)[:12] for name in ("sha256", "weights")}
-        least, most = min(v.min() for v in weights.values()), max(v.max() for v in weights.values())
         assert told == {
             "file": "x2.pth",
-            "format": "BasicSR",
             "size": f"{size / 1000:.3g} kB ({size:,} bytes)",
             "holds": f"params ({len(weights)} tensors), params_ema ({len(weights)} tensors)",
-            "network": "SSIU",
-            "scale": "x2",
-            "width": "16 features (num_feat)",
-            "stages": "3 (num_block)",
-            "heads": "4 (num_head)",
-            "channels": "3 (num_in_ch)",
+            "network": "SSIU: upscale 2, num_in_ch 3, num_feat 16, num_block 3, num_head 4, "
+            "sparse_attention True, feature_selector True",
             "parameters": f"{sum(v.numel() for v in weights.values()):,} in {len(weights)} tensors, float32",
-            "values": f"finite, {least:.4g} to {most:.4g}",
+            "values": "finite",
             "taken": "params_ema; params is the same",
         }
         assert all(re.fullmatch(r"[0-9a-f]{12}", digest) for digest in digests.values())
@@ -142,34 +132,22 @@ class TestInfo:
         ssiu("convert", "x2.pt", "-o", "half.pth", "--half")
         assert len(same | told("other.pth", "half.pth")) == 3
 
-    @pytest.mark.parametrize(
-        ("options", "network"),
-        [
-            ({"sparse_attention": False}, "SSIU, SAM instead of ESAM"),
-            ({"feature_selector": False, "num_block": 2}, "SSIU, without MoE-FS"),
-        ],
-    )
-    def test_of_variants(self, files, ssiu, options, network):
-        torch.save(SSIU(**{**TINY, **options}).state_dict(), "variant.pth")
+    def test_of_variants(self, files, ssiu):
+        torch.save(SSIU(**TINY, sparse_attention=False).state_dict(), "variant.pth")
         told = facts(ssiu("convert", "--info", "variant.pth")[1])
-        assert (told["network"], told["format"]) == (network, "torch.save")
+        assert "sparse_attention False" in told["network"]
         assert told["taken"] == "the tensors at the root"
 
     def test_of_the_packages_own_weights(self, ssiu):
         told = facts(ssiu("convert", "--info", "shipped")[1])
-        assert (told["scale"], told["network"]) == ("x4", "SSIU")
+        assert told["network"].startswith("SSIU: upscale 4, ")
         assert told["file"].endswith("SSIU_x4.pth")
 
     def test_of_what_the_authors_released(self, golden, ssiu):
         told = facts(ssiu("convert", "--info", golden / "released_format_x3.pt")[1])
-        assert (told["format"], told["scale"], told["stages"]) == ("authors' release", "x3", "9 (num_block)")
+        assert re.match("SSIU: upscale 3, .* num_block 9, ", told["network"])
         assert told["parameters"] == "798,627 in 437 tensors, float32"
-        assert told["holds"].startswith("epoch 290, model_state_dict (437 tensors), optimizer_state_dict, ")
-
-    def test_of_safetensors(self, files, ssiu):
-        told = facts(ssiu("convert", "--info", "x2.safetensors")[1])
-        assert told["format"] == "safetensors"
-        assert "architecture SSIU" in told["metadata"]
+        assert told["holds"].startswith("epoch, model_state_dict (437 tensors), optimizer_state_dict, ")
 
     def test_of_another_network(self, files, ssiu):
         from basicsr.archs.srresnet_arch import MSRResNet
@@ -180,10 +158,9 @@ class TestInfo:
         told = facts(out)
         assert code == 0
         assert re.match("unknown: .*SSIU.* conv_first.weight, ", told["network"])
-        assert told["holds"] == f"params ({len(net.state_dict())} tensors), iter 5"
+        assert told["holds"] == f"params ({len(net.state_dict())} tensors), iter"
         assert told["parameters"].startswith(f"{sum(p.numel() for p in net.parameters()):,} in ")
         assert re.match("[0-9a-f]{12} ", told["weights"])
-        assert "scale" not in told
         save_file(net.state_dict(), "other.safetensors")
         assert facts(ssiu("convert", "--info", "other.safetensors")[1])["weights"] == told["weights"]
 
@@ -203,8 +180,8 @@ class TestInfo:
         state = {"epoch": 3, "iter": 400, "optimizers": [optimizer.state_dict()], "schedulers": []}
         torch.save({**state, "random": random_state()}, "400.state")
         told = facts(ssiu("convert", "--info", "400.state")[1])
-        assert told["format"].startswith("BasicSR training state")
-        assert told["holds"] == "epoch 3, iter 400, optimizers, schedulers, random"
+        assert told["holds"] == "epoch, iter, optimizers, schedulers, random"
+        assert "training state" in told["weights"]
         assert told["weights"].endswith("models/net_g_400.pth")
 
     def test_of_values_of_many_types(self, files, ssiu):
@@ -213,8 +190,8 @@ class TestInfo:
             "t.pth",
         )
         told = facts(ssiu("convert", "--info", "t.pth")[1])
-        assert told["parameters"] == "4 in 4 tensors, float16 (1), int32 (1), float32 (2)"
-        assert told["values"] == "finite, 1 to 1.5"
+        assert told["parameters"] == "4 in 4 tensors, float16, float32, int32"
+        assert told["values"] == "finite"
 
     def test_of_several_files_with_bad_ones_among_them(self, files, ssiu):
         (files / "text.pth").write_text("no weights")
@@ -284,8 +261,8 @@ BAD = {
     "nothing": (["nothing.pth", *NEW], r"weights nothing.pth: is empty"),
     "nothing in params": (["no_params.pth", *NEW], r"weights no_params.pth: params: is empty"),
     "another network": (["other.pth", *NEW], r"weights other.pth: .*SSIU.* conv_first.weight"),
-    "a training state": (["2.state", *NEW], r"weights 2.state: epoch is a int, not a tensor"),
-    "a stage missing": (["stage.pth", *NEW], r"weights stage.pth: .*1 of 3 stages are missing \(stages.1\)"),
+    "a training state": (["2.state", *NEW], r"weights 2.state: is a training state.*models/net_g_2.pth"),
+    "a stage missing": (["stage.pth", *NEW], r"weights stage.pth: .*47 parameters missing \(stages.1.norm.weight, "),
     "a wrong shape": (["shape.pth", *NEW], r"weights shape.pth: .*head.bias is \(3,\) .*\(16,\)"),
     "a number": (["number.pth", *NEW], r"weights number.pth: params: head.bias is a int, not a tensor"),
     "no such key": (["x2.pth", *NEW, "--key", "best"], r"x2.pth: no 'best' in it; it holds params, params_ema"),

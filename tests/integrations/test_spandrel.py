@@ -36,13 +36,12 @@ def results(path):
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
 @pytest.mark.parametrize("half", [False, True])
 def test_no_difference_to_load(sine_weights, tmp_path, options, suffix, half):
-    from ssiu_arch.weights.ssiu import Weights
     from ssiu_arch.weights.writing import as_bytes
 
     net = sine_weights(SSIU(**{"num_feat": 16, "num_block": 3, **options}))
     weights = {name: value.half() if half else value for name, value in net.state_dict().items()}
     path = tmp_path / f"net{suffix}"
-    path.write_bytes(as_bytes(Weights(weights, {"upscale": options["upscale"]}, None), suffix))
+    path.write_bytes(as_bytes(weights, suffix))
     found, theirs, ours = results(path)
     assert (found.architecture.id, found.scale) == ("SSIU", options["upscale"])
     assert found.size_requirements.none

@@ -20,7 +20,7 @@ import ssiu_arch
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import read_state_dict
-from ssiu_arch.weights.info import describe
+from ssiu_arch.weights.ssiu import describe
 
 NAME, SHAPE = "head.bias", (8,)
 READERS = {
@@ -150,7 +150,8 @@ def changed_entries(weights):
         [*EMPTY, [weights], (weights,), SSIU(2, num_feat=8, num_block=1, feature_selector=False)]
     ):
         yield f"held {number}", held, False
-    yield "sets within sets", {"model": {"params_ema": {"params": weights}}}, False
+    yield "sets within a set", {"model": {"params_ema": weights, "params": weights}}, True
+    yield "sets within sets within a set", {"model": {"params_ema": {"params": weights}}}, False
     for name in ("head.weight", "tail.0.weight", "stages.0.attention.rel_h", "stages.0.norm.weight"):
         yield f"without {name}", {"params": {n: value for n, value in weights.items() if n != name}}, False
         for shape in ((), (0,), (1,), (8, 8, 8, 8), (10**4, 3, 3, 3), (1, 1, 1, 0)):
@@ -174,9 +175,24 @@ def programs(canary):
     yield "shadowed dict", Call(OrderedDict)
 
 
-def deep(begin, end, times):
-    """A pickle of an object nested ``times`` deep, which no ``pickle.dumps`` writes."""
-    return b"\x80\x02" + begin * times + end * times + b"."
+def expanding():
+    """Pickles that no ``pickle.dumps`` writes, as the key of a dict, as its value and as whole: name and bytes."""
+    same = b"r" + struct.pack("<I", 0)  # to memo 0
+    again = b"j" + struct.pack("<I", 0)
+    nested = {
+        "deep lists": b"]" * 10**4 + b"a" * (10**4 - 1),
+        "deep tuples": b"(" * 10**5 + b"t" * 10**5,
+        "deeper tuples": b")" + b"\x85" * 10**6,
+        "twofold": b")" + (same + again + b"\x86") * 60,
+        "wide": b")" + (same + b"(" + again * 10**3 + b"t") * 6,
+        "counted": b"ccollections\nCounter\n)" + b"\x85" * 10**6 + b"R",
+        "dicts": b"}"
+        + (same + b"0}(" + b"".join(b"M" + struct.pack("<H", n) + again for n in range(10**3)) + b"u") * 4,
+    }
+    for name, found in nested.items():
+        yield f"{name} as a key", b"\x80\x02}" + found + b"K\x01s."
+        yield f"{name} as a value", b"\x80\x02}K\x01" + found + b"s."
+        yield name, b"\x80\x02" + found + b"."
 
 
 def containers(weights):
@@ -205,9 +221,9 @@ def containers(weights):
     yield "lzma", ".pth", packed({}, zipfile.ZIP_LZMA)
     yield "package", ".pt", packed({f"{root}/data.pkl": None, f"{root}/.data/extern_modules": b"os"})
     yield "script", ".pt", packed({f"{root}/constants.pkl": b"\x80\x02N.", f"{root}/code/a.py": b"import os"})
-    for times in (10**3, 10**5):
-        yield f"lists {times}", ".pth", packed({f"{root}/data.pkl": deep(b"]", b"a", times)})
-        yield f"tuples {times}", ".pth", packed({f"{root}/data.pkl": deep(b"(", b"t", times)})
+    for name, data in expanding():
+        yield name, ".pth", packed({f"{root}/data.pkl": data})
+        yield f"{name} alone", ".pth", data
     for data in (b"text", b"{}", bytes(99), b"PK\3\4", b"PK\5\6" + bytes(18)):
         for suffix in (".pth", ".safetensors"):
             yield f"{data[:4]}", suffix, data

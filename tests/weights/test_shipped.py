@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.train_weights.card import card
 from ssiu_arch import load
-from ssiu_arch.data.bicubic import BICUBIC, bicubic_scores, mean_scores
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import shipped as shipped_weights
@@ -48,6 +48,8 @@ class TestShipped:
     def test_the_network_itself_scores_the_same(self, scale, photo):
         from basicsr.utils import img2tensor, tensor2img
 
+        from benchmarks.train_weights.ship import mean_scores
+
         net = load(shipped(scale)).eval()
 
         @torch.no_grad()
@@ -59,6 +61,8 @@ class TestShipped:
 
     def test_they_are_of_use(self, scale, photo):
         """At least 0.5 dB above bicubic interpolation, there and on every set."""
+        from benchmarks.train_weights.ship import bicubic_scores
+
         bicubic, _ = bicubic_scores([(photo, make_lr(photo, scale))], scale)
         record = record_of(scale)
         assert record["photo_psnr"] > bicubic + 0.5

@@ -26,9 +26,5 @@ def shipped(upscale: int = 4) -> Path:
 
 
 def weights_path(weights: str | Path, scale: int | None = None) -> Path:
-    """The file that ``weights`` names; ``shipped`` is the package's own for ``scale`` (default 4).
-
-    Raises:
-        UserError: The package has none for that scale.
-    """
+    """The file that ``weights`` names; ``shipped`` is the package's own for ``scale`` (default 4), see ``shipped``."""
     return shipped(4 if scale is None else scale) if str(weights) == NAME else Path(weights)
