@@ -9,6 +9,7 @@ Interrupt ``train`` whenever you like: the same command continues it. ``table`` 
 """
 
 import argparse
+import math
 import os
 import re
 import statistics
@@ -123,7 +124,7 @@ def ended() -> list[Result]:
         if END in text:
             points, seconds, last = [], 0.0, 0
             for row in read_logs(folder):
-                seconds, last = seconds + row.losses["cpu"] * (row.iteration - last), row.iteration
+                seconds, last = seconds + row.losses.get("cpu", math.nan) * (row.iteration - last), row.iteration
                 if row.psnr is not None:
                     points.append((last, seconds, row.psnr))
             results.append(Result(name, *zip(*points, strict=True), PARAMETERS.findall(text)[-1]))
