@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import modes, training
-from ssiu_arch.data.images import Pair
 from ssiu_arch.data.script import parser
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import PRESETS, Size, from_preset
@@ -42,7 +41,7 @@ VARIANTS = ["fp32", "tf32", "bf16", "bf16+channels_last"]
 ENOUGH = 7 * 60  # seconds after which training is left out
 
 
-def pairs(sizes: list[Size]) -> Iterator[Pair]:
+def pairs(sizes: list[Size]) -> Iterator[modes.Pair]:
     """Smooth random images, HR and LR, one for each LR size."""
     generator = torch.Generator().manual_seed(0)
     for h, w in sizes:
@@ -64,7 +63,7 @@ def cost(device: torch.device, sizes: list[Size], runs: int, *, compiled: bool) 
     """Latency and peak memory of each network, by size."""
     names = [*NETWORKS, *(COMPILED if compiled else []), RIVAL]
     if device.type == "cpu":
-        names = [name for name in names if not (PRESETS[name].graphs or PRESETS[name].precision == "tf32")]
+        names = [name for name in names if not PRESETS[name].needs_gpu]
     candidates = [from_preset(name, SCALE, device.type) for name in names]
     threads = torch.get_num_threads()
     return measure(Plan(candidates, SCALE, sizes, 1, device, threads, runs, max(1, runs // 5), True, {}, ""))

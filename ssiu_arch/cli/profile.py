@@ -11,7 +11,7 @@ from ssiu_arch.evaluation import paper
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
-from ssiu_arch.utils.files import write_file, writing
+from ssiu_arch.utils.files import new_file, write_file
 
 if TYPE_CHECKING:
     from ssiu_arch.tools.profile.run import Plan
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WHAT = "Measure parameters, multiply-adds, latency and peak memory of networks side by side."
 EXAMPLE = "example: ssiu profile eager fused swinir-light --size 80x120 180x320 --markdown cost.md"
 RESULT = (720, 1280)  # height and width of the result that multiply-adds are published for
-WARMUP = {"cpu": 2, "cuda": 10}
+WARMUP = {"cpu": 2, "cuda": 10}  # rounds that do not count
 PICTURES = [".png", ".pdf", ".svg"]
 
 
@@ -30,11 +30,6 @@ def run(arguments: list[str]) -> None:
         UserError: an option is wrong, before anything is measured; or a network cannot run.
     """
     args = _parser().parse_args(arguments)
-    if args.list:
-        from ssiu_arch.tools.profile.candidates import PRESETS
-
-        print("\n".join(f"{preset.name:28}{preset.what}" for preset in PRESETS.values()))
-        return
     outputs = {"--markdown": args.markdown, "--csv": args.csv, "--plot": args.plot}
     check_outputs(outputs, suffixes={"--plot": PICTURES}, overwrite=True)
     if args.plot:
@@ -42,18 +37,19 @@ def run(arguments: list[str]) -> None:
     load_plugins()
     plan = _plan(args)
 
-    from ssiu_arch.tools.profile import figure, report
+    from ssiu_arch.tools.profile import report
     from ssiu_arch.tools.profile.run import measure
 
     cases = measure(plan)
     print(report.text(plan, cases))
-    for path, written in ((args.markdown, report.markdown), (args.csv, report.csv_text)):
-        if path:
-            write_file(path, written(plan, cases).encode())
+    if args.markdown:
+        write_file(args.markdown, report.text(plan, cases, markdown=True).encode())
+    if args.csv:
+        write_file(args.csv, report.csv_text(plan, cases).encode())
     if args.plot:
-        with writing(args.plot):
-            left_out = figure.draw(args.plot, plan, cases[0])
-        if left_out:
+        with new_file(args.plot) as file:
+            report.figure(plan, cases[0]).savefig(file, format=args.plot.suffix[1:].lower())
+        if left_out := [row.candidate for row in cases[0] if row.psnr is None]:
             print(f"ssiu profile: not in the plot, without PSNR: {', '.join(left_out)}", file=sys.stderr)
     for path in filter(None, outputs.values()):
         print(f"{'written to':14}{path}")
@@ -62,16 +58,15 @@ def run(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="ssiu profile", description=WHAT, epilog=EXAMPLE, allow_abbrev=False)
     add = parser.add_argument
-    add("presets", nargs="*", metavar="PRESET", help="networks by name (see --list; default: eager fused)")
+    named = "networks by name, as docs/profile.md lists them: fused-bf16, omni-sr, ... (default: eager fused)"
+    add("presets", nargs="*", metavar="PRESET", help=named)
     add("-opt", nargs="+", default=[], metavar="FILE", help="option files whose network_g to measure too")
-    add("--list", action="store_true", help="list the presets and exit")
     add("--upscale", type=whole(1, 8), metavar="N", help="scale (default: that of -opt, or 4)")
     add("--size", nargs="+", type=image_size, metavar="HxW", help="LR sizes (default: for a result of 720x1280)")
     add("--batch", type=whole(1), default=1, metavar="N", help="images at a time (default: 1)")
     add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     add("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
     add("--runs", type=whole(1), default=10, metavar="N", help="rounds that count (default: 10)")
-    add("--warmup", type=whole(0), metavar="N", help="rounds before them (default: 2; on a GPU 10)")
     add("--no-latency", action="store_true", help="leave out latency")
     add("--no-memory", action="store_true", help="leave out peak memory, which takes a process for each network")
     add("--markdown", type=Path, metavar="FILE", help="Markdown file to write")
@@ -116,7 +111,7 @@ def _plan(args: argparse.Namespace) -> "Plan":
         device=device,
         threads=args.threads or torch.get_num_threads(),
         runs=0 if args.no_latency else args.runs,
-        warmup=WARMUP[device.type] if args.warmup is None else args.warmup,
+        warmup=WARMUP[device.type],
         with_memory=not args.no_memory,
         psnr=known,
         psnr_set=args.psnr_set,

@@ -35,7 +35,7 @@ def run(monkeypatch, tmp_path, capsys):
 def measured(*args, **options):
     return [
         [Row("eager", "SSIU", "fp32", 16, 24, 1, 1, 1, latency_s=0.002, latency_ratio=1.0, memory_bytes=3_000_000)],
-        [Row("eager", "SSIU", "fp32", 24, 16, 1, 1, 1, latency_note="out of memory")],
+        [Row("eager", "SSIU", "fp32", 24, 16, 1, 1, 1, note="out of memory")],
     ]
 
 

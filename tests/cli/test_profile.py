@@ -7,8 +7,7 @@ import pytest
 import torch
 import yaml
 
-from ssiu_arch.tools.profile import candidates, figure, memory, run
-from ssiu_arch.tools.profile.memory import Peak
+from ssiu_arch.tools.profile import candidates, run
 
 TINY = {"num_feat": 8, "num_block": 3}
 
@@ -35,12 +34,10 @@ def mine(tmp_path):
 def test_a_run_from_words_to_files(profile, mine, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="matplotlib, of the extra plot, is not installed")
     requests = []
-    monkeypatch.setattr(
-        memory, "in_fresh_process", lambda *request: requests.append(request[1:]) or Peak(len(requests) * 10**6)
-    )
+    monkeypatch.setattr(run, "peak_memory", lambda *request: requests.append(request[1:]) or len(requests) * 10**6)
     code, out, err = profile(
         "fused", "eager", "fused", "-opt", mine, "--size", "8x12", "16x16", "8x12", "--batch", "2",
-        "--runs", "3", "--warmup", "0", "--markdown", "cost.md", "--csv", "cost.csv", "--plot", "cost.png",
+        "--runs", "3", "--markdown", "cost.md", "--csv", "cost.csv", "--plot", "cost.png",
         "--psnr-set", "Set5", "--psnr", "fused=30.5",
     )  # fmt: skip
     assert code == 0, err
@@ -64,19 +61,13 @@ def test_a_run_from_words_to_files(profile, mine, tmp_path, monkeypatch):
 
 
 def test_what_is_left_out_is_not_measured(profile, mine, monkeypatch):
-    monkeypatch.setattr(memory, "in_fresh_process", None)
+    monkeypatch.setattr(run, "peak_memory", None)
     code, out, _ = profile("-opt", mine, "--no-latency", "--no-memory")
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("LR 240x427 (height x width), batch 1")  # for 720x1280 at the file's scale
     assert lines[1].split() == ["parameters", "G", "mult-adds"]
     assert lines[2].split()[0] == mine
-
-
-def test_the_list_names_every_preset(profile):
-    code, out, _ = profile("--list")
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(candidates.PRESETS)
 
 
 OUT = ["--no-latency", "--no-memory", "--size", "8x8"]
@@ -89,7 +80,6 @@ BAD = {
     "one side": (["--size", "80"], r"--size: '80'"),
     "an empty batch": (["--batch", "0"], r"--batch: '0'"),
     "no runs": (["--runs", "0"], r"--runs: '0'"),
-    "a negative warm-up": (["--warmup", "-1"], r"--warmup: "),
     "no threads": (["--threads", "0"], r"--threads: '0'"),
     "no device": (["--device", "gpu"], r"--device gpu: .*cpu, cuda"),
     "no option file": (["-opt", "none.yml"], r"none.yml: "),
@@ -134,11 +124,11 @@ def test_a_missing_extra_is_named(profile, monkeypatch):
 
 
 def test_a_file_that_cannot_be_written(profile, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(13, "Permission denied")
 
     pytest.importorskip("matplotlib", reason="matplotlib, of the extra plot, is not installed")
-    monkeypatch.setattr(figure, "draw", fail)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
     code, out, err = profile("eager", *OUT, "--plot", "cost.png")
     assert code == 2
     assert re.fullmatch(r"ssiu profile: cost\.png: .*Permission denied.*\n", err)

@@ -1,5 +1,5 @@
-"""Cost of networks: parameters, multiply-adds, latency and peak memory. ``ssiu profile`` is the command.
+"""``ssiu profile``: parameters, multiply-adds, latency and peak memory of networks, side by side.
 
-``candidates`` names the networks; ``macs`` and ``memory`` measure one quantity each; ``run`` measures all of them;
-``report`` and ``figure`` show the result.
+``candidates`` names the networks; ``measures`` counts multiply-adds and memory; ``run`` measures everything; ``report``
+shows the result.
 """

@@ -28,31 +28,34 @@ class Candidate:
 
     Attributes:
         name: preset or option file, as shown in the tables.
-        what: one line for ``--list``.
         arch: name in BasicSR's registry.
         options: arguments of the network.
-        fused: whether SSIU runs in its optimised form (``ssiu_arch.fuse``) instead of the network itself.
-        precision, compile, graphs, strip: arguments of ``fuse``; ``compile`` serves the network itself, too.
+        form: arguments of ``ssiu_arch.fuse``, for SSIU in its optimised form; None: the network itself.
+        is_compiled: whether ``torch.compile`` compiles the network itself.
         row: name of the same network in the paper's Table I, if it is there.
     """
 
     name: str
-    what: str
     arch: str
     options: dict[str, Any] = field(default_factory=dict)
-    fused: bool = False
-    precision: str = "fp32"
-    compile: bool = False
-    graphs: bool = False
-    strip: int | None = None
+    form: dict[str, Any] | None = None
+    is_compiled: bool = False
     row: str | None = None
 
     @property
+    def precision(self) -> str:
+        """Of the weights and feature maps."""
+        return (self.form or {}).get("precision", "fp32")
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the form does nothing of its own on a CPU."""
+        return self.precision == "tf32" or "cuda_graphs" in (self.form or {})
+
+    @property
     def channels(self) -> int:
-        """Input channels, by the network's arguments or their defaults; 3 if it has no such argument."""
-        defaults = {name: parameter.default for name, parameter in _parameters(self.arch).items()}
-        found = (values[word] for word in CHANNEL_WORDS for values in (self.options, defaults) if word in values)
-        return next((channels for channels in found if type(channels) is int), 3)
+        """Input channels, by the network's arguments; 3 if they do not say."""
+        return next((self.options[word] for word in CHANNEL_WORDS if word in self.options), 3)
 
     def build(self) -> nn.Module:
         """The network on the CPU with random weights, ``ready`` for images of any size.
@@ -64,70 +67,53 @@ class Candidate:
             return ready(build({"network_g": {"type": self.arch, **self.options}}), self.options)
 
 
+FORMS: dict[str, dict[str, Any]] = {  # of SSIU: name of the preset, arguments of fuse
+    "fused": {},
+    "fused-tf32": {"precision": "tf32"},
+    "fused-bf16": {"precision": "bf16"},
+    "fused-fp16": {"precision": "fp16"},
+    "fused-strips": {"strip": 64},
+    "fused-compiled": {"compile": True},
+    "fused-graphs": {"cuda_graphs": True},
+    "fused-bf16-compiled": {"precision": "bf16", "compile": True},
+    "fused-bf16-graphs": {"precision": "bf16", "cuda_graphs": True},
+    "fused-bf16-compiled-graphs": {"precision": "bf16", "compile": True, "cuda_graphs": True},
+}
+RIVALS = {  # by spandrel: name of the preset, name in the paper's Table I
+    "omni-sr": "Omni-SR",
+    "srformer-light": "SRFormer",
+    "craft": "CRAFT",
+    "atd-light": "ATD-light",
+    "safmn": "SAFMN",
+}
 EDSR_M = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 64, "num_block": 16}
 ECBSR_M = {"num_in_ch": 1, "num_out_ch": 1, "num_block": 16, "num_channel": 64, "with_idt": True, "act_type": "prelu"}
-RIVALS = (  # by spandrel: names here, and in the paper's Table I
-    ("omni-sr", "Omni-SR"),
-    ("srformer-light", "SRFormer"),
-    ("craft", "CRAFT"),
-    ("atd-light", "ATD-light"),
-    ("safmn", "SAFMN"),
-)
-
-MODES: dict[str, tuple[str, dict[str, Any]]] = {  # of the optimised form: word in the preset's name, its meaning
-    "tf32": ("TF32 (GPU)", {"precision": "tf32"}),
-    "bf16": ("bfloat16", {"precision": "bf16"}),
-    "fp16": ("float16", {"precision": "fp16"}),
-    "strips": ("strips of 64 rows", {"strip": 64}),
-    "compiled": ("torch.compile", {"compile": True}),
-    "graphs": ("CUDA graphs", {"graphs": True}),
-}
-
-
-def _fused(*words: str) -> Candidate:
-    what = ", ".join(["SSIU, optimised form", *(MODES[word][0] for word in words)])
-    arguments = {name: value for word in words for name, value in MODES[word][1].items()}
-    return Candidate("-".join(["fused", *words]), what, "SSIU", fused=True, row="SSIU", **arguments)
-
-
 _PRESETS = (
-    Candidate("eager", "SSIU, the network itself: the baseline", "SSIU", row="SSIU"),
-    Candidate("compiled", "SSIU, the network itself by torch.compile", "SSIU", compile=True, row="SSIU"),
-    _fused(),
-    *map(_fused, MODES),
-    _fused("bf16", "compiled"),
-    _fused("bf16", "graphs"),
-    _fused("bf16", "compiled", "graphs"),
-    Candidate("swinir-light", "SwinIR, light settings", "SwinIR", dict(LIGHT["SwinIR-light"].options)),
-    *(
-        Candidate(name, f"{arch}, light settings, by spandrel", "Spandrel", {"arch": arch}, row=arch)
-        for name, arch in RIVALS
-    ),
-    Candidate("edsr-m", "EDSR baseline: 64 features, 16 blocks", "EDSR", EDSR_M, row="EDSR-B"),
-    Candidate("ecbsr-m", "ECBSR: 16 blocks, 64 channels, Y only", "ECBSR", ECBSR_M, row="ECBSR-M"),
+    Candidate("eager", "SSIU", row="SSIU"),
+    Candidate("compiled", "SSIU", is_compiled=True, row="SSIU"),
+    *(Candidate(name, "SSIU", form=form, row="SSIU") for name, form in FORMS.items()),
+    Candidate("swinir-light", "SwinIR", dict(LIGHT["SwinIR-light"].options)),
+    Candidate("edsr-m", "EDSR", EDSR_M, row="EDSR-B"),
+    Candidate("ecbsr-m", "ECBSR", ECBSR_M, row="ECBSR-M"),
+    *(Candidate(name, "Spandrel", {"arch": row}, row=row) for name, row in RIVALS.items()),
 )
 PRESETS = {preset.name: preset for preset in _PRESETS}
 
 
 def from_preset(name: str, upscale: int, device: str = "cpu") -> Candidate:
-    """The preset ``name`` at a scale.
-
-    Args:
-        name: one of ``PRESETS``.
-        upscale: scale.
-        device: ``cpu`` or ``cuda``; TF32 and CUDA graphs need a GPU.
+    """The preset ``name`` at a scale, for a ``device``: ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: the preset is unknown, lacks the scale, or does not run on the device.
+        UserError: the preset is unknown, lacks the scale, or needs a GPU.
     """
     if name not in PRESETS:
-        raise UserError(f"{name}: no such preset: see --list, or use -opt FILE{did_you_mean(name, PRESETS)}")
-    preset = PRESETS[name]
+        meant = did_you_mean(name, PRESETS) or f"; choose one of {', '.join(PRESETS)}"
+        raise UserError(f"{name}: no such preset; use -opt FILE for other networks{meant}")
     if upscale not in SCALES:
         raise UserError(f"{name}: has no scale {upscale}; use --upscale {' or '.join(map(str, SCALES))}")
-    if device == "cpu" and (preset.graphs or preset.precision == "tf32"):
+    if device == "cpu" and PRESETS[name].needs_gpu:
         raise UserError(f"{name}: needs a GPU; add --device cuda")
-    return _at_scale(preset, upscale)
+    return _at_scale(PRESETS[name], upscale)
 
 
 def from_option_file(path: str, upscale: int) -> Candidate:
@@ -138,7 +124,7 @@ def from_option_file(path: str, upscale: int) -> Candidate:
     """
     network = dict(load_network_options(path)["network_g"])
     with located(f"-opt {path}"):
-        return _at_scale(Candidate(path, "", network.pop("type"), network), upscale)
+        return _at_scale(Candidate(path, network.pop("type"), network), upscale)
 
 
 def scale_of(option_files: list[str]) -> int:
@@ -150,18 +136,15 @@ def scale_of(option_files: list[str]) -> int:
 
 def _at_scale(candidate: Candidate, upscale: int) -> Candidate:
     """The candidate with the scale among its options, if its network has an argument for it."""
+    from basicsr.utils.registry import ARCH_REGISTRY
+
     options = candidate.options
     for word in SCALE_WORDS:
         if options.get(word, upscale) != upscale:
             raise UserError(f"{word} ({options[word]!r}) differs from the scale of this run ({upscale}); see --upscale")
-    accepted = [word for word in SCALE_WORDS if word in _parameters(candidate.arch)]
-    return replace(candidate, options={**options, accepted[0]: upscale}) if accepted else candidate
-
-
-def _parameters(arch: str) -> dict[str, inspect.Parameter]:
-    from basicsr.utils.registry import ARCH_REGISTRY
-
-    return dict(inspect.signature(ARCH_REGISTRY.get(arch)).parameters)
+    parameters = inspect.signature(ARCH_REGISTRY.get(candidate.arch)).parameters
+    accepted = [word for word in SCALE_WORDS if word in parameters][:1]
+    return replace(candidate, options={**options, **dict.fromkeys(accepted, upscale)})
 
 
 class Prepared:
@@ -177,14 +160,13 @@ class Prepared:
     def __init__(self, candidate: Candidate, device: torch.device) -> None:
         torch.backends.cudnn.benchmark = True
         if device.type == "cuda":
-            torch.cuda.set_device(device)  # CUDA events are recorded on its stream
+            torch.cuda.set_device(device)
         torch.manual_seed(0)
         self.candidate, self.device = candidate, device
         net: Any = candidate.build().to(device)
-        if candidate.fused:
-            compile, graphs, strip = candidate.compile, candidate.graphs, candidate.strip
-            net = fuse(net, precision=candidate.precision, compile=compile, cuda_graphs=graphs, strip=strip)
-        elif candidate.compile:
+        if candidate.form is not None:
+            net = fuse(net, **candidate.form)
+        elif candidate.is_compiled:
             net = torch.compile(net, dynamic=False)
         self.net: Callable[[Tensor], Tensor] = net
 

@@ -7,10 +7,8 @@ import torch
 from tqdm import tqdm
 
 from ssiu_arch.checks.finding import located
-from ssiu_arch.tools.profile import memory
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
-from ssiu_arch.tools.profile.macs import multiply_adds
-from ssiu_arch.tools.profile.memory import OUT_OF_MEMORY
+from ssiu_arch.tools.profile.measures import OUT_OF_MEMORY, multiply_adds, peak_memory
 from ssiu_arch.utils.memory import is_out_of_memory
 from ssiu_arch.utils.timing import Work, in_turns
 
@@ -64,7 +62,7 @@ class Row:
         psnr: published, dB.
         latency_s: median of the batch; with quartiles, and the ratio to the baseline, round by round.
         memory_bytes: peak of one forward; with the ratio to the baseline.
-        latency_note, memory_note: why it is unknown.
+        note: why latency or memory is unknown.
     """
 
     candidate: str
@@ -83,8 +81,7 @@ class Row:
     images_per_s: float | None = None
     memory_bytes: int | None = None
     memory_ratio: float | None = None
-    latency_note: str = ""
-    memory_note: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         return f"{self.candidate}, {self.height}x{self.width}, batch {self.batch}"
@@ -121,11 +118,11 @@ def _counted(plan: Plan, candidate: Candidate, size: Size) -> Row:
 def _fill_memory(plan: Plan, rows: list[Row]) -> None:
     pairs = list(zip(plan.candidates, rows, strict=True))
     for candidate, row in tqdm(pairs, "peak memory", leave=False, disable=None):
-        size = row.height, row.width
-        peak = memory.in_fresh_process(candidate, plan.device, size, row.batch, plan.threads)
-        row.memory_bytes, row.memory_note = peak.bytes, peak.note
-        if peak.note.startswith(OUT_OF_MEMORY):
-            row.latency_note = peak.note
+        peak = peak_memory(candidate, plan.device, (row.height, row.width), row.batch, plan.threads)
+        if isinstance(peak, int):
+            row.memory_bytes = peak
+        else:
+            row.note = f"memory: {peak}"
     base = next(row.memory_bytes for row in rows if row.candidate == plan.baseline)
     for row in rows:
         if row.memory_bytes is not None and base:
@@ -137,8 +134,7 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
     works: dict[str, Work] = {}
     for row, prepared in zip(rows, ready, strict=True):
         work = partial(prepared, prepared.input((row.height, row.width), row.batch))
-        row.latency_note = row.latency_note or _first_run(work, row)
-        if not row.latency_note:
+        if OUT_OF_MEMORY not in row.note and _runs(work, row):
             works[row.candidate] = work
     with tqdm(total=len(works) * (plan.warmup + plan.runs), leave=False, disable=None) as bar:
 
@@ -155,8 +151,8 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
             row.latency_ratio = latency.relative_to(base) if base else None
 
 
-def _first_run(work: Work, row: Row) -> str:
-    """Run once, compiling if the candidate does. Returns why it cannot be timed: memory, or nothing."""
+def _runs(work: Work, row: Row) -> bool:
+    """Run once, compiling if the candidate does; False, and a note, if memory does not suffice."""
     with located(f"{row}: cannot run"):
         try:
             work()
@@ -164,5 +160,6 @@ def _first_run(work: Work, row: Row) -> str:
             if not is_out_of_memory(error):
                 raise
             torch.cuda.empty_cache()
-            return OUT_OF_MEMORY
-    return ""
+            row.note = f"latency: {OUT_OF_MEMORY}"
+            return False
+    return True

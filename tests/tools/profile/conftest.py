@@ -15,8 +15,8 @@ def plan():
 
     def make(**changes):
         candidates = [
-            Candidate("eager", "", "SSIU", TINY, row="SSIU"),
-            Candidate("fused-bf16", "", "SSIU", TINY, fused=True, precision="bf16", row="SSIU"),
+            Candidate("eager", "SSIU", TINY, row="SSIU"),
+            Candidate("fused-bf16", "SSIU", TINY, form={"precision": "bf16"}, row="SSIU"),
         ]
         settings = {
             "candidates": candidates,

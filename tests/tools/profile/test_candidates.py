@@ -4,7 +4,15 @@ import pytest
 import torch
 import yaml
 
-from ssiu_arch.tools.profile.candidates import PRESETS, Candidate, Prepared, from_option_file, from_preset, scale_of
+from ssiu_arch.tools.profile.candidates import (
+    FORMS,
+    PRESETS,
+    Candidate,
+    Prepared,
+    from_option_file,
+    from_preset,
+    scale_of,
+)
 from ssiu_arch.utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -63,15 +71,14 @@ def test_the_modes_of_ssiu_agree():
 
 
 def test_modes_are_those_of_their_names():
-    for name, preset in PRESETS.items():
-        if preset.row != "SSIU":
-            continue
-        words = name.split("-")
-        assert preset.fused is (words[0] == "fused")
-        assert preset.compile is ("compiled" in words)
-        assert preset.graphs is ("graphs" in words)
-        assert preset.precision == next((word for word in words if word in ("bf16", "fp16", "tf32")), "fp32")
-        assert (preset.strip is not None) is ("strips" in words)
+    for name, form in FORMS.items():
+        words = name.split("-")[1:]
+        expected = {"compile": "compiled" in words, "cuda_graphs": "graphs" in words, "strip": 64 * ("strips" in words)}
+        expected["precision"] = next((word for word in words if word in ("bf16", "fp16", "tf32")), None)
+        assert form == {argument: value for argument, value in expected.items() if value}
+    assert {name for name, preset in PRESETS.items() if preset.needs_gpu} == {
+        name for name in PRESETS if "graphs" in name or "tf32" in name
+    }
 
 
 def test_the_network_of_an_option_file(root):
@@ -104,7 +111,7 @@ def test_the_scale_of_option_files(root, tmp_path):
     ("name", "upscale", "line"),
     [
         ("eagr", 4, "eagr: .*did you mean eager"),
-        ("Swin", 4, "Swin: .*--list.*-opt"),
+        ("Swin", 4, "Swin: .*-opt.*swinir-light"),
         ("eager", 5, "eager: .*scale 5.*--upscale 2 or 3 or 4"),
         ("fused-graphs", 4, "fused-graphs: .*--device cuda"),
         ("fused-tf32", 4, "fused-tf32: .*--device cuda"),
@@ -117,14 +124,14 @@ def test_presets_that_cannot_be(name, upscale, line):
 
 def test_inputs_are_random_and_the_same_for_every_candidate():
     tiny = {"num_feat": 8, "num_block": 3, "upscale": 4}
-    x = Prepared(Candidate("a", "", "SSIU", tiny), CPU).input((20, 20), 2)
+    x = Prepared(Candidate("a", "SSIU", tiny), CPU).input((20, 20), 2)
     assert 0 <= x.min() < 0.05 < 0.95 < x.max() <= 1
     assert not torch.equal(x[0], x[1])
-    assert torch.equal(Prepared(Candidate("b", "", "SSIU", tiny, fused=True), CPU).input((20, 20), 2), x)
+    assert torch.equal(Prepared(Candidate("b", "SSIU", tiny, form={}), CPU).input((20, 20), 2), x)
 
 
 def test_a_network_runs_without_tf32_and_without_gradients(tf32_allowed):
-    prepared = Prepared(Candidate("a", "", "SSIU", {"num_feat": 8, "num_block": 3, "upscale": 4}), CPU)
+    prepared = Prepared(Candidate("a", "SSIU", {"num_feat": 8, "num_block": 3, "upscale": 4}), CPU)
     before, seen = tf32_allowed(), []
     prepared.device = torch.device("cuda")
     prepared.net = lambda x: seen.append((tf32_allowed(), torch.is_grad_enabled()))

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from ssiu_arch.inference import FusedSSIU
-from ssiu_arch.tools.profile import memory, report, run
-from ssiu_arch.tools.profile.memory import Peak
+from ssiu_arch.tools.profile import report, run
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.timing import Latency
 
@@ -25,7 +24,7 @@ def clocked(monkeypatch):
 
     monkeypatch.setattr(run, "in_turns", in_turns)
     peaks = iter(range(1, 100))
-    monkeypatch.setattr(memory, "in_fresh_process", lambda *args: Peak(next(peaks) * 10**6))
+    monkeypatch.setattr(run, "peak_memory", lambda *args: next(peaks) * 10**6)
 
 
 @pytest.fixture(scope="module")
@@ -86,34 +85,34 @@ def test_csv_has_all_digits(profile):
     assert float(last["latency_s"]) == 2.0
     assert float(last["memory_bytes"]) == 4e6
     assert int(last["macs"]) == profile[1][-1][-1].macs
-    assert (last["baseline"], last["latency_note"], last["psnr"]) == ("eager", "", "")
+    assert (last["baseline"], last["note"], last["psnr"]) == ("eager", "", "")
 
 
 def test_markdown_and_text_have_tables_and_facts(profile):
-    for written in (report.markdown(*profile), report.text(*profile)):
+    for written in (report.text(*profile, markdown=True), report.text(*profile)):
         assert written.count("PSNR (dB)") == 2
         assert "machine" in written
         assert "2 rounds after 0" in written
 
 
 def test_a_candidate_without_memory_leaves_its_row_and_the_others_go_on(plan, monkeypatch):
-    peaks = iter([Peak(None, memory.OUT_OF_MEMORY), Peak(5 * 10**6)])
-    monkeypatch.setattr(memory, "in_fresh_process", lambda *args: next(peaks))
+    peaks = iter([run.OUT_OF_MEMORY, 5 * 10**6])
+    monkeypatch.setattr(run, "peak_memory", lambda *args: next(peaks))
     made = plan(with_memory=True)
     ((first, second),) = cases = run.measure(made)
     assert (first.latency_s, second.latency_s) == (None, 1.0)
     assert (second.latency_ratio, second.memory_ratio) == (None, None)  # there is no baseline
     assert set(report.tables(made, cases)[0].rows[0][1][2:]) == {"-"}
-    said = [fact for name, fact in report.facts(made, cases) if name == "not measured"]
-    assert said == ["latency of eager, 16x24, batch 1: out of memory"]
+    assert "not measured  eager, 16x24, batch 1: memory: out of memory\n" in report.text(made, cases) + "\n"
 
 
 def test_unknown_memory_is_explained(plan, monkeypatch):
-    monkeypatch.setattr(memory, "in_fresh_process", lambda *args: Peak(None, "below an earlier peak"))
+    monkeypatch.setattr(run, "peak_memory", lambda *args: "this system does not tell it")
     made = plan(with_memory=True)
     cases = run.measure(made)
     assert cases[0][0].latency_s
-    assert ("not measured", "memory of eager, 16x24, batch 1: below an earlier peak") in report.facts(made, cases)
+    said = "not measured: eager, 16x24, batch 1: memory: this system does not tell it\n"
+    assert said in report.text(made, cases, markdown=True)
 
 
 def test_running_out_of_memory_in_a_run_is_no_error(plan, monkeypatch):
@@ -123,7 +122,7 @@ def test_running_out_of_memory_in_a_run_is_no_error(plan, monkeypatch):
     monkeypatch.setattr(FusedSSIU, "forward", fail)
     ((first, second),) = run.measure(plan())
     assert first.latency_s
-    assert (second.latency_s, second.latency_note) == (None, "out of memory")
+    assert (second.latency_s, second.note) == (None, "latency: out of memory")
 
 
 def test_other_errors_of_a_run_end_it(plan, monkeypatch):
