@@ -20,19 +20,21 @@ from torch import Tensor
 
 import ssiu_arch  # noqa: F401  (patches BasicSR before it is imported)
 from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
-from ssiu_arch.data.images import Image, Pair, read_pairs
-from ssiu_arch.data.script import parser, positive, printable
+from ssiu_arch.data.images import Image, list_images, lr_path, read_image
+from ssiu_arch.data.script import parser, positive
 from ssiu_arch.inference import FusedSSIU, fuse, tiled
 from ssiu_arch.inference.precision import tf32
 from ssiu_arch.inference.tiles import SMALLEST
 from ssiu_arch.inference.whole import whole
 from ssiu_arch.utils.device import check_device
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.errors import UserError, printable
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.precisions import PRECISIONS
 from ssiu_arch.utils.table import Table
 from ssiu_arch.utils.timing import machine
 from ssiu_arch.weights import load
+
+Pair = tuple[Image, Image]  # HR (H, W, 3) and LR (h, w, 3), BGR
 
 FLOAT32 = 1e-5  # largest difference, of the larger of 1 and the largest value
 ROUNDED = 0.01  # largest loss of another precision, dB
@@ -172,6 +174,20 @@ def tiles(net: SSIU, device: torch.device, tile: int, overlaps: list[int]) -> It
 
 
 @torch.no_grad()
+def read_pairs(hr_folder: Path, lr_folder: Path, scale: int, template: str | None = None) -> Iterator[Pair]:
+    """The pairs of two folders, in the order of the HR names; see ``lr_path``.
+
+    Raises:
+        UserError: an LR image is missing, or a file is not a readable image.
+    """
+    for path in list_images(hr_folder):
+        lr = lr_path(path, lr_folder, scale, template)
+        if lr is None:
+            names = template or f"{{}}x{scale} or {{}}"
+            raise UserError(f"{path}: has no LR image in {lr_folder} (looked for {names}, {{}} = {path.stem})")
+        yield read_image(path), read_image(lr)
+
+
 def compare(net: SSIU, found: list[Mode], pairs: Iterable[Pair], device: torch.device) -> int:
     """Run every mode on every image, and the reference, ``net`` on the CPU. Returns the number of images."""
     count = 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ssiu_arch.data.script import add_preparation_options, add_recipe_options, parser, run
+from ssiu_arch.data.script import add_preparation_options, parser, preparation, run
 
 
 def main() -> None:
@@ -11,24 +11,13 @@ def main() -> None:
     arguments.add_argument(
         "--source", type=Path, default=Path("datasets/downloads"), help="folder of DIV2K and Flickr2K"
     )
-    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
     arguments.add_argument("--download", action="store_true", help="download missing archives to --source (24 GB)")
-    add_recipe_options(arguments)
     add_preparation_options(arguments)
     given = arguments.parse_args()
 
     from ssiu_arch.data.df2k import prepare_df2k
-    from ssiu_arch.data.sub_images import Recipe
 
-    prepare_df2k(
-        given.source,
-        given.root,
-        Recipe.from_options(given.scales, given.size, given.step, given.smallest),
-        jobs=given.jobs,
-        force=given.force,
-        skip_bad=given.skip_bad,
-        download=given.download,
-    )
+    prepare_df2k(given.source, given.root, download=given.download, **preparation(given))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ssiu_arch.data.script import add_preparation_options, add_recipe_options, parser, run
+from ssiu_arch.data.script import add_preparation_options, parser, preparation, run
 
 
 def main() -> None:
@@ -10,23 +10,12 @@ def main() -> None:
     arguments = parser(__doc__, "python datasets_prep/photos.py ~/Pictures --name photos --scales 4")
     arguments.add_argument("photos", type=Path, help="folder of HR images, with its subfolders")
     arguments.add_argument("--name", default="photos", help="name of the set")
-    arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
-    add_recipe_options(arguments)
     add_preparation_options(arguments)
     given = arguments.parse_args()
 
     from ssiu_arch.data.photos import prepare_photos
-    from ssiu_arch.data.sub_images import Recipe
 
-    prepare_photos(
-        given.photos,
-        given.root,
-        given.name,
-        Recipe.from_options(given.scales, given.size, given.step, given.smallest),
-        jobs=given.jobs,
-        force=given.force,
-        skip_bad=given.skip_bad,
-    )
+    prepare_photos(given.photos, given.root, given.name, **preparation(given))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import os
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from benchmarks.train_weights import card
 from benchmarks.train_weights.log import Row, read_logs
 from benchmarks.train_weights.process import EXPERIMENTS
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.data.bicubic import bicubic_scores, mean_scores
-from ssiu_arch.data.images import Pair, list_images, read_image, write_image
+from ssiu_arch.data.bicubic import enlarge
+from ssiu_arch.data.images import Image, list_images, read_image, write_image
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.evaluation.provenance import versions
 from ssiu_arch.inference import Upscaler
@@ -31,6 +31,7 @@ from ssiu_arch.weights.shipped import weights_file
 from ssiu_arch.weights.ssiu import Weights
 from ssiu_arch.weights.writing import as_bytes, halved
 
+Pair = tuple[Image, Image]  # HR (H, W, 3) and LR (h, w, 3), BGR
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -174,6 +175,34 @@ def write_pairs(options: dict[str, Any], photos: Path) -> str:
         write_image(Path(val["dataroot_gt"]) / name, hr)
         write_image(Path(val["dataroot_lq"]) / name, lr)
     return f"{len(names)} pairs written to {val['dataroot_gt']} and {val['dataroot_lq']}"
+
+
+def mean_scores(
+    pairs: Iterable[Pair], scale: int, enlarged_by: Callable[[Image], Image], names: Sequence[str] = ("psnr", "ssim")
+) -> list[float]:
+    """Mean scores of an upscaler over pairs: BasicSR's metrics on Y, crop border ``scale``.
+
+    HR is cropped to the size of the result. Imports BasicSR and torch, which takes seconds.
+
+    Args:
+        pairs: HR and LR.
+        scale: crop border in pixels.
+        enlarged_by: the upscaler, from (h, w, 3) to (scale h, scale w, 3), BGR, uint8.
+        names: ``psnr`` (dB), ``ssim``.
+    """
+    from basicsr.metrics import calculate_metric
+
+    metrics = [{"type": f"calculate_{name}", "crop_border": scale, "test_y_channel": True} for name in names]
+    results = ((hr, enlarged_by(lr)) for hr, lr in pairs)
+    images = ({"img": result, "img2": hr[: result.shape[0], : result.shape[1]]} for hr, result in results)
+    scores = [[calculate_metric(pair, options) for options in metrics] for pair in images]
+    return [float(sum(column) / len(column)) for column in zip(*scores, strict=True)]
+
+
+def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
+    """Mean PSNR (dB) and SSIM of bicubic interpolation over pairs; see ``mean_scores``."""
+    psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
+    return psnr, ssim
 
 
 def score(net: SSIU, pairs: Iterable[Pair]) -> tuple[float, float]:

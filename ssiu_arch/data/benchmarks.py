@@ -6,17 +6,16 @@ That is EDSR's: ``Set5/HR/baby.png`` and ``Set5/LR_bicubic/X4/babyx4.png``, HR n
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ssiu_arch.data.download import Download, fetch
 from ssiu_arch.data.images import Image, encode_png, list_images, lr_path, read_image
 from ssiu_arch.data.known_sets import SETS, set_name
-from ssiu_arch.data.prepare import say
-from ssiu_arch.data.script import SetIncomplete
-from ssiu_arch.data.sources import require_folder
+from ssiu_arch.data.script import SetIncomplete, say
+from ssiu_arch.data.sources import paths_below, require_folder
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.data.verify import PairedSet, verify
 from ssiu_arch.utils.errors import UserError
@@ -25,22 +24,20 @@ from ssiu_arch.utils.files import write_file, writing
 # Its loaders check this MD5. Manga109 is not in it.
 ARCHIVE = Download("https://cv.snu.ac.kr/research/EDSR/benchmark.tar", "4ace41d33c2384b97e6b320cd0afd6ba")
 MANGA109 = "http://www.manga109.org/en/"
-HR_FOLDERS = ("HR", "GT", "original", "GTmod12")  # the first one that exists is used
+HR_FOLDERS = ("HR", "GT", "original", "GTmod12", "")  # the first one that holds images is used
 LR_FOLDERS = ("LR_bicubic/X{}", "LRbicx{}", "LR/X{}", "LR_bicubic/x{}", "X{}")
 DEPTH = 3  # folder levels below the source that are searched
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A benchmark set as found: name, folder, HR folder, LR folders by scale."""
+class Layout(NamedTuple):
+    """A benchmark set as found: name, folder, HR folder."""
 
     name: str
     folder: Path
     hr: Path
-    lr: dict[int, Path]
 
 
-def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
+def find_sets(source: Path) -> Iterator[Layout]:
     """The benchmark sets below ``source``, the first of each name.
 
     Raises:
@@ -49,14 +46,14 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
     require_folder(source)
     seen: set[str] = set()
     refused: dict[str, Path] = {}
-    for folder in _folders(source, DEPTH):
+    for folder in (source, *(path for path in paths_below(source, DEPTH) if path.is_dir())):
         name = set_name(folder.name)
         if name is None or name in seen:
             continue
-        layout = _layout(name, folder, scales)
-        if layout:
+        hr = next((folder / sub for sub in HR_FOLDERS if (folder / sub).is_dir() and list_images(folder / sub)), None)
+        if hr:
             seen.add(name)
-            yield layout
+            yield Layout(name, folder, hr)
         elif list(folder.glob("image_SRF_*")):
             refused[name] = folder
     for name in refused.keys() - seen:
@@ -69,7 +66,7 @@ def find_sets(source: Path, scales: Sequence[int]) -> Iterator[Layout]:
 def prepare_benchmarks(
     source: Path, root: Path, scales: Sequence[int], *, force: bool = False, remake_lr: bool = False
 ) -> list[Path]:
-    """Copy the benchmark sets below ``source`` to ``root/benchmark``, and make missing LR images.
+    """Copy the benchmark sets below ``source`` to ``root/benchmark``, make missing LR images, and verify them.
 
     Args:
         source: folder that holds them; ``root/benchmark`` itself is checked and completed.
@@ -86,9 +83,14 @@ def prepare_benchmarks(
         UserError: there is no set, or an unusable one.
     """
     done, problems = [], 0
-    for layout in find_sets(source, scales):
+    for layout in find_sets(source):
         target = root / "benchmark" / layout.name
-        problems += _prepare_set(layout, target, scales, force, remake_lr)
+        found = _place_set(layout, target, scales, force, remake_lr) + _verify(target, scales)
+        for line in dict.fromkeys(found):
+            say(f"problem: {line}")
+        if any("MATLAB" in line for line in found):
+            say("--remake-lr replaces LR images that MATLAB's bicubic did not make")
+        problems += len(dict.fromkeys(found))
         done.append(target)
     absent = [name for name in SETS if name not in {folder.name for folder in done}]
     where = f"--download fetches {ARCHIVE.url} (without Manga109, which {MANGA109} gives out on request)"
@@ -123,30 +125,58 @@ def download(folder: Path) -> Path:
     return folder
 
 
-def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: bool, remake_lr: bool) -> int:
-    """Copy or make the files of one set, and compare them with the published ones; returns the number of problems."""
+def _place_set(layout: Layout, target: Path, scales: Sequence[int], force: bool, remake_lr: bool) -> list[str]:
+    """Copy or make the files of one set; returns problems."""
     problems = []
     images = list_images(layout.hr)
     made = 0
     for path in images:
         try:
             hr = read_image(path)
-            _place(path, hr, target / "HR" / f"{path.stem}.png", force)
+            _place(target / "HR" / f"{path.stem}.png", hr, path, force)
             for scale in scales:
-                wanted = target / "LR_bicubic" / f"X{scale}" / f"{path.stem}x{scale}.png"
                 given = None if remake_lr else _given_lr(layout, path, scale, hr)
-                right = make_lr(hr, scale)
-                if given is not None:
-                    _place(given, right, wanted, force)
-                elif not (wanted.exists() and not force and np.array_equal(read_image(wanted), right)):
-                    _place(None, right, wanted, force)
-                    made += 1
+                wanted = target / "LR_bicubic" / f"X{scale}" / f"{path.stem}x{scale}.png"
+                made += _place(wanted, make_lr(hr, scale), given, force) and given is None
         except UserError as problem:
             problems.append(str(problem))
     say(f"{layout.name}: {len(images)} images from {layout.folder} in {target}, {made} LR images made")
     if layout.folder.name != layout.name:
         say(f"note: {layout.folder.name} is taken for {layout.name}")
-    notes: list[str] = []
+    return problems
+
+
+def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | None:
+    """The existing LR image of an HR image; None: there is none, or it has the wrong size."""
+    folders = (layout.folder / sub.format(scale) for sub in LR_FOLDERS)
+    path = next((path for folder in folders if (path := lr_path(original, folder, scale))), None)
+    lr = read_image(path) if path else None
+    if lr is None or lr.shape[:2] == (hr.shape[0] // scale, hr.shape[1] // scale):
+        return path
+    size = f"{lr.shape[1]}x{lr.shape[0]}"
+    say(f"note: {path}: {size} is not 1/{scale} of HR ({hr.shape[1]}x{hr.shape[0]}); made again from HR")
+    return None
+
+
+def _place(path: Path, image: Image, original: Path | None, force: bool) -> bool:
+    """Write a PNG file unless it exists: the bytes of ``original`` if it is PNG, else ``image``; returns whether.
+
+    Raises:
+        UserError: ``path`` holds another image, without ``force``.
+    """
+    is_png = original is not None and original.suffix.lower() == ".png"
+    data = original.read_bytes() if original is not None and is_png else encode_png(image)
+    if path.exists() and not force:
+        if path.read_bytes() == data or (original is None and np.array_equal(read_image(path), image)):
+            return False
+        raise UserError(f"{path}: is another image; move it, or replace it with --force")
+    write_file(path, data)
+    return True
+
+
+def _verify(target: Path, scales: Sequence[int]) -> list[str]:
+    """Print the notes on a set in its place; returns problems."""
+    notes, problems = [], []
     for scale in scales:
         lr = target / "LR_bicubic" / f"X{scale}"
         if lr.is_dir():
@@ -155,56 +185,4 @@ def _prepare_set(layout: Layout, target: Path, scales: Sequence[int], force: boo
             problems += [line if line.startswith("HR ") else f"x{scale}: {line}" for line in report.problems]
     for line in dict.fromkeys(notes):
         say(f"note: {line}")
-    for line in dict.fromkeys(problems):
-        say(f"problem: {line}")
-    if any("MATLAB" in line for line in problems):
-        say("--remake-lr replaces LR images that MATLAB's bicubic did not make")
-    return len(dict.fromkeys(problems))
-
-
-def _given_lr(layout: Layout, original: Path, scale: int, hr: Image) -> Path | None:
-    """The existing LR image of an HR image; None: there is none, or it has the wrong size."""
-    folder = layout.lr.get(scale)
-    if folder is None:
-        return None
-    path = lr_path(original, folder, scale)
-    if path is None:
-        return None
-    lr = read_image(path)
-    if lr.shape[0] == hr.shape[0] // scale and lr.shape[1] == hr.shape[1] // scale:
-        return path
-    size = f"{lr.shape[1]}x{lr.shape[0]}"
-    say(f"note: {path}: {size} is not 1/{scale} of HR ({hr.shape[1]}x{hr.shape[0]}); made again from HR")
-    return None
-
-
-def _place(original: Path | None, image: Image, path: Path, force: bool) -> None:
-    """Write a PNG file to ``path``: the bytes of ``original`` if it is PNG, else ``image`` encoded.
-
-    Raises:
-        UserError: ``path`` holds another image, without ``force``.
-    """
-    is_png = original is not None and original.suffix.lower() == ".png"
-    data = original.read_bytes() if original is not None and is_png else encode_png(image)
-    is_same = path.exists() and path.read_bytes() == data
-    if path.exists() and not is_same and not force:
-        raise UserError(f"{path}: is another image; move it, or replace it with --force")
-    if not is_same:
-        write_file(path, data)
-
-
-def _layout(name: str, folder: Path, scales: Sequence[int]) -> Layout | None:
-    hr = next((folder / sub for sub in HR_FOLDERS if (folder / sub).is_dir()), None)
-    if hr is None and not list_images(folder):
-        return None
-    found = {scale: [folder / sub.format(scale) for sub in LR_FOLDERS] for scale in scales}
-    lr = {scale: path for scale, paths in found.items() for path in reversed(paths) if path.is_dir()}
-    return Layout(name, folder, hr or folder, lr)
-
-
-def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    """``folder`` and the folders below it, down to ``depth`` levels, sorted."""
-    yield folder
-    if depth:
-        for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            yield from _folders(child, depth - 1)
+    return problems

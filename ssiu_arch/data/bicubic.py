@@ -1,7 +1,7 @@
 """MATLAB's bicubic interpolation as the baseline: its images, its scores, and the known scores of benchmarks."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ssiu_arch.data.images import Image, Pair
+from ssiu_arch.data.images import Image
 from ssiu_arch.data.resize import imresize
 
 # PSNR (dB) and SSIM of MATLAB's bicubic from the 8-bit LR files of the EDSR layout, on Y, crop border = scale.
@@ -27,34 +27,6 @@ BICUBIC = {(name, 2 + i): scores for name, row in _KNOWN.items() for i, scores i
 def enlarge(lr: Image, scale: int) -> Image:
     """``lr`` (h, w, 3), uint8, enlarged by MATLAB's bicubic to (scale h, scale w, 3), rounded once, at the end."""
     return np.floor(imresize(lr.astype(np.float64), scale).clip(0, 255) + 0.5).astype(np.uint8)
-
-
-def mean_scores(
-    pairs: Iterable[Pair], scale: int, enlarged_by: Callable[[Image], Image], names: Sequence[str] = ("psnr", "ssim")
-) -> list[float]:
-    """Mean scores of an upscaler over pairs: BasicSR's metrics on Y, crop border ``scale``.
-
-    HR is cropped to the size of the result. Imports BasicSR and torch, which takes seconds.
-
-    Args:
-        pairs: HR and LR.
-        scale: crop border in pixels.
-        enlarged_by: the upscaler, from (h, w, 3) to (scale h, scale w, 3), BGR, uint8.
-        names: ``psnr`` (dB), ``ssim``.
-    """
-    from basicsr.metrics import calculate_metric
-
-    metrics = [{"type": f"calculate_{name}", "crop_border": scale, "test_y_channel": True} for name in names]
-    results = ((hr, enlarged_by(lr)) for hr, lr in pairs)
-    images = ({"img": result, "img2": hr[: result.shape[0], : result.shape[1]]} for hr, result in results)
-    scores = [[calculate_metric(pair, options) for options in metrics] for pair in images]
-    return [float(sum(column) / len(column)) for column in zip(*scores, strict=True)]
-
-
-def bicubic_scores(pairs: Iterable[Pair], scale: int) -> tuple[float, float]:
-    """Mean PSNR (dB) and SSIM of bicubic interpolation over pairs; see ``mean_scores``."""
-    psnr, ssim = mean_scores(pairs, scale, lambda lr: enlarge(lr, scale))
-    return psnr, ssim
 
 
 def bicubic_baseline(model: Any, loader: Any) -> dict[str, list[float]]:

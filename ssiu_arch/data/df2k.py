@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ssiu_arch.data.download import Download, fetch
-from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare, say
-from ssiu_arch.data.sources import Source, from_archive, from_folder
+from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare
+from ssiu_arch.data.script import say
+from ssiu_arch.data.sources import Source, from_archive, from_folder, paths_below
 from ssiu_arch.data.sub_images import Recipe
 from ssiu_arch.utils.errors import UserError
 
@@ -87,7 +88,7 @@ def find(part: Part, source: Path) -> dict[str, Source]:
 
     An image in an archive is preferred to one in a folder, because unpacking may have been interrupted.
     """
-    paths = _below(source, DEPTH) if source.is_dir() else []
+    paths = paths_below(source, DEPTH) if source.is_dir() else []
     packed = [path for path in paths if path.name in part.archives and path.is_file()]
     folders = [path for path in paths if path.name in part.folders and path.is_dir()]
     images = [item for path in packed for item in from_archive(path)]
@@ -119,13 +120,3 @@ def _check_complete(part: Part, found: dict[str, Source], source: Path, skip_bad
         )
     if missing:
         say(f"note: {what}")
-
-
-def _below(folder: Path, depth: int) -> list[Path]:
-    """All paths down to ``depth`` levels below ``folder``, sorted, without hidden ones."""
-    try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
-    deeper = [path for path in inside if depth > 1 and path.is_dir() and not path.name.endswith(".lmdb")]
-    return inside + [path for child in deeper for path in _below(child, depth - 1)]

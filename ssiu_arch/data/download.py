@@ -14,7 +14,6 @@ from tqdm import tqdm
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import writing
 
-CHUNK = 2**20
 TIMEOUT = 60  # seconds without a byte
 ATTEMPTS = 5  # in a row that bring nothing
 
@@ -35,9 +34,6 @@ def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
         folder: created if necessary.
         pause: seconds before the next attempt; doubled after each attempt that brings nothing.
 
-    Returns:
-        The complete file.
-
     Raises:
         UserError: the server refuses, the connection fails repeatedly, the MD5 is wrong, or the disk is full.
     """
@@ -52,11 +48,12 @@ def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
     while not complete:
         before = part.stat().st_size
         try:
-            complete = _fetch_more(item, part)
+            complete = _fetch_more(item.url, part, before)
         except urllib.error.HTTPError as error:
-            raise UserError(
-                f"{item.url}: HTTP error {error.code} {error.reason}; try again later, or download it to {path}"
-            ) from None
+            if error.code != 416:  # 416: nothing follows, so the part is complete or belongs to another file
+                said = f"HTTP error {error.code} {error.reason}; try again later, or download it to {path}"
+                raise UserError(f"{item.url}: {said}") from None
+            complete = True
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             failures = 0 if part.stat().st_size > before else failures + 1
@@ -64,52 +61,9 @@ def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
                 raise UserError(f"{item.url}: {reason}; run the same command again to resume from {part}") from None
             print(f"{path.name}: connection lost ({reason}), trying again", file=sys.stderr)
             time.sleep(pause * 2**failures)
-    _check_md5(item, part)
-    with writing(path):
-        part.replace(path)
-    return path
-
-
-def _fetch_more(item: Download, part: Path) -> bool:
-    """Append the rest of the file to ``part``; returns whether ``part`` is complete.
-
-    Raises:
-        OSError, HTTPException: the connection breaks or ends early.
-    """
-    have = part.stat().st_size
-    request = urllib.request.Request(item.url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:
-            raise
-        if error.headers.get("Content-Range") == f"bytes */{have}":
-            return True  # nothing follows
-        part.write_bytes(b"")  # longer than the file: start again
-        return False
-    with response:
-        if response.status != 206:  # the server ignores Range
-            have = 0
-        total = int(response.headers.get("Content-Length", 0)) + have
-        with writing(part):
-            file = open(part, "ab" if have else "wb")  # noqa: SIM115 (closed below)
-        bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, desc=part.stem, file=sys.stderr)
-        with file, bar:
-            while chunk := response.read(CHUNK):
-                with writing(part):
-                    file.write(chunk)
-                bar.update(len(chunk))
-    size = part.stat().st_size
-    if size < total:
-        raise http.client.IncompleteRead(b"", total - size)
-    return True
-
-
-def _check_md5(item: Download, part: Path) -> None:
-    """Raise ``UserError`` and remove ``part`` if its MD5 is wrong."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(part, "rb") as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(2**20):
             digest.update(chunk)
     if digest.hexdigest() != item.md5:
         part.unlink()
@@ -117,3 +71,30 @@ def _check_md5(item: Download, part: Path) -> None:
             f"{item.url}: the download has MD5 {digest.hexdigest()}, not {item.md5}, and was removed; "
             "run the same command to download it again"
         )
+    with writing(path):
+        part.replace(path)
+    return path
+
+
+def _fetch_more(url: str, part: Path, have: int) -> bool:
+    """Append the rest of a file to ``part``, which has ``have`` bytes, and return True.
+
+    Raises:
+        OSError, HTTPException: the connection breaks or ends early.
+    """
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        if response.status != 206:  # the server ignores Range
+            have = 0
+        total = int(response.headers.get("Content-Length", 0)) + have
+        with writing(part):
+            file = open(part, "ab" if have else "wb")  # noqa: SIM115 (closed below)
+        bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, desc=part.stem, file=sys.stderr)
+        with file, bar:
+            while chunk := response.read(2**20):
+                with writing(part):
+                    file.write(chunk)
+                bar.update(len(chunk))
+    if part.stat().st_size < total:
+        raise http.client.IncompleteRead(b"", total - part.stat().st_size)
+    return True

@@ -1,6 +1,5 @@
-"""Reads common image formats by fixed rules, writes PNG, and pairs HR with LR."""
+"""Reads common image formats by fixed rules, writes PNG, and finds the LR file of an HR file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.image_files import (  # noqa: F401 (some are for importers of this module)
     EXTENSIONS,
@@ -19,7 +17,6 @@ from ssiu_arch.utils.image_files import (  # noqa: F401 (some are for importers 
 )
 
 Image = NDArray[np.uint8]
-Pair = tuple[Image, Image]  # HR (H, W, 3) and LR (h, w, 3), BGR
 
 RULES = """\
   grey           becomes three equal channels
@@ -137,17 +134,3 @@ def lr_path(hr: Path, lr_folder: Path, scale: int, template: str | None = None) 
     suffixes = (hr.suffix, ".png") if template is None else (hr.suffix,)
     paths = (lr_folder / f"{name.format(hr.stem)}{suffix}" for name in templates for suffix in suffixes)
     return next((path for path in paths if path.is_file()), None)
-
-
-def read_pairs(hr_folder: Path, lr_folder: Path, scale: int, template: str | None = None) -> Iterator[Pair]:
-    """The pairs of two folders, in the order of the HR names; see ``lr_path``.
-
-    Raises:
-        UserError: an LR image is missing, or a file is not a readable image.
-    """
-    for path in list_images(hr_folder):
-        lr = lr_path(path, lr_folder, scale, template)
-        if lr is None:
-            names = template or f"{{}}x{scale} or {{}}"
-            raise UserError(f"{path}: has no LR image in {lr_folder} (looked for {names}, {{}} = {path.stem})")
-        yield read_image(path), read_image(lr)

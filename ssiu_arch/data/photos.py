@@ -9,23 +9,9 @@ from ssiu_arch.utils.errors import UserError
 
 
 def prepare_photos(
-    photos: Path,
-    root: Path,
-    name: str,
-    recipe: Recipe,
-    *,
-    jobs: int = 1,
-    force: bool = False,
-    skip_bad: bool = False,
+    photos: Path, root: Path, name: str, recipe: Recipe, *, jobs: int = 1, force: bool = False, skip_bad: bool = False
 ) -> None:
-    """Make ``root/NAME`` from all images in ``photos`` and the folders below it.
-
-    Args:
-        photos: folder of HR images.
-        root: folder of the data sets.
-        name: name of the set.
-        recipe: how to cut.
-        jobs, force, skip_bad: see ``prepare``.
+    """Make ``root/NAME`` from all images in ``photos`` and the folders below it; see ``prepare``.
 
     Raises:
         UserError: folder or name is wrong; see ``prepare`` for the rest.
@@ -35,5 +21,4 @@ def prepare_photos(
     sources = from_folder(photos, recursive=True)
     if not sources:
         raise UserError(f"{photos}: holds no PNG, JPEG, WebP, TIFF or BMP images")
-    target = SubImageSet(name, root / name, recipe)
-    prepare(target, sources, jobs=jobs, force=force, skip_bad=skip_bad)
+    prepare(SubImageSet(name, root / name, recipe), sources, jobs=jobs, force=force, skip_bad=skip_bad)

@@ -1,7 +1,7 @@
 """Prepares LMDB sets of sub-images from source images: in parallel, and resumable after a kill.
 
-A set named ``DF2K`` consists of ``DF2K_HR_sub.lmdb``, one ``DF2K_LR_bicubic_X4_sub.lmdb`` per scale,
-``meta_info_DF2K_sub.txt`` and ``DF2K_sub.json``, the record of a finished set. The preparation has two stages::
+A set named ``DF2K`` consists of ``DF2K_HR_sub.lmdb``, one ``DF2K_LR_bicubic_X4_sub.lmdb`` per scale, and
+``DF2K_sub.json``, the record of a finished set. The preparation has two stages::
 
     images --cut--> .DF2K_work/OUTPUT/KEY.shard --merge--> OUTPUT.lmdb.partial --rename--> OUTPUT.lmdb
                                                 ^ merging.json                             then DF2K_sub.json
@@ -25,31 +25,24 @@ from tqdm import tqdm
 
 from ssiu_arch.data.images import RULES as IMAGE_RULES
 from ssiu_arch.data.images import BadImage
-from ssiu_arch.data.lmdb_sets import is_shard_of, write_lmdb, write_shard
-from ssiu_arch.data.script import SetIncomplete, printable
+from ssiu_arch.data.lmdb_sets import is_shard_of, read_meta, write_lmdb, write_shard
+from ssiu_arch.data.script import SetIncomplete, say
 from ssiu_arch.data.sources import Source, check_keys
 from ssiu_arch.data.sub_images import RULES, Recipe, TooSmall, cut
-from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import locked, read_json, size_text, write_file, write_json, writing
+from ssiu_arch.utils.errors import UserError, printable
+from ssiu_arch.utils.files import locked, read_json, size_text, write_json, writing
 
 
 class SubImageSet:
-    """A set of sub-images.
+    """A set of sub-images: its name, its folder, how it is cut, and the files that belong to it.
 
-    Attributes:
-        name, folder, recipe: name, folder and how it is cut.
-        record: written last.
-        meta_info: the HR sub-images as BasicSR's ``meta_info_file`` lists them.
-        work: folder of the shards, until the set is finished.
-        merging: written when all shards exist; names the images in use.
-        lock: held by the run that prepares the set.
-        settings: everything that decides the bytes of the set, apart from the images.
+    ``record`` is written last, ``merging`` when all shards exist. ``settings`` is everything that decides the bytes of
+    the set, apart from the images.
     """
 
     def __init__(self, name: str, folder: Path, recipe: Recipe) -> None:
         self.name, self.folder, self.recipe = name, folder, recipe
         self.record = folder / f"{name}_sub.json"
-        self.meta_info = folder / f"meta_info_{name}_sub.txt"
         self.work = folder / f".{name}_work"
         self.merging = self.work / "merging.json"
         self.lock = folder / f".{name}.lock"
@@ -95,12 +88,7 @@ def is_finished(target: SubImageSet, sources: Sequence[Source] | None = None) ->
 
 
 def prepare(
-    target: SubImageSet,
-    sources: Sequence[Source],
-    *,
-    jobs: int = 1,
-    force: bool = False,
-    skip_bad: bool = False,
+    target: SubImageSet, sources: Sequence[Source], *, jobs: int = 1, force: bool = False, skip_bad: bool = False
 ) -> None:
     """Make ``target`` from ``sources``, unless it is finished; see the head of this module.
 
@@ -128,15 +116,13 @@ def prepare(
         note = read_json(target.merging)
         if note is None:
             left_out = _cut_all(target, sources, jobs, skip_bad)
-            used = [source.key for source in sources if source.key not in left_out]
-            if not used:
+            if len(left_out) == len(sources):
                 raise UserError(f"{target.folder}: none of the {len(sources)} images can be used")
-            note = {"sources": _digest(sources), "used": used}
+            note = {"sources": _digest(sources), "left_out": sorted(left_out)}
             write_json(target.merging, note)
         elif note["sources"] != _digest(sources):
             raise UserError(f"{target.folder}: images changed during the preparation; start over with --force")
-        keys = set(note["used"])
-        _merge(target, sources, [source for source in sources if source.key in keys])
+        _merge(target, [source for source in sources if source.key not in note["left_out"]], note)
 
 
 def _claim(target: SubImageSet, force: bool) -> None:
@@ -150,7 +136,7 @@ def _claim(target: SubImageSet, force: bool) -> None:
                     shutil.rmtree(folder)
         begun = read_json(settings)
         if begun is None:
-            for path in (*map(target.lmdb, target.recipe.outputs), target.meta_info):
+            for path in map(target.lmdb, target.recipe.outputs):
                 if path.exists() and not force:
                     raise UserError(
                         f"{path}: exists and belongs to no preparation; move it, or replace it with --force"
@@ -169,41 +155,41 @@ def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad
     waiting = [item for item in sources if not all(is_shard_of(target.shard(output, item), item) for output in outputs)]
     if waiting:
         say(f"{target.name}: {len(sources)} images, read so:\n{IMAGE_RULES}")
-    bad: set[str] = set()
-    small: set[str] = set()
 
-    def work(source: Source) -> None:
-        for output, tiles in cut(source, target.recipe).items():
-            write_shard(target.shard(output, source), source, tiles)
+    def work(source: Source) -> BadImage | None:
+        try:
+            tiles = cut(source, target.recipe)
+        except BadImage as problem:
+            return problem
+        for output in outputs:
+            write_shard(target.shard(output, source), source, tiles[output])
+        return None
 
-    done = len(sources) - len(waiting)
+    left_out: dict[str, bool] = {}  # whether it is bad, not only small
+    bar = tqdm(
+        total=len(sources), initial=len(sources) - len(waiting), unit="image", desc="sub-images", file=sys.stderr
+    )
     cv2.setNumThreads(1)
-    with (  # threads, as OpenCV and numpy release Python's lock while they work
-        ThreadPoolExecutor(jobs) as pool,
-        tqdm(total=len(sources), initial=done, unit="image", desc="sub-images", file=sys.stderr) as bar,
-    ):
+    with ThreadPoolExecutor(jobs) as pool, bar:  # threads: OpenCV and numpy release Python's lock while they work
         futures = {pool.submit(work, source): source.key for source in waiting}
         try:
             for future in as_completed(futures):
-                try:
-                    future.result()
-                except BadImage as problem:
-                    is_small = isinstance(problem, TooSmall)
-                    (small if is_small else bad).add(futures[future])
-                    bar.write(printable(f"{'left out' if is_small else 'bad'}: {problem}"), sys.stderr)
+                if problem := future.result():
+                    is_bad = left_out[futures[future]] = not isinstance(problem, TooSmall)
+                    bar.write(printable(f"{'bad' if is_bad else 'left out'}: {problem}"), sys.stderr)
                 bar.update()
         finally:
             pool.shutdown(cancel_futures=True)
-    if bad and not skip_bad:
+    if any(left_out.values()) and not skip_bad:
         raise SetIncomplete(
-            f"{len(bad)} of {len(sources)} images are bad, see above; the others are ready. Replace or remove the bad "
-            "ones and run the same command again, or leave them out with --skip-bad"
+            f"{sum(left_out.values())} of {len(sources)} images are bad, see above; the others are ready. Replace or "
+            "remove the bad ones and run the same command again, or leave them out with --skip-bad"
         )
-    return bad | small
+    return set(left_out)
 
 
-def _merge(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source]) -> None:
-    """Write the LMDB from the shards of ``used``, then ``meta_info`` and the record."""
+def _merge(target: SubImageSet, used: Sequence[Source], note: dict[str, Any]) -> None:
+    """Write the LMDB from the shards of ``used``, then the record, which repeats ``note``."""
     files = {}
     with tqdm(total=len(used) * len(target.recipe.outputs), unit="image", desc="LMDB", file=sys.stderr) as bar:
         for output in target.recipe.outputs:
@@ -215,29 +201,15 @@ def _merge(target: SubImageSet, sources: Sequence[Source], used: Sequence[Source
             shutil.rmtree(target.work / output, ignore_errors=True)
             for name in ("data.mdb", "meta_info.txt"):
                 files[f"{folder.name}/{name}"] = (folder / name).stat().st_size
-
-    lines = (target.lmdb("HR") / "meta_info.txt").read_text(encoding="ascii").splitlines()
-    write_file(target.meta_info, "".join(f"{line.rsplit(' ', 1)[0]}\n" for line in lines).encode())
-    record = {
-        "settings": target.settings,
-        "images": len(used),
-        "left_out": sorted({source.key for source in sources} - {source.key for source in used}),
-        "sub_images": len(lines),
-        "sources": _digest(sources),
-        "files": files,
-    }
+    count = len(read_meta(target.lmdb("HR")))
+    record = {"settings": target.settings, "images": len(used), "sub_images": count, **note, "files": files}
     write_json(target.record, record)
     shutil.rmtree(target.work, ignore_errors=True)
     size = size_text(sum(files.values()))
-    say(f"{target.name}: {len(used)} images, {len(lines)} sub-images per output, {size} in {target.folder}")
+    say(f"{target.name}: {len(used)} images, {count} sub-images per output, {size} in {target.folder}")
 
 
 def _digest(sources: Sequence[Source]) -> str:
     """The hash of a list of source images: keys and sizes."""
     lines = sorted(f"{source.key} {source.size} " for source in sources)  # the space: as in earlier records
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def say(text: str) -> None:
-    """Print ``text`` to stdout at once."""
-    print(*map(printable, text.split("\n")), sep="\n", flush=True)

@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.errors import UserError, printable
 
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"}
 
@@ -23,6 +24,9 @@ def run(main: Callable[[], None]) -> None:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # for file names beyond its encoding
     try:
         main()
     except UserError as error:
@@ -48,24 +52,26 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
 
 
 def add_preparation_options(arguments: argparse.ArgumentParser) -> None:
-    """``--jobs``, ``--force``, ``--skip-bad``."""
-    arguments.add_argument("--jobs", type=positive, default=cores(), help="images processed in parallel")
-    arguments.add_argument("--force", action="store_true", help="replace existing files")
-    arguments.add_argument("--skip-bad", action="store_true", help="leave bad images out")
+    """Everything that ``preparation`` reads."""
+    add = arguments.add_argument
+    add("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
+    add("--scales", type=positive, nargs="+", default=[2, 3, 4], help="scales of the LR sets")
+    add("--size", type=positive, default=288, help="side of an HR sub-image in pixels")
+    add("--step", type=positive, default=192, help="largest distance between sub-images in HR pixels")
+    smallest = "shortest side of an HR image in pixels; smaller images are left out (default: 64 x the largest scale)"
+    add("--smallest", type=positive, help=smallest)
+    add("--jobs", type=positive, default=cores(), help="images processed in parallel")
+    add("--force", action="store_true", help="replace existing files")
+    add("--skip-bad", action="store_true", help="leave bad images out")
 
 
-def add_recipe_options(arguments: argparse.ArgumentParser) -> None:
-    """``--scales``, ``--size``, ``--step``, ``--smallest``."""
-    arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="scales of the LR sets")
-    arguments.add_argument("--size", type=positive, default=288, help="side of an HR sub-image in pixels")
-    arguments.add_argument(
-        "--step", type=positive, default=192, help="largest distance between sub-images in HR pixels"
-    )
-    arguments.add_argument(
-        "--smallest",
-        type=positive,
-        help="shortest side of an HR image in pixels; smaller images are left out (default: 64 x the largest scale)",
-    )
+def preparation(given: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments ``recipe``, ``jobs``, ``force`` and ``skip_bad`` of what prepares a set of sub-images."""
+    from ssiu_arch.data.sub_images import LR_PATCH, Recipe
+
+    smallest = given.smallest or LR_PATCH * max(given.scales)
+    recipe = Recipe(tuple(given.scales), given.size, given.step, smallest)
+    return {"recipe": recipe, "jobs": given.jobs, "force": given.force, "skip_bad": given.skip_bad}
 
 
 def positive(text: str) -> int:
@@ -80,7 +86,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def printable(text: str) -> str:
-    """``text`` as one line that the terminal can show, even if a file name is not valid Unicode."""
-    encoding = sys.stderr.encoding or "utf-8"
-    return text.replace("\n", "\\n").encode(encoding, "backslashreplace").decode(encoding)
+def say(text: str) -> None:
+    """Print ``text`` to stdout at once."""
+    print(*map(printable, text.split("\n")), sep="\n", flush=True)

@@ -102,6 +102,16 @@ def require_folder(path: Path) -> None:
         raise UserError(f"{path}: is no folder" if path.exists() else f"{path}: there is no such folder")
 
 
+def paths_below(folder: Path, depth: int) -> list[Path]:
+    """All paths down to ``depth`` levels below ``folder``, sorted within each folder; without hidden ones."""
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
+    deeper = [path for path in inside if depth > 1 and path.is_dir() and not path.name.endswith(".lmdb")]
+    return inside + [path for child in deeper for path in paths_below(child, depth - 1)]
+
+
 def from_archive(path: Path) -> list[Source]:
     """The images in a zip or an uncompressed tar archive, sorted by name.
 

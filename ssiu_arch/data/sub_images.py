@@ -6,7 +6,6 @@ of ``unit``. So every HR square corresponds to an LR square of every scale, one 
 agree for images of any size. The LR image is made from HR cropped to multiples of its own scale, like published ones.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
@@ -50,11 +49,6 @@ class Recipe:
             raise UserError(f"--step {self.step}: above --size {self.size}, which leaves gaps between sub-images")
         if not 1 <= self.smallest <= self.size:
             raise UserError(f"--smallest {self.smallest}: must be from 1 to --size {self.size}")
-
-    @classmethod
-    def from_options(cls, scales: Sequence[int], size: int, step: int, smallest: int | None) -> "Recipe":
-        """The recipe of a command line; ``smallest`` defaults to the HR patch of the largest scale."""
-        return cls(tuple(scales), size, step, smallest or LR_PATCH * max(scales))
 
     @property
     def unit(self) -> int:

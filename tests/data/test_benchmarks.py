@@ -138,7 +138,7 @@ def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr
 def test_the_selfexsr_layout_is_refused_by_name(tmp_path, hr):
     lay_out(tmp_path / "in" / "Set5", hr, "image_SRF_4", None, "")
     with pytest.raises(UserError, match=r"in/Set5: .*SelfExSR"):
-        list(find_sets(tmp_path / "in", [4]))
+        list(find_sets(tmp_path / "in"))
 
 
 def test_a_folder_without_sets_says_which_names_it_looked_for(tmp_path):

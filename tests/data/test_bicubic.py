@@ -8,9 +8,8 @@ import torch
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import img2tensor
 
-from ssiu_arch.data.bicubic import BICUBIC, bicubic_baseline, bicubic_images, bicubic_scores, enlarge, is_enlargeable
-from ssiu_arch.data.images import read_pairs
-from ssiu_arch.data.sub_images import make_lr
+from ssiu_arch.data.bicubic import BICUBIC, bicubic_baseline, bicubic_images, enlarge, is_enlargeable
+from ssiu_arch.data.images import read_image
 
 PSNR = {"type": "calculate_psnr", "crop_border": 3, "test_y_channel": True}
 SSIM = {**PSNR, "type": "calculate_ssim"}
@@ -40,15 +39,15 @@ def test_a_constant_stays_constant():
     assert (enlarge(np.full((9, 8, 3), 77, np.uint8), 4) == np.full((36, 32, 3), 77)).all()
 
 
-def test_the_mean_is_the_same_for_a_loader_and_for_pairs(images):
+def test_the_baseline_is_measured_once_image_by_image_with_each_metric(images):
     low, high = images
-    expected = [calculate_psnr(enlarge(lq, 3), high, 3, test_y_channel=True) for lq in (low, low[::-1])]
-    psnr, ssim = bicubic_scores([(high, low), (high, low[::-1])], 3)
-    assert psnr == pytest.approx(np.mean(expected), abs=1e-12)
-    model = SimpleNamespace(opt={"val": {"metrics": {"psnr": PSNR, "ssim": SSIM}}})
+    model = SimpleNamespace(opt={"val": {"metrics": {"psnr": PSNR, "float": {**PSNR, "float_output": True}}}})
     found = bicubic_baseline(model, Loader([to_pair(low, high), to_pair(low[::-1], high)]))
+    expected = [calculate_psnr(enlarge(lq, 3), high, 3, test_y_channel=True) for lq in (low, low[::-1])]
     assert found["psnr"] == pytest.approx(expected, abs=1e-12)
-    assert np.mean(found["ssim"]) == pytest.approx(ssim, abs=1e-12)
+    assert found["float"][0] == calculate_psnr(
+        **bicubic_images(to_pair(low, high), as_float=True), crop_border=3, test_y_channel=True
+    )
     assert bicubic_baseline(model, Loader([])) is found  # kept with the model
 
 
@@ -78,13 +77,14 @@ def test_without_gt_there_is_nothing_to_enlarge():
 
 @pytest.mark.parametrize(("name", "scale"), [("Set5", 2), ("Set5", 3), ("Set5", 4), ("Set14", 4)])
 def test_known_scores_of_the_published_files(shared_benchmark, name, scale):
-    folder = shared_benchmark / name
-    psnr, ssim = bicubic_scores(read_pairs(folder / "HR", folder / f"LR_bicubic/X{scale}", scale), scale)
-    assert psnr == pytest.approx(BICUBIC[name, scale][0], abs=6e-4)
-    assert ssim == pytest.approx(BICUBIC[name, scale][1], abs=6e-5)
-
-
-def test_hr_beyond_a_multiple_of_the_scale_is_not_scored(images):
-    hr = np.tile(images[1], (2, 2, 1))[:43, :51]
-    cropped = [(hr[:40, :48], make_lr(hr, 4))]
-    assert bicubic_scores([(hr, make_lr(hr, 4))], 4) == bicubic_scores(cropped, 4)
+    metrics = {metric: {**options, "crop_border": scale} for metric, options in (("psnr", PSNR), ("ssim", SSIM))}
+    loader = Loader()
+    for path in sorted((shared_benchmark / name / "HR").iterdir()):
+        high, low = (
+            read_image(path),
+            read_image(shared_benchmark / name / f"LR_bicubic/X{scale}/{path.stem}x{scale}.png"),
+        )
+        loader.append(to_pair(low, high[: low.shape[0] * scale, : low.shape[1] * scale]))
+    found = bicubic_baseline(SimpleNamespace(opt={"val": {"metrics": metrics}}), loader)
+    assert np.mean(found["psnr"]) == pytest.approx(BICUBIC[name, scale][0], abs=6e-4)
+    assert np.mean(found["ssim"]) == pytest.approx(BICUBIC[name, scale][1], abs=6e-5)

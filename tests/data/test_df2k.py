@@ -61,7 +61,7 @@ def test_archives_folders_and_half_unpacked_ones_give_the_same_set(tmp_path, fil
     (tmp_path / "c" / "DIV2K_train_HR" / "0003.png").unlink()
     unpack(tmp_path / "c" / "Flickr2K", files, FLICKR2K)
     sets = [make(tmp_path / name, tmp_path / f"out_{name}") for name in "abc"]
-    names = ["DF2K_HR_sub.lmdb/data.mdb", "DF2K_LR_bicubic_X4_sub.lmdb/data.mdb", "meta_info_DF2K_sub.txt"]
+    names = ["DF2K_HR_sub.lmdb/data.mdb", "DF2K_LR_bicubic_X4_sub.lmdb/data.mdb"]
     for name in names:
         assert len({(folder / name).read_bytes() for folder in sets}) == 1
     keys = [line.key for line in read_meta(sets[0] / "DF2K_HR_sub.lmdb")]

@@ -49,8 +49,10 @@ def test_a_server_that_knows_no_ranges_sends_it_all_again(server, tmp_path):
     assert get(server, tmp_path).read_bytes() == DATA
 
 
-def test_a_part_longer_than_the_file_begins_again(server, tmp_path):
+def test_a_part_longer_than_the_file_is_removed(server, tmp_path):
     (tmp_path / "set.zip.part").write_bytes(DATA + b"more")
+    with pytest.raises(UserError, match="MD5"):
+        get(server, tmp_path)
     assert get(server, tmp_path).read_bytes() == DATA
 
 

@@ -77,4 +77,3 @@ def test_a_recipe_that_does_not_fit_together_is_refused(options, message):
 
 def test_one_scale_needs_only_its_own_multiples():
     assert Recipe((4,), 256, 128, 256).unit == 4
-    assert Recipe.from_options([2], 288, 192, None).smallest == 128

@@ -78,13 +78,12 @@ def test_the_demo_set_is_made_and_then_left_alone(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = run("demo.py")
     assert first.code == 0, first.err
-    assert "coffee.png: PSNR 27." in first.out
     names = ["train_HR_sub.lmdb/data.mdb", "train_LR_bicubic_X4_sub.lmdb/meta_info.txt"]
     made = [tmp_path / "datasets/demo" / name for name in (*names, "val/HR/coffee.png", "val/LR_bicubic/X4/coffee.png")]
     times = [path.stat().st_mtime_ns for path in made]
     second = run("demo.py")
     assert [path.stat().st_mtime_ns for path in made] == times
-    assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
+    assert "nothing to do" in second.out
 
     checked = run("verify.py", "datasets/demo")
     assert checked.code == 0, checked.out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from basicsr.utils import img2tensor
 
-from ssiu_arch.data.images import read_pairs
+from ssiu_arch.data.images import lr_path, read_image
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,8 @@ def set5(root):
         pytest.skip("no shared/data/benchmark/Set5 beside the checkout")
 
     def set5(scale):
-        for high, low in read_pairs(folder / "HR", folder / f"LR_bicubic/X{scale}", scale):
+        for path in sorted((folder / "HR").iterdir()):
+            high, low = read_image(path), read_image(lr_path(path, folder / f"LR_bicubic/X{scale}", scale))
             pair = {"lq": low, "gt": high[: scale * low.shape[0], : scale * low.shape[1]]}
             yield {key: img2tensor(image.astype(np.float32) / 255)[None] for key, image in pair.items()}
 

@@ -14,8 +14,7 @@ import yaml
 
 from benchmarks.train_weights import card
 from benchmarks.train_weights.__main__ import parser, run
-from benchmarks.train_weights.ship import newest_weights, photo_psnr, read_pairs, score
-from ssiu_arch.data.bicubic import bicubic_scores
+from benchmarks.train_weights.ship import bicubic_scores, newest_weights, photo_psnr, read_pairs, score
 from ssiu_arch.data.images import list_images, read_image, write_image
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.utils.errors import UserError

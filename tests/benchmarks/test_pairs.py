@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ssiu_arch.data.images import read_pairs, write_image
+from benchmarks.modes import read_pairs
+from ssiu_arch.data.images import write_image
 from ssiu_arch.utils.errors import UserError
 
 
