@@ -99,8 +99,11 @@ class SAM(nn.Module):
         self.block = self.window + 2 * self.halo
         half_head = num_feat // num_head // 2
         self.qkv = conv1x1(num_feat, 3 * num_feat, bias=False)
-        self.rel_h = nn.Parameter(torch.randn(1, self.block, 1, half_head))
-        self.rel_w = nn.Parameter(torch.randn(1, 1, self.block, half_head))
+        self.rel_h = nn.Parameter(torch.empty(1, self.block, 1, half_head))
+        self.rel_w = nn.Parameter(torch.empty(1, 1, self.block, half_head))
+        if not self.rel_h.is_meta:  # on the meta device normal_ imports sympy: half a second of every load()
+            nn.init.normal_(self.rel_h)
+            nn.init.normal_(self.rel_w)
 
     def forward(self, u: Tensor) -> Tensor:
         q, k, v = self.qkv(u).chunk(3, dim=1)
