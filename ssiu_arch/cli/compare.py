@@ -1,14 +1,13 @@
 """``ssiu compare``: crops of several results side by side in one picture, with their scores."""
 
 import argparse
-import sys
+import os
 from pathlib import Path
 
 from ssiu_arch.cli.arguments import Parser, check_labels, check_outputs, whole
 from ssiu_arch.utils.errors import UserError
 
 EXAMPLE = "example: ssiu compare HR/baby.png SSIU=results/x4/visualization/Set5 --crop 120 80 64 64 -o baby.png"
-MOST_BLOCKS = 24  # crops in one figure, each some 500 pixels high
 
 
 def run(arguments: list[str]) -> None:
@@ -21,33 +20,39 @@ def run(arguments: list[str]) -> None:
     pairs = [(name, Path(path)) for name, path in args.results]
     check_labels(["HR", "Bicubic", *(name for name, _ in pairs)], "choose another one; HR and Bicubic are taken")
 
+    if not os.path.isfile(args.hr):
+        raise UserError(f"HR {args.hr}: no such file; give one image file")
+
     from PIL import Image
 
     from ssiu_arch.tools.compare.figure import figure
-    from ssiu_arch.tools.compare.images import Box, find
+    from ssiu_arch.tools.compare.images import Box, most_different, read, result_file, scores
     from ssiu_arch.utils.files import new_file
+    from ssiu_arch.utils.table import Table
 
-    images, left_out = find(args.hr, dict(pairs), list(dict.fromkeys(args.image)), args.scale)
-    inputs = [path for files in images for path in (files.hr, *files.results.values())]
+    files = {name: result_file(name, path, args.hr, args.scale) for name, path in pairs}
+    inputs = [args.hr, *files.values()]
     check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
-    count = f"{len(images)} images with {max(1, len(args.crop))} crops each"
-    if len(images) * max(1, len(args.crop)) > MOST_BLOCKS:
-        raise UserError(f"{count}: a figure holds at most {MOST_BLOCKS} crops; use --image")
-    page, tables = figure(images, args.scale, [Box(*crop) for crop in args.crop], args.side)
+    crops = [Box(*crop) for crop in args.crop]
+    subject = read(args.hr, files, args.scale, crops)
+    crops = crops or [most_different(subject, args.scale, args.side)]
+    found = scores(subject, args.scale)
+    page = figure(subject, found, args.scale, crops)
     with new_file(args.output) as file:
         Image.fromarray(page).save(file, "PNG", optimize=True)
-    print("\n".join(table.text() for table in tables))
+    title = f"{subject.name}, whole image (crops shown: {'; '.join(map(str, crops))}), on Y of YCbCr"
+    table = Table(f"{title}, border {args.scale}", ["PSNR (dB)", "SSIM"])
+    table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in found.items()]
+    print(table.text())
     print(f"{'written to':14}{args.output} ({page.shape[1]}x{page.shape[0]})")
-    for image, missing in left_out.items():
-        print(f"ssiu compare: left out: {image}, no result of {', '.join(missing)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     what = "Draw crops of HR, bicubic interpolation and results side by side, with PSNR and SSIM, as a PNG picture."
     parser = Parser(prog="ssiu compare", description=what, epilog=EXAMPLE, allow_abbrev=False)
     add = parser.add_argument
-    add("hr", type=Path, metavar="HR", help="the original: an image file or a folder")
-    named = "a label and its result: an image file, or a folder with files named like HR's, as basicsr test writes them"
+    add("hr", type=Path, metavar="HR", help="the original, an image file")
+    named = "a label and its result: an image file, or a folder with one file named like HR, as basicsr test writes it"
     add("results", nargs="*", type=_named, metavar="NAME=PATH", help=named)
     add("-o", "--output", type=Path, required=True, metavar="FILE.png", help="picture to write")
     add("--overwrite", action="store_true", help="replace an existing picture")
@@ -55,8 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--crop", nargs=4, action="append", default=[], type=whole(0), metavar=("X", "Y", "WIDTH", "HEIGHT"), help=box)
     side = "side of the default crop in HR pixels (default: 64)"
     add("--side", type=whole(8, 1024), default=64, metavar="N", help=side)
-    image = "name of an image in the HR folder; repeatable (default: every image that all results have)"
-    add("--image", action="append", default=[], metavar="NAME", help=image)
     add("--scale", type=whole(2, 8), default=4, metavar="N", help="scale of the results (default: 4)")
     return parser
 

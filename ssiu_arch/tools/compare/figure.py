@@ -3,17 +3,15 @@
 Pictures here are RGB, (H, W, 3), uint8. Pixels are repeated, never interpolated, except in the overview.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
-from tqdm import tqdm
 
 from ssiu_arch.data.images import Image
-from ssiu_arch.tools.compare.images import Box, Files, Subject, most_different, read, scores
-from ssiu_arch.utils.table import Table
+from ssiu_arch.tools.compare.images import Box, Score, Subject
 
 # All in pixels.
 MARGIN = 16  # around the page
@@ -26,53 +24,35 @@ FONT = ImageFont.load_default(LETTERS)
 INK, RED = (30, 30, 30), (196, 18, 48)
 
 
-def figure(images: Sequence[Files], scale: int, crops: Sequence[Box], side: int) -> tuple[Image, list[Table]]:
-    """Draw a block for each crop of each image, one below the other, and tabulate the scores.
+def figure(subject: Subject, found: Mapping[str, Score], scale: int, crops: Sequence[Box]) -> Image:
+    """Draw a block for each crop, one below the other: the overview, and the enlarged crops with their scores.
 
     Args:
-        images: what to compare, with the same names of results.
-        scale: of the results, and width in pixels of the border that scores leave out.
-        crops: of every image; empty: one per image, see ``most_different``.
-        side: of that crop, in HR pixels.
-
-    Returns:
-        The page, and a table for each image.
-
-    Raises:
-        UserError: see ``read``.
+        subject: HR and the results.
+        found: scores of the results by name. The highest PSNR, as printed, is bold and red, and so are its equals.
+        scale: of the results.
+        crops: one or more.
     """
-    blocks: list[tuple[Image, Image]] = []
-    tables: list[Table] = []
-    for files in tqdm(images, "compare", leave=False, disable=None):
-        subject = read(files, scale, crops)
-        shown = crops or [most_different(subject, scale, side)]
-        found = scores(subject, scale)
-        title = f"{subject.name}, whole image (crops shown: {'; '.join(map(str, shown))})"
-        table = Table(f"{title}, on Y of YCbCr, border {scale}", ["PSNR (dB)", "SSIM"])
-        table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in found.items()]
-        tables.append(table)
-        best = max(round(score.psnr, 2) for score in found.values())  # as printed
-        best_names = {name for name, score in found.items() if round(score.psnr, 2) == best and len(found) > 1}
-        labels = {name: [name, str(score)] for name, score in found.items()}
-        for crop in shown:
-            panels = _crops(subject, crop, labels, best_names)
-            about = [f"{subject.name}, x{scale}", f"{crop.width}x{crop.height} at {crop.x}, {crop.y}"]
-            blocks.append((labelled(overview(subject.hr, crop, panels.shape[0] - 2 * LINE), about), panels))
-    left = max(view.shape[1] for view, _ in blocks)
-    views = [np.pad(view, ((0, 0), (0, left - view.shape[1]), (0, 0)), constant_values=255) for view, _ in blocks]
-    rows = [joined([view, panels], axis=1, gap=2 * GAP) for view, (_, panels) in zip(views, blocks, strict=True)]
-    page = joined(rows, gap=2 * GAP)
-    return np.pad(page, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255), tables
+    best = max(round(score.psnr, 2) for score in found.values())
+    is_best = {name: round(score.psnr, 2) == best and len(found) > 1 for name, score in found.items()}
+    rows = []
+    for crop in crops:
+        panels = _panels(subject, crop, found, is_best)
+        about = [f"{subject.name}, x{scale}", f"{crop.width}x{crop.height} at {crop.x}, {crop.y}"]
+        view = labelled(overview(subject.hr, crop, panels.shape[0] - len(about) * LINE), about)
+        rows.append(joined([view, panels], axis=1, gap=2 * GAP))
+    return np.pad(joined(rows, gap=2 * GAP), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
 
 
-def _crops(subject: Subject, crop: Box, labels: dict[str, list[str]], best: set[str]) -> Image:
+def _panels(subject: Subject, crop: Box, found: Mapping[str, Score], is_best: Mapping[str, bool]) -> Image:
     """The enlarged crops with their labels; four and more stand in two rows."""
     factor = max(1, round(CROP / max(crop.width, crop.height)))
-    labels = {"HR": ["HR", "PSNR / SSIM"], **labels}
+    labels = {"HR": ["HR", "PSNR / SSIM"], **{name: [name, str(score)] for name, score in found.items()}}
     width = max(factor * crop.width, *(text_width(line) for lines in labels.values() for line in lines))
+    images = {"HR": subject.hr, **subject.results}
     cells = [
-        labelled(enlarged(crop.of(image), factor), labels[name], width, is_best=name in best)
-        for name, image in {"HR": subject.hr, **subject.results}.items()
+        labelled(enlarged(crop.of(images[name]), factor), lines, width, is_best=is_best.get(name, False))
+        for name, lines in labels.items()
     ]
     columns = len(cells) if len(cells) < 4 else ceil(len(cells) / 2)
     return joined([joined(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)])

@@ -1,7 +1,8 @@
 """What is compared: HR, bicubic interpolation and the results of several networks, with their scores."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +14,6 @@ from ssiu_arch.data.resize import imresize, mod_crop
 from ssiu_arch.utils.errors import UserError
 
 WINDOW = 11  # side of the window of BasicSR's SSIM, in pixels
-
-
-class Files(NamedTuple):
-    """The files of one image: HR, and by the network's name its result."""
-
-    hr: Path
-    results: dict[str, Path]
 
 
 class Box(NamedTuple):
@@ -62,110 +56,66 @@ class Subject(NamedTuple):
     results: dict[str, Image]
 
 
-def find(
-    hr: Path, results: Mapping[str, Path], images: Sequence[str], scale: int
-) -> tuple[list[Files], dict[str, list[str]]]:
-    """Match the files of each result to the HR images.
+def result_file(name: str, path: Path, hr: Path, scale: int) -> Path:
+    """The file of a result for an HR file: ``path``, or the one file in this folder that is named like HR.
 
-    A file matches an HR image by its stem: the HR stem, alone or followed by ``x4`` (the scale), or either of these
-    followed by ``_`` and anything. So ``baby.png`` matches ``baby.png``, ``babyx4.png``,
-    ``baby_SSIU.png`` and ``babyx4_test_SSIU_x4.png`` (``basicsr test``). If several HR stems match, the longest wins.
-    Folders are searched recursively, except HR's.
+    Folders are searched recursively. Like ``baby.png`` are named ``baby.png``, ``babyx4.png`` (the scale), and either
+    followed by ``_`` and anything, such as ``baby_SSIU.png`` or ``babyx4_test_SSIU_x4.png`` (``basicsr test``).
 
     Args:
-        hr: an image file or a folder.
-        results: a file or a folder by the name of the network.
-        images: the HR stems to use; empty: all.
-        scale: of the results.
-
-    Returns:
-        The images that have all files, in the order of ``images`` or of the HR names; and for every other image the
-        networks that have no file of it.
+        name: of the result.
+        path: its file or folder.
+        hr: the HR file.
+        scale: of the result.
 
     Raises:
-        UserError: a path does not exist, several files match one image, or no image has all files.
+        UserError: the path does not exist, or not exactly one file in the folder is named like HR.
     """
-    known = _by_image(f"HR {hr}", hr, list_images(hr) if os.path.isdir(hr) else [hr], lambda stem: stem)
-    if unknown := [name for name in images if name not in known]:
-        raise UserError(f"--image {unknown[0]}: no image of this name in {hr}, which has {_some(known)}")
-    wanted, bases = images or list(known), {base: name for name in known for base in (name, f"{name}x{scale}")}
-
-    def image_of(stem: str) -> str:
-        fitting = [name for base, name in bases.items() if stem == base or stem.startswith(f"{base}_")]
-        return max(fitting, key=len, default="")  # img_1_SSIU is of img_1, not of img
-
-    matched: dict[str, dict[str, Path]] = {}
-    for network, path in results.items():
-        what = f"{network}={path}"
-        if os.path.isdir(path):
-            files = list_images(path, recursive=True)
-            matched[network] = _by_image(
-                what, path, [file for file in files if image_of(file.stem) in wanted], image_of
-            )
-        elif os.path.isdir(hr):
-            raise UserError(f"{what}: is no folder, but HR is one: give a folder here, or a file as HR")
-        else:  # a single file belongs to a single HR file, whatever its name
-            matched[network] = _by_image(what, path, [path], lambda stem: wanted[0])
-    left_out = {name: [network for network in matched if name not in matched[network]] for name in wanted}
-    left_out = {name: networks for name, networks in left_out.items() if networks}
-    if len(left_out) == len(wanted) or (images and left_out):
-        image, (network, *_) = next(iter(left_out.items()))
-        raise UserError(f"{network}={results[network]}: no file of {image}; it has files of {_some(matched[network])}")
-    complete = [name for name in wanted if name not in left_out]
-    return [Files(known[name], {network: matched[network][name] for network in matched}) for name in complete], left_out
+    if os.path.isfile(path):  # os.path returns False where pathlib raises, as for a name that is too long
+        return path
+    if not os.path.isdir(path):
+        raise UserError(f"{name}={path}: no such file or folder")
+    like_hr = re.compile(rf"{re.escape(hr.stem)}(x{scale})?(_.*)?")
+    found = [file for file in list_images(path, recursive=True) if like_hr.fullmatch(file.stem)]
+    if len(found) != 1:
+        names = f" ({', '.join(str(file.relative_to(path)) for file in found[:3])})" if found else ""
+        said = f"{len(found)} files in this folder are named like {hr.name}{names}"
+        raise UserError(f"{name}={path}: {said}: check --scale, or name the file")
+    return found[0]
 
 
-def _by_image(what: str, path: Path, files: Iterable[Path], image_of: Callable[[str], str]) -> dict[str, Path]:
-    """Files by the image they are of; at least one, and one of each. ``what`` starts the messages."""
-    found: dict[str, Path] = {}
-    for file in files:
-        if not os.path.isfile(file):  # os.path returns False where pathlib raises, as for a name that is too long
-            raise UserError(f"{what}: no such file or folder")
-        other = found.setdefault(image_of(file.stem), file)
-        if other != file:
-            names = f"{other.relative_to(path)} and {file.relative_to(path)}"
-            raise UserError(f"{what}: two files are of the image {image_of(file.stem)}: {names}; keep one of them")
-    if not found:
-        raise UserError(f"{what}: no images in this folder, or none named like an HR image; check names and --scale")
-    return found
-
-
-def _some(names: Iterable[str], most: int = 3) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
-
-
-def read(files: Files, scale: int, crops: Sequence[Box] = ()) -> Subject:
-    """Read the images of ``files`` and make the bicubic one: HR reduced and enlarged as MATLAB does.
+def read(hr_file: Path, files: Mapping[str, Path], scale: int, crops: Sequence[Box] = ()) -> Subject:
+    """Read the images and make the bicubic one: HR reduced and enlarged as MATLAB does.
 
     Args:
-        files: of one image.
+        hr_file: the original.
+        files: of the results, by name.
         scale: of the results; HR is cropped to multiples of it at the right and bottom.
         crops: that must lie inside HR.
 
     Raises:
         UserError: a file is no image, has the wrong size, HR is too small for SSIM, or a crop is empty or outside.
     """
-    whole = read_image(files.hr)
+    whole = read_image(hr_file)
     hr = mod_crop(whole, scale)
     height, width = hr.shape[:2]
     least = 2 * scale + WINDOW
     size = f"{whole.shape[1]}x{whole.shape[0]}"
     if min(height, width) < least:
-        raise UserError(f"HR {files.hr}: is {size}; SSIM at x{scale} needs at least {least}x{least} pixels")
+        raise UserError(f"HR {hr_file}: is {size}; SSIM at x{scale} needs at least {least}x{least} pixels")
     for crop in crops:
         if not (crop.width and crop.height and crop.x + crop.width <= width and crop.y + crop.height <= height):
-            where = f"{files.hr.stem}, which is {width}x{height}"
+            where = f"{hr_file.stem}, which is {width}x{height}"
             raise UserError(f"--crop {crop}: empty or outside {where}; give X Y WIDTH HEIGHT")
     results = {"Bicubic": enlarge(imresize(hr, 1 / scale), scale)}
-    for name, path in files.results.items():
+    for name, path in files.items():
         results[name] = image = read_image(path)
         if image.shape != hr.shape:
             raise UserError(
-                f"{name}={path}: is {image.shape[1]}x{image.shape[0]}, but HR {files.hr} ({size}) at x{scale} requires "
+                f"{name}={path}: is {image.shape[1]}x{image.shape[0]}, but HR {hr_file} ({size}) at x{scale} requires "
                 f"{width}x{height}; check the file and --scale"
             )
-    return Subject(files.hr.stem, hr, results)
+    return Subject(hr_file.stem, hr, results)
 
 
 def scores(subject: Subject, scale: int) -> dict[str, Score]:
