@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def bicubic_baseline(model: Any, loader: Any) -> dict[str, list[float]]:
             made[as_float] = made.get(as_float) or bicubic_images(pair, as_float)
             with failure_named(metric, options, f"bicubic interpolation of {image_name(pair)} of {name}"):
                 scores[metric].append(calculate_metric(made[as_float], options))
-    lines = "".join(f"\t # {metric}: {sum(column) / len(column):.4f}\n" for metric, column in scores.items())
+    lines = "".join(f"\t # {metric}: {fmean(column):.4f}\n" for metric, column in scores.items())
     get_root_logger().info(f"Bicubic interpolation on {name}\n{lines}")
     measured[name] = scores
     return scores

@@ -7,12 +7,21 @@ and are not all counted alike: one counter over the published codes agrees with 
 52.4, Omni-SR at 50.9 and ATD-light at 100.1.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ssiu_arch.data import known_sets
 
 SETS = tuple(known_sets.SETS)
 SSIU = "SSIU"
+PSNR = ("calculate_psnr", "calculate_psnr_published")
+SSIM = ("calculate_ssim", "calculate_ssim_published")
+PUBLISHED = ("calculate_psnr_published", "calculate_ssim_published")
+
+INFLATED = (
+    "* SSIU's printed SSIM follows the authors' own protocol and is about 0.003 too high to compare with the other "
+    "rows; its PSNR compares. calculate_ssim_published measures SSIM their way"
+)
+AUTHORS_ONLY = "the printed SSIM of the other networks follows the standard protocol and does not compare with this one"
 
 
 class Row(NamedTuple):
@@ -39,6 +48,27 @@ def rows(scale: int) -> list[Row]:
 
 def _by_set(scores: list) -> dict[str, float]:
     return {name: score for name, score in zip(SETS, scores, strict=True) if score is not None}
+
+
+def beside(options: dict[str, Any], scale: int, sets: list[str]) -> tuple[dict[str, dict[str, float]], str | None]:
+    """Printed scores that compare with a metric, by method and benchmark, and a remark on them or why there are none.
+
+    Args:
+        options: options of the metric in the option file.
+        scale: scale of the run.
+        sets: names of its data sets.
+    """
+    kind = options["type"]
+    if kind not in PSNR + SSIM or not any(known_sets.set_name(name) for name in sets) or not rows(scale):
+        return {}, None
+    on_y = kind in PUBLISHED or options.get("test_y_channel")
+    if not on_y or options.get("crop_border") != scale:
+        return {}, f"Table I of the paper is on Y with border {scale}, so none of its rows compares"
+    if kind in PSNR:
+        return {row.method: row.psnr for row in rows(scale)}, None
+    if kind in PUBLISHED:
+        return {row.method: row.ssim for row in rows(scale) if row.method == SSIU}, AUTHORS_ONLY
+    return {f"{row.method} *" if row.method == SSIU else row.method: row.ssim for row in rows(scale)}, INFLATED
 
 
 # fmt: off

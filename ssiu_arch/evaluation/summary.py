@@ -2,25 +2,70 @@
 
 import csv
 import io
+from dataclasses import dataclass, field
+from math import log10
 from pathlib import Path
+from statistics import fmean
 from textwrap import fill
 from typing import Any
 
+from ssiu_arch.data.bicubic import BICUBIC
 from ssiu_arch.data.known_sets import set_name
-from ssiu_arch.evaluation import paper, protocol, provenance
-from ssiu_arch.evaluation.record import SetScores, grey_effect
+from ssiu_arch.evaluation import paper, provenance
+from ssiu_arch.evaluation.paper import PSNR, PUBLISHED, SSIM
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.table import WIDTH, Table, escaped
 
 Options = dict[str, Any]
+GREY = 20 * log10(255 / 219)  # dB by which PSNR on Y exceeds PSNR of the grey value: Y spans 219 of 255 levels
+
+
+@dataclass
+class SetScores:
+    """The scores of one data set.
+
+    Attributes:
+        name: name in the option file.
+        images: names, in order.
+        means: of the network by metric, as BasicSR reports them; without metrics that need a missing GT.
+        scores: of the network by metric, one per image; without metrics that were not called once per image.
+        bicubic: of bicubic interpolation, likewise; empty if not measured.
+        grey: the images that are stored with one channel.
+        fingerprint: hash of the image files, or None.
+    """
+
+    name: str
+    images: list[str] = field(default_factory=list)
+    means: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    bicubic: dict[str, list[float]] = field(default_factory=dict)
+    grey: list[str] = field(default_factory=list)
+    fingerprint: str | None = None
+
+    def bicubic_means(self) -> dict[str, float]:
+        """The mean scores of bicubic interpolation by metric."""
+        return {metric: fmean(scores) for metric, scores in self.bicubic.items()}
+
+
+def grey_effect(record: SetScores) -> str | None:
+    """What scoring the grey value of greyscale images, as older papers do, would change; None if there are none.
+
+    A grey picture that is stored as colour, such as Set14's ``man``, is scored on Y in those papers, too.
+    """
+    if not record.grey:
+        return None
+    shown = ", ".join(record.grey[:3]) + (", ..." if len(record.grey) > 3 else "")
+    lower = GREY * len(record.grey) / len(record.images)
+    return (
+        f"{record.name}: {len(record.grey)} of {len(record.images)} images ({shown}) stored with one channel, scored "
+        f"on Y of YCbCr like the others; by their grey value the mean PSNR on Y would be {lower:.4f} dB lower"
+    )
 
 
 def report(opt: Options | None, sets: list[SetScores]) -> None:
     """Print the scores of a test and write them to its results folder; does nothing without scores.
 
-    Args:
-        opt: the options of the run, as the model has them.
-        sets: the scores, as ``ssiu_arch.evaluation.watch`` records them.
+    ``opt`` are the options as the model has them.
     """
     if opt is None or not sets:
         return
@@ -35,6 +80,22 @@ def report(opt: Options | None, sets: list[SetScores]) -> None:
         print(fill(fact, WIDTH, initial_indent=f"{name:12}", subsequent_indent=" " * 12, break_long_words=False))
 
 
+def describe(options: dict[str, Any]) -> str:
+    """The protocol of a metric: type, Y or RGB, 8 bit or float, crop border."""
+    kind = options["type"]
+    parts = [kind]
+    if kind in PUBLISHED:
+        parts.append("as published, on Y")
+    elif kind in PSNR + SSIM:
+        parts.append("on Y of YCbCr" if options.get("test_y_channel") else "on RGB")
+    parts.append("float output, neither clamped nor rounded" if options.get("float_output") else "8-bit images")
+    if "crop_border" in options:
+        parts.append(f"border {options['crop_border']}")
+    known = {"type", "test_y_channel", "float_output", "crop_border", "better"}
+    parts += [f"{name} {value}" for name, value in options.items() if name not in known]
+    return ", ".join(parts) + (", in dB" if kind in PSNR else "")
+
+
 def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
     """One table per metric, one column per data set; rows: this run, bicubic, and the paper's rows that compare."""
     tables = []
@@ -42,23 +103,22 @@ def metric_tables(opt: Options, sets: list[SetScores]) -> list[Table]:
         if not any(metric in record.means for record in sets):
             continue
         names = [record.name for record in sets]
-        table = Table(f"{metric}: {protocol.describe(options)}", names)
+        table = Table(f"{metric}: {describe(options)}", names)
         table.rows.append(("this run", [_cell(record.means.get(metric)) for record in sets]))
         if any(record.bicubic for record in sets):
             table.rows.append(("bicubic", [_cell(record.bicubic_means().get(metric)) for record in sets]))
-        beside = protocol.beside(options, opt["scale"], names) if "scale" in opt else protocol.Beside({})
-        digits = 4 if options["type"] in protocol.SSIM else 2
-        for method, scores in beside.rows.items():
+        printed, table.note = paper.beside(options, opt.get("scale", 0), names)
+        digits = 4 if options["type"] in SSIM else 2
+        for method, scores in printed.items():
             cells = [scores.get(set_name(name) or "") for name in names]
             table.rows.append((method, [_cell(score, digits) for score in cells]))
-        table.note = beside.note
         tables.append(table)
     return tables
 
 
 def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
     """How the scores were measured, as pairs of name and fact."""
-    facts = [("warning", line) for line in protocol.unusual_bicubic(opt, sets)]
+    facts = [("warning", line) for line in unusual_bicubic(opt, sets)]
     facts += [("network", provenance.network(opt)), *(("weights", line) for line in provenance.weights(opt))]
     for record in sets:
         count = f"{len(record.images)} images" if len(record.images) != 1 else "1 image"
@@ -68,6 +128,28 @@ def run_facts(opt: Options, sets: list[SetScores]) -> list[tuple[str, str]]:
     if any(set_name(record.name) for record in sets) and paper.rows(opt.get("scale", 0)):
         facts.append(("other rows", "Table I of Ni et al., IEEE TIP 34, 2025, as printed"))
     return [*facts, ("versions", provenance.versions())]
+
+
+def unusual_bicubic(opt: dict[str, Any], sets: list[SetScores]) -> list[str]:
+    """One line per benchmark on which bicubic interpolation does not score what it scores on the published files."""
+    lines, scale = [], opt.get("scale", 0)
+    for record in sets:
+        known, means, changes = BICUBIC.get((set_name(record.name) or "", scale)), record.bicubic_means(), []
+        for metric, options in opt["val"]["metrics"].items():
+            is_ssim = options["type"] == SSIM[0]
+            is_standard = options["type"] in (PSNR[0], SSIM[0]) and options.get("test_y_channel")
+            if not known or metric not in means or not is_standard:
+                continue
+            if options.get("crop_border") == scale and not options.get("float_output"):
+                tolerance, digits = (0.0005, 4) if is_ssim else (0.005, 3)
+                if abs(means[metric] - known[is_ssim]) > tolerance:
+                    changes.append(f"{metric} {means[metric]:.{digits}f} instead of {known[is_ssim]:.{digits}f}")
+        if changes:
+            lines.append(
+                f"{record.name}: bicubic interpolation scores {', '.join(changes)}, so these are not the published "
+                "files; python datasets_prep/verify.py FOLDER names the reason"
+            )
+    return lines
 
 
 def _cell(score: float | None, digits: int = 4) -> str:

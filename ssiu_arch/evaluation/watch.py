@@ -22,7 +22,7 @@ from basicsr.utils.registry import METRIC_REGISTRY
 from ssiu_arch.data.bicubic import bicubic_baseline, failure_named, image_name
 from ssiu_arch.evaluation import summary
 from ssiu_arch.evaluation.provenance import data_fingerprint, stored_grey
-from ssiu_arch.evaluation.record import SetScores
+from ssiu_arch.evaluation.summary import SetScores
 from ssiu_arch.utils.errors import UserError
 
 Options = dict[str, Any]
@@ -40,9 +40,9 @@ class Watch:
     def __init__(self, is_test: bool, calculate_metric: Metric) -> None:
         self.opt: Options | None = None
         self.sets: list[SetScores] = []
-        self._is_test = is_test
-        self._calculate = calculate_metric
-        self._running: _Validation | None = None
+        self._is_test, self._calculate = is_test, calculate_metric
+        self._record: SetScores | None = None  # of the running validation
+        self._output: Any = None  # of the network, before clamping, for ``float_output``
 
     def attach(self, model: Any) -> Any:
         """Make ``model`` report its validations; returns it."""
@@ -60,51 +60,13 @@ class Watch:
         return model
 
     def calculate_metric(self, data: dict[str, Any], options: Options) -> Any:
-        """BasicSR's ``calculate_metric``; during a validation the score is recorded."""
-        return self._running.measure(data, options) if self._running else self._calculate(data, options)
-
-    @contextmanager
-    def _recording(self, model: Any, dataloader: Any) -> Iterator[None]:
-        opt, dataset = model.opt["val"], dataloader.dataset
-        if self._is_test:
-            opt.setdefault("pbar", sys.stderr.isatty())  # BasicSR's own progress bar
-        record = SetScores(dataset.opt["name"])
-        if opt.get("bicubic", self._is_test):
-            record.bicubic = bicubic_baseline(model, dataloader)
-        self._running = _Validation(record, opt["metrics"], self._calculate)
-        try:
-            with self._running.hooked(model):
-                yield
-            self._running.finish(model)
-        finally:
-            self._running = None
-        if self._is_test and record.means:
-            record.fingerprint, record.grey = data_fingerprint(dataset), stored_grey(dataset)
-            self.sets.append(record)
-            summary.write_csv(model.opt, self.sets)  # an interrupted test keeps the finished sets
-
-
-class _Validation:
-    """One validation of one data set.
-
-    Args:
-        record: filled with the scores.
-        metrics: ``val.metrics`` of the option file.
-        calculate: BasicSR's ``calculate_metric``.
-    """
-
-    def __init__(self, record: SetScores, metrics: dict[str, Options], calculate: Metric) -> None:
-        self.record, self.metrics, self._calculate = record, metrics, calculate
-        self._output: Any = None  # of the network, before clamping, for ``float_output``
-        record.scores = {name: [] for name in metrics}
-
-    def measure(self, data: dict[str, Any], options: Options) -> Any:
-        """Compute a metric of the current image and record it if it is one of ``val.metrics``."""
-        name = next((name for name, known in self.metrics.items() if known is options), None)
-        if name is None:
+        """BasicSR's ``calculate_metric``; during a validation, scores by ``val.metrics`` are recorded."""
+        record, metrics = self._record, self.opt["val"]["metrics"] if self.opt else {}
+        name = next((name for name, known in metrics.items() if known is options), None)
+        if record is None or name is None:
             return self._calculate(data, options)
         if "img2" not in data and _needs_gt(options):
-            self.record.scores.pop(name, None)
+            record.scores.pop(name, None)
             return float("nan")
         if options.get("float_output"):
             if self._output is None:
@@ -113,49 +75,68 @@ class _Validation:
                     "leave the option out"
                 )
             data = {**data, "img": self._output}
-        with failure_named(name, options, f"{(self.record.images or [''])[-1]} of {self.record.name}"):
+        with failure_named(name, options, f"{''.join(record.images[-1:])} of {record.name}"):
             score = self._calculate(data, options)
-        self.record.scores[name].append(score)
+        record.scores.get(name, []).append(score)
         return score
 
-    def finish(self, model: Any) -> None:
-        """Complete the record."""
-        record, results = self.record, getattr(model, "metric_results", None)
-        for name in record.scores:
-            value = results.get(name) if isinstance(results, dict) else None
-            if isinstance(value, (int, float)):
-                record.means[name] = float(value)
-        if unmeasured := self.metrics.keys() - record.scores.keys():
-            get_root_logger().info(f"{record.name} has no GT: {', '.join(sorted(unmeasured))} not measured")
-        record.scores = {name: scores for name, scores in record.scores.items() if len(scores) == len(record.images)}
+    @contextmanager
+    def _recording(self, model: Any, dataloader: Any) -> Iterator[None]:
+        opt, dataset = model.opt["val"], dataloader.dataset
+        if self._is_test:
+            opt.setdefault("pbar", sys.stderr.isatty())  # BasicSR's own progress bar
+        record = SetScores(dataset.opt["name"], scores={name: [] for name in opt["metrics"]})
+        if opt.get("bicubic", self._is_test):
+            record.bicubic = bicubic_baseline(model, dataloader)
+        self._record = record
+        try:
+            with self._hooked(model, record):
+                yield
+        finally:
+            self._record = None
+        _complete(record, opt["metrics"], getattr(model, "metric_results", None))
+        if self._is_test and record.means:
+            record.fingerprint, record.grey = data_fingerprint(dataset), stored_grey(dataset)
+            self.sets.append(record)
+            summary.write_csv(model.opt, self.sets)  # an interrupted test keeps the finished sets
 
     @contextmanager
-    def hooked(self, model: Any) -> Iterator[None]:
-        """Note the name of each image that ``model`` is fed, and its output if a metric has ``float_output``.
-
-        The output is kept before BasicSR clamps it (in place) and rounds it to 8 bit.
-        """
+    def _hooked(self, model: Any, record: SetScores) -> Iterator[None]:
+        """Note the name of each image that ``model`` is fed, and its output if a metric has ``float_output``."""
         feed_data, get_current_visuals = model.feed_data, model.get_current_visuals
 
         def feed(data: dict[str, Any]) -> None:
             self._output = None
-            self.record.images.append(image_name(data))
+            record.images.append(image_name(data))
             feed_data(data)
 
         def visuals() -> dict[str, Any]:
+            # BasicSR passes this output to tensor2img, which clamps it in place and rounds it to 8 bit, and hands only
+            # the result to the metrics. So a copy is kept here, in the form that metrics take: BGR (H, W, 3), float64.
             tensors = get_current_visuals()
             output = tensors["result"].detach().float().cpu()[0]
-            self._output = output.double().mul(255).flip(0).permute(1, 2, 0).numpy()  # a copy, BGR (H, W, 3)
+            self._output = output.double().mul(255).flip(0).permute(1, 2, 0).numpy()
             return tensors
 
         model.feed_data = feed
-        if any(options.get("float_output") for options in self.metrics.values()):
+        if any(options.get("float_output") for options in model.opt["val"]["metrics"].values()):
             model.get_current_visuals = visuals
         try:
             yield
         finally:
             vars(model).pop("feed_data")
             vars(model).pop("get_current_visuals", None)
+
+
+def _complete(record: SetScores, metrics: dict[str, Options], results: Any) -> None:
+    """Add the means, which are in ``results`` as BasicSR's validator left them; log which metrics need a missing GT."""
+    for name in record.scores:
+        value = results.get(name) if isinstance(results, dict) else None
+        if isinstance(value, (int, float)):
+            record.means[name] = float(value)
+    if unmeasured := metrics.keys() - record.scores.keys():
+        get_root_logger().info(f"{record.name} has no GT: {', '.join(sorted(unmeasured))} not measured")
+    record.scores = {name: scores for name, scores in record.scores.items() if len(scores) == len(record.images)}
 
 
 def _needs_gt(options: Options) -> bool:

@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from basicsr.metrics import calculate_psnr
 
-from ssiu_arch.evaluation.record import GREY, SetScores, grey_effect, mean
-
-
-def test_mean_is_a_plain_sum():
-    values = [0.1] * 10
-    assert mean(values) == 0.9999999999999999 / 10
-    assert mean(values) != 0.1
+from ssiu_arch.evaluation.summary import GREY, SetScores, grey_effect
 
 
 def test_effect_of_greyscale_images():

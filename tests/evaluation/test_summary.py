@@ -5,8 +5,7 @@ import csv
 import pytest
 import torch
 
-from ssiu_arch.evaluation.record import SetScores
-from ssiu_arch.evaluation.summary import report
+from ssiu_arch.evaluation.summary import SetScores, report
 
 PSNR = {"type": "calculate_psnr", "crop_border": 4, "test_y_channel": True}
 SSIM = {**PSNR, "type": "calculate_ssim"}
