@@ -2,7 +2,6 @@
 
 import argparse
 import platform
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -47,39 +46,29 @@ def lines() -> Iterator[Line]:
         found = next(filter(None, map(version_of, OPENCV if package == "opencv-python" else (package,))), None)
         remedy = "basicsr install" if package == "basicsr" else f"pip install {package}"
         yield ("ok", package, found) if found else ("broken", package, f"is missing: {remedy}")
-    yield from conflicts()
+    if (version_of("tensorboard") or version_of("tb-nightly")) and find_spec("pkg_resources") is None:
+        remedy = "pip install 'setuptools<82', or a newer tensorboard"
+        yield "warning", "tensorboard", f"logs are written, but its command needs pkg_resources: {remedy}"
     folder, several = which_basicsr.imported(), which_basicsr.warning()
     if folder is None:
         return
     yield ("warning" if several else "ok"), "which basicsr", several or str(folder)
     found = which_basicsr.number(folder) or WANTED
-    if numbers(found) != numbers(WANTED):
+    if found.partition("+")[0] != WANTED:
         remedy = f"pip uninstall basicsr, basicsr install; or copy the network into that fork: {FORKS}"
         yield "warning", f"basicsr {found}", f"ssiu_arch is made for {WANTED}: {remedy}"
     try:
         import basicsr  # noqa: F401
     except Exception as error:  # whatever a damaged installation raises
         reason = " ".join(str(error).split())
-        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; {_reinstall(error)}"
+        yield "broken", "import basicsr", f"{type(error).__name__}: {reason}; {reinstall(error)}"
         return
     plugins.load_plugins()
     yield "ok", "plugins", ", ".join(plugins.loaded_plugins()) or "none"
     yield from (("broken", "plugin", failure) for failure in plugins.failures())
-    yield from _registries()
+    yield registered()
     yield "ok", "GPU", _gpu()
     yield from patch_states()
-
-
-def _reinstall(error: Exception) -> str:
-    """The remedy for an import that failed: what to reinstall, the first package below BasicSR that it went through."""
-    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
-    below = [
-        package for module in modules if (package := module.partition(".")[0]) in PACKAGES and package != "basicsr"
-    ]
-    if not below:
-        return "pip uninstall basicsr, basicsr install"
-    pair = "torch torchvision" if below[0].startswith("torch") else below[0]  # those two must match
-    return f"{below[0]} is broken: pip install --force-reinstall {pair}"
 
 
 def version_of(package: str) -> str | None:
@@ -90,36 +79,23 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def conflicts() -> Iterator[Line]:
-    """Installed packages that are known not to work together."""
-    has_tensorboard = any(version_of(name) for name in ("tensorboard", "tb-nightly"))
-    if has_tensorboard and find_spec("pkg_resources") is None:
-        remedy = "pip install 'setuptools<82', or a newer tensorboard"
-        yield "warning", "tensorboard", f"logs are written, but its command needs pkg_resources: {remedy}"
-    for package, least, missing in (
-        ("scipy", (2,), "scipy.ndimage.filters"),
-        ("wandb", (0, 31), "wandb.util.generate_id"),
-    ):
-        found = version_of(package)
-        if found and numbers(found) >= least:
-            yield "ok", f"{package} {found}", f"has no {missing}, which basicsr uses: a patch provides it"
+def reinstall(error: Exception) -> str:
+    """The remedy for an import of BasicSR that failed: mostly torchvision does not match torch."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if any(module.partition(".")[0] == "torchvision" for module in modules):
+        return "torchvision is broken: pip install --force-reinstall torch torchvision"
+    return "reinstall what the error names, or: pip uninstall basicsr, basicsr install"
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, for comparison: 2.15.0+cu128 is (2, 15, 0), 2.0rc1 is (2,)."""
-    whole = re.match(r"(\d+(?![^.+])\.?)*", version)
-    return tuple(int(part) for part in whole[0].split(".") if part) if whole else ()
-
-
-def _registries() -> Iterator[Line]:
+def registered() -> Line:
+    """How much BasicSR's registries hold, and whether SSIU is in them."""
     from basicsr.utils import registry
 
-    kinds = {"ARCH": "archs", "DATASET": "data sets", "LOSS": "losses", "METRIC": "metrics", "MODEL": "models"}
-    held = {kind: getattr(registry, f"{kind}_REGISTRY") for kind in kinds}
-    yield "ok", "registered", ", ".join(f"{len(held[kind].keys())} {word}" for kind, word in kinds.items())
-    missing = [name for kind, name in (("ARCH", "SSIU"), ("MODEL", "SSIUModel")) if name not in held[kind]]
-    if missing:
-        yield "broken", "registered", f"{', '.join(missing)} missing: another package has replaced the registries"
+    names = ("ARCH", "DATASET", "LOSS", "METRIC", "MODEL")
+    held = {name: getattr(registry, f"{name}_REGISTRY") for name in names}
+    if "SSIU" not in held["ARCH"] or "SSIUModel" not in held["MODEL"]:
+        return "broken", "registered", "SSIU or SSIUModel is missing: another package has replaced the registries"
+    return "ok", "registered", ", ".join(f"{name.lower()} {len(held[name].keys())}" for name in names)
 
 
 def _gpu() -> str:
@@ -136,7 +112,5 @@ def patch_states() -> Iterator[Line]:
     """The state of every patch."""
     for patch in (patch for room in patches.ROOMS for patch in patches.of_room(room)):
         state = patch.state()
-        if state == NEEDED:
-            yield "broken", f"patch {patch.name}", f"{state}: {patch.defect}"
-        else:
-            yield "ok", f"patch {patch.name}", state
+        is_broken = state == NEEDED
+        yield "broken" if is_broken else "ok", f"patch {patch.name}", state + f": {patch.defect}" * is_broken

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -13,20 +12,12 @@ NAME = "basicsr"
 def imported() -> Path | None:
     """The folder that ``import basicsr`` uses; None if there is none."""
     loaded = sys.modules.get(NAME)
-    spec = loaded.__spec__ if loaded else _find()
+    # Not importlib.util.find_spec: that would use up our own finder, which waits for the import of BasicSR.
+    finders = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("ssiu_arch.")]
+    spec = loaded.__spec__ if loaded else next(filter(None, (finder.find_spec(NAME, None) for finder in finders)), None)
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations))).resolve()
-
-
-def _find() -> ModuleSpec | None:
-    """The spec that an import would find, without our own finder, which waits for that import."""
-    for finder in sys.meta_path:
-        if not type(finder).__module__.startswith("ssiu_arch."):
-            spec = finder.find_spec(NAME, None)
-            if spec is not None:
-                return spec
-    return None
 
 
 def version() -> str:
@@ -47,33 +38,22 @@ def number(folder: Path) -> str | None:
 def installed() -> Path | None:
     """The folder that pip installed; None if it did not."""
     try:
-        file = Path(str(distribution(NAME).locate_file(f"{NAME}/__init__.py")))
+        return Path(str(distribution(NAME).locate_file(NAME))).resolve()
     except PackageNotFoundError:
         return None
-    return file.parent.resolve() if file.is_file() else None
-
-
-def others() -> list[Path]:
-    """Every other folder of that name: on Python's path, installed, or in the current folder."""
-    folders = [Path(entry or ".") for entry in sys.path] + [Path.cwd()]
-    found = {  # os.path says no where pathlib raises, as for a folder that cannot be read
-        (folder / NAME).resolve(): None for folder in folders if os.path.isfile(folder / NAME / "__init__.py")
-    }
-    pip = installed()
-    if pip is not None:
-        found[pip] = None
-    found.pop(imported() or Path(), None)
-    return list(found)
 
 
 def warning() -> str | None:
-    """One line that says which of several is used; None if there is one."""
-    rest = others()
+    """One line that says which of several is used: on Python's path, installed, or in the current folder; else None."""
+    pip, ours = installed(), imported()
+    folders = [Path(entry or ".") / NAME for entry in sys.path] + [Path.cwd() / NAME, *([pip] if pip else [])]
+    # os.path returns False where pathlib raises, as for a folder that cannot be read
+    found = [folder.resolve() for folder in folders if os.path.isfile(folder / "__init__.py")]
+    rest = [str(folder) for folder in dict.fromkeys(found) if folder != ours]
     if not rest:
         return None
-    ours = imported()
-    kind = "the one pip installed" if ours == installed() else "not the one pip installed"
+    kind = "the one pip installed" if ours == pip else "not the one pip installed"
     return (
-        f"there are several packages {NAME}: in use is {ours} ({kind}), not {', '.join(map(str, rest))}; networks and "
+        f"there are several packages {NAME}: in use is {ours} ({kind}), not {', '.join(rest)}; networks and "
         "data sets of the others are not registered"
     )

@@ -15,7 +15,7 @@ def test_this_installation(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} <= {"ok", "warning"}
     text = "\n".join(lines)
-    for part in (f"torch: {version('torch')}", "basicsr: 1.4.2", "archs, ", "which basicsr: ", "GPU: "):
+    for part in (f"torch: {version('torch')}", "basicsr: 1.4.2", "registered: arch ", "which basicsr: ", "GPU: "):
         assert part in text
     assert [line for line in lines if " patch functional_tensor: in force" in line]
     assert sum(" patch " in line for line in lines) == sum(len(patches.of_room(room)) for room in patches.ROOMS)
@@ -49,7 +49,7 @@ def test_a_broken_torchvision_is_what_is_to_be_reinstalled(tmp_path, monkeypatch
     outer = {"__name__": "torchvision.ops", "inner": lambda: exec(code, inner)}
     with pytest.raises(RuntimeError) as raised:
         exec("inner()", outer)
-    assert "reinstall torch torchvision" in doctor._reinstall(raised.value)
+    assert "reinstall torch torchvision" in doctor.reinstall(raised.value)
 
 
 def test_a_plugin_that_fails_is_broken(monkeypatch):
@@ -84,21 +84,16 @@ def test_without_basicsr_the_remedy_is_named(monkeypatch):
     assert "basicsr install" in which_basicsr.version()
 
 
-def test_known_conflicts(monkeypatch):
-    versions = {"tensorboard": "2.20", "scipy": "2.0.1", "wandb": "0.31.0"}
-    monkeypatch.setattr(doctor, "version_of", versions.get)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    names = [name for _, name, _ in doctor.conflicts()]
-    assert names == ["tensorboard", "scipy 2.0.1", "wandb 0.31.0"]
-    versions.update(scipy="1.17.1", wandb="0.30.2", tensorboard=None)
-    assert list(doctor.conflicts()) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("2.15.0+cu128", (2, 15, 0)), ("2.0rc1", (2,)), ("1.17", (1, 17)), ("main", ())]
-)
-def test_numbers_of_a_version(text, expected):
-    assert doctor.numbers(text) == expected
+def test_a_tensorboard_without_pkg_resources_is_warned_of(monkeypatch):
+    monkeypatch.setattr(which_basicsr, "imported", lambda: None)
+    for versions, found, warned in (
+        ({"tensorboard": "2.20"}, None, True),
+        ({}, None, False),
+        ({"tb-nightly": "3"}, 1, False),
+    ):
+        monkeypatch.setattr(doctor, "version_of", versions.get)
+        monkeypatch.setattr(doctor, "find_spec", lambda name, found=found: found)
+        assert any(name == "tensorboard" for _, name, _ in doctor.lines()) == warned
 
 
 def test_no_doubt_here(tmp_path, monkeypatch):
