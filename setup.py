@@ -16,6 +16,7 @@ CONVERTERS = ["openvino", "ncnn", "pnnx"]  # of what ssiu export writes; docs/ex
 HEIF = ["pillow-heif"]  # reads HEIC, the photos of iPhones
 HUB = [*SAFETENSORS, "huggingface_hub"]
 RIVALS = ["spandrel", "spandrel_extra_arches"]  # MIT; some networks of the second are for non-commercial use only
+WEB = ["gradio>=6"]  # of ssiu web; it keeps Pillow below 13
 DOCS = ["mkdocs", "mkdocs-material", "mkdocstrings[python]"]
 TEST = [
     *PLOT,
@@ -65,6 +66,7 @@ setup(
         "hub": HUB,
         "converters": CONVERTERS,
         "rivals": RIVALS,
+        "web": WEB,
         "docs": DOCS,
         "test": TEST,
     },

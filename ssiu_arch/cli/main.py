@@ -55,6 +55,7 @@ SSIU = Command(
         "compare": "put crops of several results with their scores into one picture",
         "lam": "draw local attribution maps: which input pixels a result depends on",
         "profile": "measure parameters, multiply-adds, latency and memory of networks",
+        "web": "serve a page that enlarges images, for the browser of this machine",
     },
     "To train and test, use the command basicsr.\nExample: ssiu upscale photos -o enlarged",
 )
