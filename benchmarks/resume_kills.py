@@ -23,7 +23,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from ssiu_arch.cli import main as command
-from ssiu_arch.data.demo import prepare_demo
+from ssiu_arch.data.training_sets import prepare_demo
 from ssiu_arch.plugins import load_plugins
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ def main() -> None:
     arguments.add_argument("--force", action="store_true", help="replace existing files")
     given = arguments.parse_args()
 
-    from ssiu_arch.data.demo import prepare_demo
+    from ssiu_arch.data.training_sets import prepare_demo
 
     prepare_demo(given.root, jobs=given.jobs, force=given.force)
 

@@ -15,7 +15,7 @@ def main() -> None:
     add_preparation_options(arguments)
     given = arguments.parse_args()
 
-    from ssiu_arch.data.df2k import prepare_df2k
+    from ssiu_arch.data.training_sets import prepare_df2k
 
     prepare_df2k(given.source, given.root, download=given.download, **preparation(given))
 

@@ -13,7 +13,7 @@ def main() -> None:
     add_preparation_options(arguments)
     given = arguments.parse_args()
 
-    from ssiu_arch.data.photos import prepare_photos
+    from ssiu_arch.data.training_sets import prepare_photos
 
     prepare_photos(given.photos, given.root, given.name, **preparation(given))
 

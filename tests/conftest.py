@@ -115,7 +115,7 @@ def ssiu(capsys):
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):
     """A folder that holds ``datasets/demo``, made as a user makes it."""
-    from ssiu_arch.data.demo import prepare_demo
+    from ssiu_arch.data.training_sets import prepare_demo
 
     folder = tmp_path_factory.mktemp("demo")
     prepare_demo(folder / "datasets", jobs=1, force=False)

@@ -64,13 +64,9 @@ RENAMES: tuple[Callable[[str], str], ...] = (  # file names under which other ar
 def match(
     gt: Sequence[Path], lq: Sequence[Path], folder: Path, scale: int, template: str
 ) -> tuple[dict[Path, Path], list[str]]:
-    """The LR file of each HR file, and problems with their names.
+    """The LR file in ``folder`` of each HR file, and problems with their names.
 
-    Args:
-        gt, lq: files of HR and LR.
-        folder: of LR.
-        scale: of LR.
-        template: BasicSR's ``filename_tmpl``. A file of another name is found if only its endings differ.
+    ``template`` is BasicSR's ``filename_tmpl``. A file of another name is found if only its endings differ.
     """
     pairs = {path: lr for path in gt if (lr := lr_path(path, folder, scale, template))}
     left = {bare(path.stem): path for path in lq if path not in pairs.values()}
@@ -169,17 +165,15 @@ def _compare_whole(copy: Copy, wanted: str, images: dict[Path, Listed]) -> None:
 def compare(
     copy: Copy, pairs: Iterable[tuple[Path, Reader, Reader]], scale: int, are_tiles: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Compare each LR image with MATLAB's bicubic of HR, and HR with the published image.
+    """Compare each LR image with MATLAB's bicubic of HR, and HR with the published image; returns problems and notes.
 
     Args:
         copy: what is known of the HR images.
         pairs: HR file or LMDB key, and what reads HR and LR.
         scale: of LR.
         are_tiles: the images are cut from larger ones, so that LR at the border depends on pixels outside HR.
-
-    Returns:
-        Problems and notes, a line for all images of one kind.
     """
+    inner = core if are_tiles else np.asarray
     published = SETS[copy.name].images if copy.name else {}
     pictures = {digest: stem for stem, known in published.items() for digest in known.lr.values()}
     wrong, harmless = defaultdict[tuple[str, str], list[str]](list), defaultdict[tuple[str, str], list[str]](list)
@@ -197,7 +191,7 @@ def compare(
             wrong["HR", reason].append(path.stem)
         elif not are_tiles and (kind := png_kind(path)):
             harmless["HR", f"{kind}, which BasicSR reads as 8-bit RGB"].append(path.stem)
-        if is_published or _is_lr(lr, make_lr(hr, scale), are_tiles):
+        if is_published or np.array_equal(inner(lr), inner(make_lr(hr, scale))):
             continue
         if known and pictures.get(digest, path.stem) not in (path.stem, bare(path.stem)):
             wrong["LR", f"the picture is {pictures[digest]}"].append(path.stem)
@@ -209,12 +203,6 @@ def compare(
         for found in (wrong, harmless)
     )
     return broken + problems, notes
-
-
-def _is_lr(lr: Image, expected: Image, is_tile: bool) -> bool:
-    if is_tile and lr.shape == expected.shape:
-        lr, expected = core(lr), core(expected)
-    return np.array_equal(lr, expected)
 
 
 def _hr_reason(copy: Copy, path: Path, hr: Image, lr: Image | None, scale: int) -> str | None:

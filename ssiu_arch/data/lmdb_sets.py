@@ -63,10 +63,7 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
     The database grows as ``NAME.lmdb.partial`` and is renamed when it is complete. After a kill the same call starts it
     again; copying shards takes little time compared with cutting images.
 
-    Args:
-        folder: the LMDB folder.
-        shards: in the order of ``meta_info.txt``.
-        advance: called with the number of shards in each batch that is written.
+    ``advance`` is called with the number of shards in each batch that is written.
 
     Raises:
         UserError: it cannot be written.

@@ -16,15 +16,10 @@ LONGEST_KEY = 200  # LMDB allows 511 bytes, file systems 255, and _s001.png foll
 
 @dataclass(frozen=True)
 class Source:
-    """One image file of a set.
+    """One image file of a set; ``key`` is its name there, see ``key_of``.
 
-    Args:
-        key: name in the set: ASCII letters, digits, ``_`` and ``-``.
-        path: the file, or the archive that holds it.
-        member: name in the archive; empty for a file.
-        size: bytes.
-        stamp: time of the last change of ``path`` (ns).
-        offset: position in a tar archive; else -1.
+    It is the file ``path`` or, in the archive ``path``, the ``member`` of that name, which begins at ``offset`` if the
+    archive is a tar. ``size`` is in bytes, ``stamp`` the time of the last change of ``path`` in ns.
     """
 
     key: str
@@ -45,11 +40,7 @@ class Source:
         return [[self.name, self.size, self.stamp]]
 
     def read(self) -> Image:
-        """Read and decode the image; see ``decode_image``.
-
-        Raises:
-            BadImage: it cannot be read, or is not a usable image.
-        """
+        """The decoded image; raises ``BadImage`` like ``decode_image``, also if the file cannot be read."""
         try:
             if self.offset >= 0:
                 with open(self.path, "rb") as file:

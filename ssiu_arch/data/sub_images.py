@@ -9,6 +9,7 @@ agree for images of any size. The LR image is made from HR cropped to multiples 
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
+from typing import NamedTuple
 
 from ssiu_arch.data.images import BadImage, Image, encode_png
 from ssiu_arch.data.resize import imresize, mod_crop
@@ -61,8 +62,7 @@ class Recipe:
         return ("HR", *(f"X{scale}" for scale in self.scales))
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """One sub-image: its key, its shape (height, width), its PNG file."""
 
     key: str
@@ -92,14 +92,10 @@ def make_lr(hr: Image, scale: int) -> Image:
 
 
 def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
-    """Read an image and cut it and its LR images into sub-images.
-
-    Returns:
-        The tiles of each of ``recipe.outputs``, in the same order and with the same keys, ``NAME_s001`` and on.
+    """The tiles of an image for each of ``recipe.outputs``, in the same order and with the same keys, ``NAME_s001`` ...
 
     Raises:
-        BadImage: the image is bad.
-        TooSmall: a side is below ``recipe.smallest``.
+        BadImage: the image is bad; ``TooSmall``: a side is below ``recipe.smallest``.
     """
     hr = source.read()
     height, width = hr.shape[:2]
@@ -109,18 +105,13 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
             f"{source.name}: {width}x{height} is too small for patches of {recipe.smallest} pixels "
             f"(sides are cropped to multiples of {recipe.unit}); --smallest lowers the limit"
         )
-    images = {"HR": (hr, 1)}
-    for scale in recipe.scales:
-        images[f"X{scale}"] = (make_lr(hr, scale), scale)
-
+    images = {"HR": (hr, 1), **{f"X{scale}": (make_lr(hr, scale), scale) for scale in recipe.scales}}
     tall, wide = (min(recipe.size, side // recipe.unit * recipe.unit) for side in (height, width))
-    tops = starts(height, recipe.size, recipe.step, recipe.unit)
-    lefts = starts(width, recipe.size, recipe.step, recipe.unit)
+    tops, lefts = (starts(side, recipe.size, recipe.step, recipe.unit) for side in (height, width))
     corners = [(top, left) for top in tops for left in lefts]
     tiles: dict[str, list[Tile]] = {}
     for output, (image, scale) in images.items():
-        tiles[output] = []
-        for number, (top, left) in enumerate(corners, start=1):
-            part = image[top // scale : (top + tall) // scale, left // scale : (left + wide) // scale]
-            tiles[output].append(Tile(f"{source.key}_s{number:03d}", part.shape[0], part.shape[1], encode_png(part)))
+        shape = tall // scale, wide // scale
+        parts = (image[top // scale :, left // scale :][: shape[0], : shape[1]] for top, left in corners)
+        tiles[output] = [Tile(f"{source.key}_s{n:03d}", *shape, encode_png(part)) for n, part in enumerate(parts, 1)]
     return tiles

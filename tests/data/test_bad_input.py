@@ -11,8 +11,8 @@ import pytest
 
 from ssiu_arch.data.images import encode_png, write_image
 from ssiu_arch.data.lmdb_sets import read_meta
-from ssiu_arch.data.photos import prepare_photos
 from ssiu_arch.data.sub_images import Recipe
+from ssiu_arch.data.training_sets import prepare_photos
 from ssiu_arch.utils.errors import printable
 
 RECIPE = Recipe((4,), 48, 48, 24)

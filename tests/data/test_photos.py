@@ -2,8 +2,8 @@ import cv2
 import pytest
 
 from ssiu_arch.data.lmdb_sets import read_meta
-from ssiu_arch.data.photos import prepare_photos
 from ssiu_arch.data.sub_images import Recipe
+from ssiu_arch.data.training_sets import prepare_photos
 from ssiu_arch.utils.errors import UserError
 
 X4 = Recipe((4,), 48, 48, 24)

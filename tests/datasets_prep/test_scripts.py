@@ -91,9 +91,9 @@ def test_the_demo_set_is_made_and_then_left_alone(run, tmp_path, monkeypatch):
 
 
 def test_the_held_out_photo_is_not_trained_on():
-    from ssiu_arch.data.demo import TRAIN, VALIDATION
+    from ssiu_arch.data.training_sets import DEMO_TRAIN, DEMO_VALIDATION
 
-    assert VALIDATION not in TRAIN
+    assert DEMO_VALIDATION not in DEMO_TRAIN
 
 
 def test_photos_ends_with_0_1_or_2(run, photos, tmp_path):

@@ -1,17 +1,16 @@
 import tarfile
 import zipfile
-from dataclasses import replace
 
 import pytest
 
-from ssiu_arch.data.df2k import PARTS, find, prepare_df2k
 from ssiu_arch.data.images import encode_png
 from ssiu_arch.data.lmdb_sets import read_meta
 from ssiu_arch.data.sub_images import Recipe
+from ssiu_arch.data.training_sets import PARTS, find, prepare_df2k
 from ssiu_arch.utils.errors import UserError
 
 RECIPE = Recipe((4,), 48, 48, 24)
-DIV2K, FLICKR2K = (replace(part, count=3) for part in PARTS)
+DIV2K, FLICKR2K = (part._replace(number=3) for part in PARTS)
 
 
 @pytest.fixture
@@ -105,13 +104,13 @@ def test_download_fetches_what_is_missing(tmp_path, files, monkeypatch):
         tar_flickr2k(folder, files)
         return folder / "Flickr2K.tar"
 
-    monkeypatch.setattr("ssiu_arch.data.df2k.fetch", fetch)
+    monkeypatch.setattr("ssiu_arch.data.training_sets.fetch", fetch)
     make(tmp_path, tmp_path / "out", download=True)
     assert [url.rpartition("/")[2] for url in asked] == ["Flickr2K.tar"]
 
 
 def test_the_real_parts_are_800_and_2650_images():
-    assert [(part.keys[0], part.keys[-1], part.count) for part in PARTS] == [
+    assert [(part.keys[0], part.keys[-1], part.number) for part in PARTS] == [
         ("0001", "0800", 800),
         ("000001", "002650", 2650),
     ]
