@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     ship("--photos", type=Path, required=True, help="folder of the training photos, counted for the card")
     ship("--sources", type=Path, help="CSV of their sources and licences: columns file, source, licence")
     ship("--validation", type=Path, help="folder of HR photos that decides (default: datasets.val.dataroot_gt)")
-    ship("--benchmarks", type=Path, help="folder with Set5/HR and Set14/HR, measured if the weights are better")
+    ship("--benchmarks", type=Path, help="folder whose sets, as Set5/HR, are all measured if the weights are better")
     ship("--note", default="", help="sentence for the card, such as the teacher whose output was the target")
     return parser
 

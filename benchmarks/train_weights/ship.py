@@ -32,6 +32,7 @@ from ssiu_arch.weights.ssiu import Weights
 from ssiu_arch.weights.writing import as_bytes, halved
 
 Pair = tuple[Image, Image]  # HR (H, W, 3) and LR (h, w, 3), BGR
+PAPER_SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -43,6 +44,7 @@ def ship(options: dict[str, Any], given: argparse.Namespace) -> str:
     """
     scale, run, target = options["scale"], EXPERIMENTS / options["name"], weights_file(given.folder, options["scale"])
     photos = count_photos(given.photos, given.sources, 64 * scale)
+    benchmarks = find_benchmarks(given.benchmarks) if given.benchmarks else []
     hr = given.validation or Path(options["datasets"]["val"]["dataroot_gt"])
     weights, iterations = newest_weights(run / "models")
     pairs, net = list(read_pairs(hr, scale)), SSIU(**weights.options)
@@ -53,7 +55,7 @@ def ship(options: dict[str, Any], given: argparse.Namespace) -> str:
     compared = f"{scores[set_name(hr)][0]:.4f} dB on {set_name(hr)}, before {before[0]:.4f} dB"
     if not scores[set_name(hr)][0] > before[0]:  # a NaN is not better
         return f"not shipped: {compared}"
-    for name in ("Set14", "Set5") if given.benchmarks else ():
+    for name in benchmarks:
         pairs = list(read_pairs(given.benchmarks / name / "HR", scale))
         bicubic[name], scores[name] = bicubic_scores(pairs, scale), score(net, pairs)
     rows = [row for row in read_logs(run) if row.iteration <= iterations]  # after a kill the log may go beyond
@@ -148,6 +150,18 @@ def count_photos(photos: Path, table: Path | None, smallest: int) -> dict[str, A
         raise UserError(f"--photos {photos}: holds no image of {smallest} pixels or more a side")
     sources = [[*origin, count] for origin, count in origins.most_common()]
     return {"images": origins.total(), "megapixels": pixels / 1e6, "sources": sources}
+
+
+def find_benchmarks(folder: Path) -> list[str]:
+    """Return the names of the sets in a folder, those with a folder ``HR``: the paper's first, in its order.
+
+    Raises:
+        UserError: there are none.
+    """
+    names = sorted(path.parent.name for path in folder.glob("*/HR"))
+    if not names:
+        raise UserError(f"--benchmarks {folder}: holds no folder SET/HR, such as Set5/HR")
+    return sorted(names, key=lambda name: PAPER_SETS.index(name) if name in PAPER_SETS else len(PAPER_SETS))
 
 
 def set_name(hr: Path) -> str:

@@ -77,7 +77,7 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
     Args:
         path: the checkpoint.
         param_key: ``param_key_g`` of the option file, None for the root. If it is missing, ``params`` or else the only
-            set of weights is used, and a message says so.
+            set of weights is used, and the log says so.
 
     Raises:
         UserError: as ``read_checkpoint``; or the key is missing or names no weights; or a value is NaN or infinite; or
@@ -89,11 +89,11 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             f"weights {path}: BasicSR cannot read safetensors; convert it: ssiu convert {path} -o "
             f"{Path(path).with_suffix('.pth')}"
         )
-    key = param_key if param_key in held else chosen(path, held, ["params"] if param_key else [])
-    if key != param_key:
-        log.warning(f"weights {path}: has no {param_key or 'weights at the root'}, {set_name(key)} is used")
+    key = param_key if param_key in held else chosen(path, held, [param_key, "params"] if param_key else [])
     weights = bare_names(tensors_of(path, held, key))
     check_finite(path, weights)
+    if key != param_key:
+        log.info(f"weights {path}: have no {param_key or 'tensors at the root'}; uses {set_name(key)}")
     return weights
 
 

@@ -32,7 +32,9 @@ def weights(tmp_path_factory):
     torch.save([1, 2], folder / "list.pth")
     torch.save({"params": state, "when": Unloadable()}, folder / "code.pth")
     torch.save(state, folder / "raw.pth")
-    torch.save({"epoch": 1, "model_state_dict": state}, folder / "other_key.pth")
+    torch.save({"epoch": 1, "model": {"model_state_dict": state}}, folder / "other_key.pth")
+    torch.save({"best": state, "last": state}, folder / "two_sets.pth")
+    torch.save({"params": {**state, "head.bias": state["head.bias"].int()}}, folder / "int.pth")
     torch.save({"params": SSIU(2).state_dict()}, folder / "x2.pth")
     torch.save({"params": SSIU(4, num_feat=16, num_block=3).state_dict()}, folder / "small.pth")
     torch.save({"params": SSIU(sparse_attention=False).state_dict()}, folder / "sam.pth")
@@ -174,8 +176,8 @@ BAD_OPTIONS = [
     ("path:pretrain_network_g=weights/cut.pth", "weights weights/cut.pth"),
     ("path:pretrain_network_g=weights/list.pth", "weights weights/list.pth|list"),
     ("path:pretrain_network_g=weights/code.pth", "weights weights/code.pth|Python objects"),
-    ("path:pretrain_network_g=weights/raw.pth", "weights weights/raw.pth|path.param_key_g: ~"),
-    ("path:pretrain_network_g=weights/other_key.pth", "weights weights/other_key.pth|'params'|epoch, model_state_dict"),
+    ("path:pretrain_network_g=weights/two_sets.pth", "weights weights/two_sets.pth|key: best, last"),
+    ("path:pretrain_network_g=weights/int.pth", "weights weights/int.pth: head.bias is torch.int32"),
     ("path:pretrain_network_g=weights/x2.pth", "weights weights/x2.pth|upscale: 2 (here 4)"),
     ("path:pretrain_network_g=weights/small.pth", "weights/small.pth|num_feat: 16 (here 64), num_block: 3 (here 9)"),
     ("path:pretrain_network_g=weights/sam.pth", "weights/sam.pth|sparse_attention: False (here True)"),
@@ -253,6 +255,7 @@ def test_good_options_pass(place):
 def test_good_weights_pass(place):
     check_run(TRAIN, True, ["path:pretrain_network_g=weights/good.pth"])
     check_run(TRAIN, True, ["path:pretrain_network_g=weights/raw.pth", "path:param_key_g=none"])
+    check_run(TRAIN, True, ["path:pretrain_network_g=weights/other_key.pth"])
     check_run(TRAIN, True, ["path:pretrain_network_g=weights/x2.pth", "path:strict_load_g=false"])
 
 

@@ -28,6 +28,7 @@ def test_read_state_dict_follows_basicsr(tmp_path):
 @pytest.mark.parametrize("key", ["params", "params_ema", None])
 @pytest.mark.parametrize("within", [(), ("model",), ("ema", "net")])
 def test_the_only_weights_stand_in_for_a_missing_key_and_a_line_says_so(tmp_path, caplog, key, within):
+    caplog.set_level("INFO", "basicsr")
     held = {"module._orig_mod.a": torch.ones(1)}
     for name in reversed(within):
         held = {name: held, "epoch": 3}

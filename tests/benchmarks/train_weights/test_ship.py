@@ -79,8 +79,9 @@ def test_weights_that_are_not_finite_are_refused(ship, folder, networks):
 
 
 def test_better_ones_replace_all_files(ship, folder, networks):
-    for name in ("Set5", "Set14"):
+    for name in ("Manga109", "Own", "Set14", "Set5"):
         shutil.copytree("SunHays80", f"benchmark/{name}")
+    Path("benchmark/notes").mkdir()
     note()
     assert ship("bilinear", "--benchmarks", "benchmark").startswith("shipped")
     assert {path.name for path in folder.iterdir()} == {f"SSIU_x4.{e}" for e in ("pth", "json", "csv", "md", "png")}
@@ -94,7 +95,8 @@ def test_better_ones_replace_all_files(ship, folder, networks):
     psnr, ssim = score(net, read_pairs(Path("SunHays80/HR"), 4))
     assert kept["sha256"] == hashlib.sha256((folder / "SSIU_x4.pth").read_bytes()).hexdigest()
     assert kept["photo_psnr"] == pytest.approx(photo_psnr(net), abs=1e-9)
-    assert kept["scores"] == {name: pytest.approx([psnr, ssim]) for name in ("SunHays80", "Set14", "Set5")}
+    assert list(kept["scores"]) == list(kept["bicubic"]) == ["SunHays80", "Set5", "Set14", "Manga109", "Own"]
+    assert all(scores == pytest.approx([psnr, ssim]) for scores in kept["scores"].values())
     (facts,) = kept["runs"]
     assert (facts["iterations"], facts["seconds"]) == (22, 22 * 0.375)  # the median of what was logged up to 22
     picture = cv2.imread(str(folder / "SSIU_x4.png"))
@@ -188,6 +190,7 @@ def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(shi
         (("--validation", "nowhere"), "nowhere"),
         (("--validation", "empty"), "empty"),
         (("--benchmarks", "nowhere"), "nowhere"),
+        (("--benchmarks", "empty"), "Set5/HR"),
     ],
 )
 def test_refused_with_the_name_of_what_is_wrong(ship, folder, words, named):
