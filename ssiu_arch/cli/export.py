@@ -1,8 +1,6 @@
 """``ssiu export``: a network as ONNX, checked against torch."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +26,24 @@ def run(arguments: list[str]) -> None:
 
     args.weights = weights_path(args.weights)
     check_outputs({"-o": args.output}, suffixes={"-o": [".onnx"]}, inputs=[args.weights], overwrite=args.overwrite)
-    _check_sizes(args)
+    for h, w in args.latency:
+        if args.static not in (None, (h, w)):
+            raise UserError(f"--latency {h}x{w}: with --static the file takes {'{}x{}'.format(*args.static)} alone")
 
     from ssiu_arch.tools.export.to_onnx import check_installation
 
     check_installation()
 
+    from ssiu_arch.utils.memory import is_out_of_memory
     from ssiu_arch.weights import load
 
-    _export(load(args.weights, args.key), args)
+    net = load(args.weights, args.key)
+    try:
+        _export(net, args)
+    except Exception as error:  # torch's and ONNX Runtime's for memory have no type in common
+        if is_out_of_memory(error):
+            raise UserError("out of memory: choose smaller sizes for --static and --latency") from error
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,18 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--opset", type=whole(OPSETS[0], OPSETS[-1]), default=OPSETS[0], metavar="N", help=opset)
     add("--fp16", action="store_true", help="weights and feature maps in float16; input and output stay float32")
     add("--static", type=image_size, metavar="HxW", help="only LR size the file takes, batch 1 (default: any)")
-    add("--check", nargs="+", type=image_size, default=[], metavar="HxW", help="more LR sizes to check")
     add("--latency", nargs="+", type=image_size, default=[], metavar="HxW", help="LR sizes to time")
     add("--runs", type=whole(1), default=10, metavar="N", help="rounds of --latency (default: 10)")
     add("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
     return parser
-
-
-def _check_sizes(args: argparse.Namespace) -> None:
-    for option, sizes in (("--check", args.check), ("--latency", args.latency)):
-        for h, w in sizes:
-            if args.static and (h, w) != args.static:
-                raise UserError(f"{option} {h}x{w}: with --static the file takes {'{}x{}'.format(*args.static)} alone")
 
 
 def _export(net: "SSIU", args: argparse.Namespace) -> None:
@@ -98,16 +97,15 @@ def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
 
     from ssiu_arch.tools.export import comparison
 
-    cases = [(1, *args.static)] if args.static else [*comparison.CASES, *((1, *size) for size in args.check)]
-    precision, differences = "fp16" if args.fp16 else "fp32", []
-    for case in tqdm(dict.fromkeys(cases), "checking against torch", leave=False, disable=None):
-        with _in_memory(f"checking {comparison.text_of(case)}: choose a smaller size; {args.output} is not written"):
-            differences.append(comparison.difference(exported, net, case))
-    table = comparison.parity_table(differences, precision).text()
+    cases = [(1, *args.static)] if args.static else comparison.CASES
+    bar = tqdm(cases, "checking against torch", leave=False, disable=None)
+    differences = [comparison.difference(exported, net, case) for case in bar]
+    precision = "fp16" if args.fp16 else "fp32"
+    table, limit = comparison.parity_table(differences, precision).text(), comparison.BARS[precision]
     for found in differences:
-        if not found.is_within(comparison.BARS[precision]):
+        if not found.is_within(limit):
             print(table)
-            apart = f"differs from torch by {found.largest:.1e}, more than {comparison.BARS[precision]:.1e}"
+            apart = f"differs from torch by {found.largest:.1e}, more than {limit:.1e}"
             raise UserError(f"-o {args.output}: not written: at {comparison.text_of(found.case)} the result {apart}")
     return table
 
@@ -115,20 +113,6 @@ def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
 def _time(exported: "Net", net: "SSIU", args: argparse.Namespace) -> None:
     from ssiu_arch.tools.export import comparison
 
-    for h, w in dict.fromkeys(args.latency):
-        with _in_memory(f"--latency {h}x{w}: choose a smaller size; {args.output} is written"):
-            found = comparison.latencies(exported, net, (h, w), args.runs)
-        print("\n" + comparison.latency_table(found, (h, w), "fp16" if args.fp16 else "fp32").text(), end="")
-
-
-@contextmanager
-def _in_memory(what: str) -> Iterator[None]:
-    """Turn an out-of-memory error into one line."""
-    from ssiu_arch.utils.memory import is_out_of_memory
-
-    try:
-        yield
-    except Exception as error:  # torch's and ONNX Runtime's have no type in common
-        if is_out_of_memory(error):
-            raise UserError(f"out of memory: {what}") from error
-        raise
+    for size in dict.fromkeys(args.latency):
+        found = comparison.latencies(exported, net, size, args.runs)
+        print("\n" + comparison.latency_table(found, size, "fp16" if args.fp16 else "fp32").text(), end="")

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,8 +69,7 @@ def opened(model: bytes, threads: int) -> Net:
     return run
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """Of two results for the same image.
 
     Attributes:
