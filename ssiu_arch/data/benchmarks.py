@@ -15,11 +15,12 @@ from ssiu_arch.data.download import Download, fetch
 from ssiu_arch.data.images import Image, encode_png, list_images, lr_path, read_image
 from ssiu_arch.data.known_sets import SETS, set_name
 from ssiu_arch.data.script import SetIncomplete, say
-from ssiu_arch.data.sources import paths_below, require_folder
+from ssiu_arch.data.sources import paths_below
 from ssiu_arch.data.sub_images import make_lr
 from ssiu_arch.data.verify import PairedSet, verify
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file, writing
+from ssiu_arch.utils.image_files import require_folder
 
 # Its loaders check this MD5. Manga109 is not in it.
 ARCHIVE = Download("https://cv.snu.ac.kr/research/EDSR/benchmark.tar", "4ace41d33c2384b97e6b320cd0afd6ba")

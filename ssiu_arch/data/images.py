@@ -41,17 +41,10 @@ def read_image(path: Path) -> Image:
 
 
 def decode_image(data: bytes, name: str) -> Image:
-    """Decode an image file by the rules in ``RULES``.
-
-    Args:
-        data: bytes of the file.
-        name: name in an error.
-
-    Returns:
-        (H, W, 3), BGR as in OpenCV and BasicSR, uint8.
+    """The image in the bytes of a file, by ``RULES``: (H, W, 3), BGR as in OpenCV and BasicSR, uint8.
 
     Raises:
-        BadImage: the file is empty, damaged, not an image, or of a depth other than 8 or 16 bit.
+        BadImage: the file, called ``name``, is empty, damaged, no image, or of a depth other than 8 or 16 bit.
     """
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
@@ -124,11 +117,7 @@ def _on_white(image: NDArray[Any], raw: NDArray[Any] | None) -> NDArray[Any]:
 def lr_path(hr: Path, lr_folder: Path, scale: int, template: str | None = None) -> Path | None:
     """The LR file of the HR file ``hr``; None: there is none.
 
-    Args:
-        hr: HR file.
-        lr_folder: folder of the LR files.
-        scale: HR side over LR side.
-        template: BasicSR's ``filename_tmpl``, such as ``{}x4``; None: ``NAMEx4`` (the scale) or ``NAME``, also as PNG.
+    ``template`` is BasicSR's ``filename_tmpl``, such as ``{}x4``; None: ``NAMEx4`` or ``NAME``, also as PNG.
     """
     templates = (f"{{}}x{scale}", "{}") if template is None else (template,)
     suffixes = (hr.suffix, ".png") if template is None else (hr.suffix,)

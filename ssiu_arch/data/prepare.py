@@ -62,8 +62,7 @@ def is_finished(target: SubImageSet, sources: Sequence[Source] | None = None) ->
     """Whether ``target`` is complete.
 
     Raises:
-        UserError: a finished set of that name has other settings, was made from other images than ``sources`` (None:
-            not checked), or is damaged.
+        UserError: it has other settings, was made from other images than ``sources`` (unless None), or is damaged.
     """
     record = read_json(target.record)
     if record is None:
@@ -138,9 +137,7 @@ def _claim(target: SubImageSet, force: bool) -> None:
         if begun is None:
             for path in map(target.lmdb, target.recipe.outputs):
                 if path.exists() and not force:
-                    raise UserError(
-                        f"{path}: exists and belongs to no preparation; move it, or replace it with --force"
-                    )
+                    raise UserError(f"{path}: exists, from elsewhere; move it, or replace it with --force")
             write_json(settings, target.settings)
         elif begun != target.settings:
             raise UserError(

@@ -111,6 +111,11 @@ def _resize_rows(image: Image, scale: Fraction) -> Image:
     largest = top * np.abs(weights).sum(axis=1).max()
     kind = np.float32 if is_integer and largest < 2**24 else np.float64  # exact below 2**24 and 2**53
 
+    # One product with the whole matrix would be wasteful: a row of it has 4 weights (4/scale when shrinking) among n
+    # columns of zeros. Sixteen output rows at a time need only a band of about 16/scale columns, which fits the cache.
+    # The weights are integers, so that float32 adds them without rounding up to 2**24 and the result does not depend on
+    # the order in which a BLAS sums. MATLAB rounds half up, NumPy half to even. So half the denominator is added before
+    # the division, and the assignment to an integer array cuts off the rest.
     flat = image.reshape(n, -1)
     result = np.empty((ceil(scale * n), flat.shape[1]), image.dtype)
     for start in range(0, len(result), ROWS_PER_BLOCK):
@@ -121,7 +126,7 @@ def _resize_rows(image: Image, scale: Fraction) -> Image:
             sums += denominator / 2
         sums /= denominator
         if is_integer:
-            np.clip(sums, 0, top, out=sums)  # the assignment below then rounds down
+            np.clip(sums, 0, top, out=sums)
         result[start:stop] = sums
     return result.reshape(-1, *image.shape[1:])
 

@@ -59,10 +59,9 @@ class Source:
 
 
 def key_of(name: str) -> str:
-    """The key of an image file for BasicSR's LMDB: its name without the extension.
+    """The key of an image file for BasicSR's LMDB: its name without the extension, where ``é`` becomes ``_xe9``.
 
-    BasicSR cuts keys at the first dot and encodes them as ASCII. So every character except ASCII letters, digits, ``_``
-    and ``-`` becomes ``_x`` and its code: ``é`` is ``_xe9``.
+    BasicSR cuts keys at the first dot and encodes them as ASCII.
     """
     stem = PurePosixPath(name).stem
     key = re.sub(r"[^A-Za-z0-9_-]", lambda match: f"_x{ord(match.group()):x}", stem)
@@ -83,14 +82,6 @@ def from_file(path: Path) -> Source:
         return Source(key_of(path.name), path, "", stat.st_size, stat.st_mtime_ns)
     except OSError:
         return Source(key_of(path.name), path, "", 0, 0)
-
-
-def require_folder(path: Path) -> None:
-    """Raise ``UserError`` if ``path`` is not a folder; of an archive it says to unpack it."""
-    if path.is_file() and path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")):
-        raise UserError(f"{path}: is an archive; unpack it, and give the folder")
-    if not path.is_dir():
-        raise UserError(f"{path}: is no folder" if path.exists() else f"{path}: there is no such folder")
 
 
 def paths_below(folder: Path, depth: int) -> list[Path]:

@@ -10,9 +10,9 @@ from ssiu_arch.data.copies import Copy, compare, match, named, recognise
 from ssiu_arch.data.images import BadImage, Image, decode_image, list_images, read_image
 from ssiu_arch.data.known_sets import set_name
 from ssiu_arch.data.lmdb_sets import MetaLine, open_lmdb, read_meta
-from ssiu_arch.data.sources import require_folder
 from ssiu_arch.utils import lmdb_health, option_yaml
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.image_files import require_folder
 
 SAMPLE = 64  # pairs of an LMDB compared pixel by pixel, at most
 

@@ -29,10 +29,9 @@ def stored_grey(dataset: Any) -> list[str]:
     """The names of the GT files of a BasicSR data set that are stored with one channel, in alphabetical order."""
     names = []
     for role, path in _files(dataset):
-        if role == "gt" and path.suffix != ".mdb" and path.name != "meta_info.txt":
-            with suppress(OSError), PIL.Image.open(path) as image:  # reads the header only
-                if image.mode in ("1", "L", "I;16"):
-                    names.append(path.stem)
+        with suppress(OSError, PIL.Image.DecompressionBombError), PIL.Image.open(path) as image:  # reads the header
+            if role == "gt" and image.mode in ("1", "L", "I;16"):
+                names.append(path.stem)
     return sorted(names)
 
 

@@ -136,11 +136,9 @@ def unusual_bicubic(opt: dict[str, Any], sets: list[SetScores]) -> list[str]:
     for record in sets:
         known, means, changes = BICUBIC.get((set_name(record.name) or "", scale)), record.bicubic_means(), []
         for metric, options in opt["val"]["metrics"].items():
-            is_ssim = options["type"] == SSIM[0]
-            is_standard = options["type"] in (PSNR[0], SSIM[0]) and options.get("test_y_channel")
-            if not known or metric not in means or not is_standard:
-                continue
-            if options.get("crop_border") == scale and not options.get("float_output"):
+            is_ssim, is_8_bit = options["type"] == "calculate_ssim", not options.get("float_output")
+            is_standard = options.get("test_y_channel") and options.get("crop_border") == scale and is_8_bit
+            if known and metric in means and is_standard and (is_ssim or options["type"] == "calculate_psnr"):
                 tolerance, digits = (0.0005, 4) if is_ssim else (0.005, 3)
                 if abs(means[metric] - known[is_ssim]) > tolerance:
                     changes.append(f"{metric} {means[metric]:.{digits}f} instead of {known[is_ssim]:.{digits}f}")

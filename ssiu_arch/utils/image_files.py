@@ -34,14 +34,21 @@ def check_png(data: bytes, name: str) -> None:
             raise BadImage(f"{name}: is damaged (wrong checksum of {kind.decode('latin-1')}); fetch it again")
 
 
-def list_images(folder: Path, *, recursive: bool = False, extensions: tuple[str, ...] = EXTENSIONS) -> list[Path]:
-    """The image files in ``folder`` by their ``extensions``, sorted; without hidden ones, with dead links."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is no folder")
+def require_folder(path: Path) -> None:
+    """Raise ``UserError`` if ``path`` is not a folder; of an archive it says to unpack it."""
+    if path.is_file() and path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")):
+        raise UserError(f"{path}: is an archive; unpack it, and give the folder")
+    if not path.is_dir():
+        raise UserError(f"{path}: is no folder" if path.exists() else f"{path}: there is no such folder")
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The image files in ``folder`` by their ``EXTENSIONS``, sorted; without hidden ones, with dead links."""
+    require_folder(folder)
     try:
         found = sorted(folder.rglob("*") if recursive else folder.iterdir())
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
     visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    named = [path for path in visible if path.suffix.lower() in extensions]
+    named = [path for path in visible if path.suffix.lower() in EXTENSIONS]
     return [path for path in named if path.is_file() or (path.is_symlink() and not path.is_dir())]
