@@ -34,13 +34,13 @@ def run(arguments: list[str]) -> None:
     inputs = [args.hr, *files.values()]
     check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
     crops = [Box(*crop) for crop in args.crop]
-    subject = read(args.hr, files, args.scale, crops)
-    crops = crops or [most_different(subject, args.scale, args.side)]
-    found = scores(subject, args.scale)
-    page = figure(subject, found, args.scale, crops)
+    images = read(args.hr, files, args.scale, crops)
+    crops = crops or [most_different(images, args.scale, args.side)]
+    found = scores(images, args.scale)
+    page = figure(args.hr.stem, images, found, args.scale, crops)
     with new_file(args.output) as file:
         Image.fromarray(page).save(file, "PNG", optimize=True)
-    title = f"{subject.name}, whole image (crops shown: {'; '.join(map(str, crops))}), on Y of YCbCr"
+    title = f"{args.hr.stem}, whole image (crops shown: {'; '.join(map(str, crops))}), on Y of YCbCr"
     table = Table(f"{title}, border {args.scale}", ["PSNR (dB)", "SSIM"])
     table.rows += [(name, [f"{score.psnr:.4f}", f"{score.ssim:.4f}"]) for name, score in found.items()]
     print(table.text())

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from ssiu_arch.data.images import Image
-from ssiu_arch.tools.compare.images import Box, Score, Subject
+from ssiu_arch.tools.compare.images import Box, Score
 
 # All in pixels.
 MARGIN = 16  # around the page
@@ -24,32 +24,34 @@ FONT = ImageFont.load_default(LETTERS)
 INK, RED = (30, 30, 30), (196, 18, 48)
 
 
-def figure(subject: Subject, found: Mapping[str, Score], scale: int, crops: Sequence[Box]) -> Image:
+def figure(
+    name: str, images: Mapping[str, Image], found: Mapping[str, Score], scale: int, crops: Sequence[Box]
+) -> Image:
     """Draw a block for each crop, one below the other: the overview, and the enlarged crops with their scores.
 
     Args:
-        subject: HR and the results.
+        name: of the image.
+        images: HR and the results, BGR, by name.
         found: scores of the results by name. The highest PSNR, as printed, is bold and red, and so are its equals.
         scale: of the results.
         crops: one or more.
     """
     best = max(round(score.psnr, 2) for score in found.values())
-    is_best = {name: round(score.psnr, 2) == best and len(found) > 1 for name, score in found.items()}
+    is_best = {each: round(score.psnr, 2) == best and len(found) > 1 for each, score in found.items()}
     rows = []
     for crop in crops:
-        panels = _panels(subject, crop, found, is_best)
-        about = [f"{subject.name}, x{scale}", f"{crop.width}x{crop.height} at {crop.x}, {crop.y}"]
-        view = labelled(overview(subject.hr, crop, panels.shape[0] - len(about) * LINE), about)
+        panels = _panels(images, crop, found, is_best)
+        about = [f"{name}, x{scale}", f"{crop.width}x{crop.height} at {crop.x}, {crop.y}"]
+        view = labelled(overview(images["HR"], crop, panels.shape[0] - len(about) * LINE), about)
         rows.append(joined([view, panels], axis=1, gap=2 * GAP))
     return np.pad(joined(rows, gap=2 * GAP), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
 
 
-def _panels(subject: Subject, crop: Box, found: Mapping[str, Score], is_best: Mapping[str, bool]) -> Image:
+def _panels(images: Mapping[str, Image], crop: Box, found: Mapping[str, Score], is_best: Mapping[str, bool]) -> Image:
     """The enlarged crops with their labels; four and more stand in two rows."""
     factor = max(1, round(CROP / max(crop.width, crop.height)))
     labels = {"HR": ["HR", "PSNR / SSIM"], **{name: [name, str(score)] for name, score in found.items()}}
     width = max(factor * crop.width, *(text_width(line) for lines in labels.values() for line in lines))
-    images = {"HR": subject.hr, **subject.results}
     cells = [
         labelled(enlarged(crop.of(images[name]), factor), lines, width, is_best=is_best.get(name, False))
         for name, lines in labels.items()

@@ -42,20 +42,6 @@ class Score(NamedTuple):
         return f"{self.psnr:.2f} / {self.ssim:.4f}"
 
 
-class Subject(NamedTuple):
-    """HR and the results made from its LR: all of one size, (H, W, 3), BGR, uint8.
-
-    Attributes:
-        name: of the image.
-        hr: cropped to multiples of the scale.
-        results: by name, bicubic interpolation first.
-    """
-
-    name: str
-    hr: Image
-    results: dict[str, Image]
-
-
 def result_file(name: str, path: Path, hr: Path, scale: int) -> Path:
     """The file of a result for an HR file: ``path``, or the one file in this folder that is named like HR.
 
@@ -84,14 +70,17 @@ def result_file(name: str, path: Path, hr: Path, scale: int) -> Path:
     return found[0]
 
 
-def read(hr_file: Path, files: Mapping[str, Path], scale: int, crops: Sequence[Box] = ()) -> Subject:
-    """Read the images and make the bicubic one: HR reduced and enlarged as MATLAB does.
+def read(hr_file: Path, files: Mapping[str, Path], scale: int, crops: Sequence[Box] = ()) -> dict[str, Image]:
+    """Read HR and the results, and make the bicubic one: HR reduced and enlarged as MATLAB does.
 
     Args:
         hr_file: the original.
         files: of the results, by name.
         scale: of the results; HR is cropped to multiples of it at the right and bottom.
         crops: that must lie inside HR.
+
+    Returns:
+        By name HR, Bicubic and the results: all of one size, (H, W, 3), BGR, uint8.
 
     Raises:
         UserError: a file is no image, has the wrong size, HR is too small for SSIM, or a crop is empty or outside.
@@ -107,41 +96,42 @@ def read(hr_file: Path, files: Mapping[str, Path], scale: int, crops: Sequence[B
         if not (crop.width and crop.height and crop.x + crop.width <= width and crop.y + crop.height <= height):
             where = f"{hr_file.stem}, which is {width}x{height}"
             raise UserError(f"--crop {crop}: empty or outside {where}; give X Y WIDTH HEIGHT")
-    results = {"Bicubic": enlarge(imresize(hr, 1 / scale), scale)}
+    images = {"HR": hr, "Bicubic": enlarge(imresize(hr, 1 / scale), scale)}
     for name, path in files.items():
-        results[name] = image = read_image(path)
+        images[name] = image = read_image(path)
         if image.shape != hr.shape:
             raise UserError(
                 f"{name}={path}: is {image.shape[1]}x{image.shape[0]}, but HR {hr_file} ({size}) at x{scale} requires "
                 f"{width}x{height}; check the file and --scale"
             )
-    return Subject(hr_file.stem, hr, results)
+    return images
 
 
-def scores(subject: Subject, scale: int) -> dict[str, Score]:
-    """PSNR and SSIM of each result by BasicSR's functions, on Y of YCbCr, without a border as wide as the scale."""
+def scores(images: Mapping[str, Image], scale: int) -> dict[str, Score]:
+    """PSNR and SSIM of all but HR by BasicSR's functions, on Y of YCbCr, without a border as wide as the scale."""
     from basicsr.metrics import calculate_psnr, calculate_ssim
 
     metrics = calculate_psnr, calculate_ssim
     return {
-        name: Score(*(float(metric(image, subject.hr, scale, test_y_channel=True)) for metric in metrics))
-        for name, image in subject.results.items()
+        name: Score(*(float(metric(image, images["HR"], scale, test_y_channel=True)) for metric in metrics))
+        for name, image in images.items()
+        if name != "HR"
     }
 
 
-def most_different(subject: Subject, scale: int, side: int) -> Box:
+def most_different(images: Mapping[str, Image], scale: int, side: int) -> Box:
     """The square with the largest variance over the results, summed over pixels and channels.
 
     Ties go to the topmost, then the leftmost square. Bicubic interpolation counts as a result; alone, it is compared
     with HR. Squares lie inside the border that scores leave out.
 
     Args:
-        subject: the image.
+        images: HR first.
         scale: of the results, and width of the border in pixels.
         side: of the square in pixels; reduced if the image is smaller.
     """
-    images = [*subject.results.values(), *([subject.hr] if len(subject.results) == 1 else [])]
-    stack = np.stack(images)[:, scale:-scale, scale:-scale].astype(np.int64)
+    compared = [*images.values()][len(images) > 2 :]
+    stack = np.stack(compared)[:, scale:-scale, scale:-scale].astype(np.int64)
     # n * sum(v^2) - sum(v)^2 is n^2 times the variance, in integers: ties are exact on every machine. The sum over
     # each square is then four values of the integral image.
     spread = (len(stack) * (stack**2).sum(axis=0) - stack.sum(axis=0) ** 2).sum(axis=2)

@@ -1,4 +1,1 @@
-"""SSIU as ONNX, checked against torch. ``ssiu export`` is the command.
-
-``to_onnx`` writes the network in a form that torch's exporter takes for any size; ``comparison`` checks and times it.
-"""
+"""``ssiu export``: SSIU as ONNX, for images of any size, checked against torch."""

@@ -136,13 +136,9 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
         work = partial(prepared, prepared.input((row.height, row.width), row.batch))
         if OUT_OF_MEMORY not in row.note and _runs(work, row):
             works[row.candidate] = work
-    with tqdm(total=len(works) * (plan.warmup + plan.runs), leave=False, disable=None) as bar:
-
-        def tick(name: str) -> None:
-            bar.set_description(f"latency of {name}, {rows[0].height}x{rows[0].width}", refresh=False)
-            bar.update()
-
-        measured = in_turns(works, plan.runs, plan.warmup, tick)
+    what = f"latency, {rows[0].height}x{rows[0].width}"
+    with tqdm(total=len(works) * (plan.warmup + plan.runs), desc=what, leave=False, disable=None) as bar:
+        measured = in_turns(works, plan.runs, plan.warmup, lambda name: bar.update())
     base = measured.get(plan.baseline)
     for row in rows:
         if latency := measured.get(row.candidate):

@@ -5,7 +5,7 @@ import pytest
 
 from ssiu_arch.tools.compare import figure
 from ssiu_arch.tools.compare.figure import MARGIN, RED, enlarged, labelled
-from ssiu_arch.tools.compare.images import Box, Score, Subject, scores
+from ssiu_arch.tools.compare.images import Box, Score, scores
 
 CROP, OTHER = Box(24, 12, 40, 30), Box(40, 20, 30, 40)
 
@@ -16,13 +16,13 @@ def subject(photo):
     noise = np.random.default_rng(0).integers(-20, 21, (72, 92, 3))
     hr = np.ascontiguousarray(photo[:72, :92])
     made = {"Noisy": hr + noise, "Good": hr + noise // 8, "Bicubic": hr + noise // 2}
-    return Subject("photo", hr, {name: image.clip(0, 255).astype(np.uint8) for name, image in made.items()})
+    return {"HR": hr, **{name: image.clip(0, 255).astype(np.uint8) for name, image in made.items()}}
 
 
 @pytest.fixture(scope="module")
 def drawn(subject):
     """The page of one crop, with the scores of the whole image."""
-    return figure.figure(subject, scores(subject, 4), 4, [CROP])
+    return figure.figure("photo", subject, scores(subject, 4), 4, [CROP])
 
 
 def test_every_pixel_becomes_a_square_of_its_colour(photo):
@@ -32,8 +32,7 @@ def test_every_pixel_becomes_a_square_of_its_colour(photo):
 
 
 def test_the_crops_of_hr_and_every_result_are_in_the_figure_exactly(subject, drawn, places):
-    images = {"HR": subject.hr} | subject.results
-    at = {name: places(drawn, enlarged(CROP.of(image), 5)) for name, image in images.items()}
+    at = {name: places(drawn, enlarged(CROP.of(image), 5)) for name, image in subject.items()}
     assert all(len(where) == 1 for where in at.values()), at
     (hr,), (noisy,), (good,), (bicubic,) = at.values()
     assert hr[0] == noisy[0] < good[0] == bicubic[0]
@@ -42,7 +41,7 @@ def test_the_crops_of_hr_and_every_result_are_in_the_figure_exactly(subject, dra
 
 def test_labels_are_the_scores_and_the_best_is_marked(subject, drawn, places):
     for name, score in scores(subject, 4).items():
-        crop = enlarged(CROP.of(subject.results[name]), 5)
+        crop = enlarged(CROP.of(subject[name]), 5)
         assert len(places(drawn, labelled(crop, [name, str(score)], is_best=name == "Good"))) == 1, name
 
 
@@ -56,8 +55,8 @@ def test_the_highest_psnr_as_printed_is_marked_with_its_equals(subject, monkeypa
     monkeypatch.setattr(
         figure, "labelled", lambda *given, is_best=False: marked.extend(given[1][:is_best]) or real(*given)
     )
-    some = Subject("photo", subject.hr, dict.fromkeys(psnr, subject.hr))
-    figure.figure(some, {name: Score(value, 1 / value) for name, value in psnr.items()}, 4, [CROP])
+    some = dict.fromkeys(["HR", *psnr], subject["HR"])
+    figure.figure("photo", some, {name: Score(value, 1 / value) for name, value in psnr.items()}, 4, [CROP])
     assert "".join(marked) == best
 
 
@@ -88,7 +87,7 @@ def test_four_crops_and_more_stand_in_two_rows(photo, places, count, layout):
     hr, crop = np.ascontiguousarray(photo[:72, :92]), Box(0, 0, 64, 64)
     results = {f"network {number}": np.full_like(hr, 20 * number + 7) for number in range(count)}
     found = dict.fromkeys(results, Score(30.0, 0.8))
-    page = figure._panels(Subject("photo", hr, results), crop, found, {})
+    page = figure._panels({"HR": hr, **results}, crop, found, {})
     rows = {}
     for image in results.values():
         (at,) = places(page, enlarged(crop.of(image), 3))
@@ -105,8 +104,8 @@ def test_a_large_image_is_reduced_to_the_height_asked_for(photo):
 
 
 def test_several_crops_are_blocks_one_below_the_other(subject, places):
-    page = figure.figure(subject, scores(subject, 4), 4, [CROP, OTHER])
-    (first,), (second,) = (places(page, enlarged(crop.of(subject.hr), 5)) for crop in (CROP, OTHER))
+    page = figure.figure("photo", subject, scores(subject, 4), 4, [CROP, OTHER])
+    (first,), (second,) = (places(page, enlarged(crop.of(subject["HR"]), 5)) for crop in (CROP, OTHER))
     assert first[0] + 5 * CROP.height < second[0]
     assert first[1] <= second[1]
 
@@ -114,4 +113,4 @@ def test_several_crops_are_blocks_one_below_the_other(subject, places):
 def test_the_page_has_a_margin_and_is_the_same_each_time(subject, drawn):
     for edge in (drawn[:MARGIN], drawn[-MARGIN:], drawn[:, :MARGIN], drawn[:, -MARGIN:]):
         assert (edge == 255).all()
-    assert np.array_equal(figure.figure(subject, scores(subject, 4), 4, [CROP]), drawn)
+    assert np.array_equal(figure.figure("photo", subject, scores(subject, 4), 4, [CROP]), drawn)

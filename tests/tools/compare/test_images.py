@@ -10,7 +10,7 @@ from basicsr.metrics import calculate_psnr, calculate_ssim
 from ssiu_arch.data.bicubic import enlarge
 from ssiu_arch.data.images import write_image
 from ssiu_arch.data.resize import imresize
-from ssiu_arch.tools.compare.images import Box, Subject, most_different, read, result_file, scores
+from ssiu_arch.tools.compare.images import Box, most_different, read, result_file, scores
 from ssiu_arch.utils.errors import UserError
 
 
@@ -99,17 +99,17 @@ def files(photo, tmp_path):
 def subject(photo):
     hr = photo[:72, :92]
     noisy = np.random.default_rng(0).integers(-9, 10, hr.shape)
-    return Subject("photo", hr, {"a": (hr + noisy).clip(0, 255).astype(np.uint8), "b": hr[::-1].copy()})
+    return {"HR": hr, "a": (hr + noisy).clip(0, 255).astype(np.uint8), "b": hr[::-1].copy()}
 
 
 @pytest.mark.parametrize(("scale", "height", "width"), [(2, 74, 92), (3, 75, 93), (4, 72, 92)])
 def test_hr_is_cropped_as_for_lr_and_bicubic_is_matlabs(files, photo, scale, height, width):
     hr = photo[:height, :width]
     read_in = read(*files(x=hr), scale)
-    assert np.array_equal(read_in.hr, hr)
-    assert np.array_equal(read_in.results["x"], hr)
-    assert list(read_in.results) == ["Bicubic", "x"]
-    assert np.array_equal(read_in.results["Bicubic"], enlarge(imresize(hr, 1 / scale), scale))
+    assert np.array_equal(read_in["HR"], hr)
+    assert np.array_equal(read_in["x"], hr)
+    assert list(read_in) == ["HR", "Bicubic", "x"]
+    assert np.array_equal(read_in["Bicubic"], enlarge(imresize(hr, 1 / scale), scale))
 
 
 def test_sizes_that_do_not_fit_are_named(files, photo):
@@ -123,13 +123,13 @@ def test_sizes_that_do_not_fit_are_named(files, photo):
 @pytest.mark.parametrize("scale", [2, 4])
 def test_scores_of_the_image_are_basicsrs(subject, scale):
     for name, score in scores(subject, scale).items():
-        image = subject.results[name]
-        assert score.psnr == calculate_psnr(image, subject.hr, crop_border=scale, test_y_channel=True)
-        assert score.ssim == calculate_ssim(image, subject.hr, crop_border=scale, test_y_channel=True)
+        image = subject[name]
+        assert score.psnr == calculate_psnr(image, subject["HR"], crop_border=scale, test_y_channel=True)
+        assert score.ssim == calculate_ssim(image, subject["HR"], crop_border=scale, test_y_channel=True)
 
 
 def test_equal_images_score_without_end(subject):
-    (score,) = scores(Subject("photo", subject.hr, {"x": subject.hr}), 4).values()
+    (score,) = scores({"HR": subject["HR"], "x": subject["HR"]}, 4).values()
     assert (score.psnr, str(score)) == (float("inf"), "inf / 1.0000")
 
 
@@ -153,12 +153,12 @@ def brute_force(images, scale, side):
 
 
 def test_the_crop_chosen_is_where_results_differ_most(subject):
-    assert most_different(subject, 4, 16) == (*brute_force(list(subject.results.values()), 4, 16), 16, 16)
+    assert most_different(subject, 4, 16) == (*brute_force([subject["a"], subject["b"]], 4, 16), 16, 16)
 
 
 def test_one_result_is_compared_with_hr(subject):
-    alone = Subject("photo", subject.hr, {"Bicubic": subject.results["a"]})
-    assert most_different(alone, 4, 16) == (*brute_force([subject.hr, subject.results["a"]], 4, 16), 16, 16)
+    alone = {"HR": subject["HR"], "Bicubic": subject["a"]}
+    assert most_different(alone, 4, 16) == (*brute_force([*alone.values()], 4, 16), 16, 16)
 
 
 def test_of_equal_squares_the_topmost_then_the_leftmost_is_chosen(photo):
@@ -166,5 +166,5 @@ def test_of_equal_squares_the_topmost_then_the_leftmost_is_chosen(photo):
     spots = flat.copy()
     for y, x in ((10, 30), (10, 50), (30, 12)):
         spots[y, x] = 103
-    assert most_different(Subject("x", flat, {"a": flat, "b": spots}), 4, 5) == (26, 6, 5, 5)
-    assert most_different(Subject("x", flat, {"a": flat, "b": flat}), 4, 64) == (4, 4, 32, 32)
+    assert most_different({"HR": flat, "a": flat, "b": spots}, 4, 5) == (26, 6, 5, 5)
+    assert most_different({"HR": flat, "a": flat, "b": flat}, 4, 64) == (4, 4, 32, 32)
