@@ -106,8 +106,8 @@ def cut(source: Source, recipe: Recipe) -> dict[str, list[Tile]]:
             f"(sides are cropped to multiples of {recipe.unit}); --smallest lowers the limit"
         )
     images = {"HR": (hr, 1), **{f"X{scale}": (make_lr(hr, scale), scale) for scale in recipe.scales}}
-    # Corners and sides are multiples of ``unit``, so of every scale: divided by it they name the same part of the LR image,
-    # without rounding. The LR parts are cut from the LR image of the whole picture, not made from the HR parts: at a
+    # Corners and sides are multiples of ``unit``, so of every scale: divided by it, they name the same part of LR
+    # without rounding. LR parts are cut from the LR image of the whole picture, not made from the HR parts: at a
     # border, bicubic would mirror pixels where the picture goes on.
     tall, wide = (min(recipe.size, side // recipe.unit * recipe.unit) for side in (height, width))
     tops, lefts = (starts(side, recipe.size, recipe.step, recipe.unit) for side in (height, width))
