@@ -90,7 +90,7 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             f"{Path(path).with_suffix('.pth')}"
         )
     key = param_key if param_key in held else chosen(path, held, [param_key, "params"] if param_key else [])
-    weights = bare_names(tensors_of(path, held, key))
+    weights = tensors_of(path, held, key)
     check_finite(path, weights)
     if key != param_key:
         log.info(f"weights {path}: have no {param_key or 'tensors at the root'}; uses {set_name(key)}")
@@ -124,7 +124,7 @@ def chosen(path: str | Path, held: dict[Any, Any], wanted: Sequence[str], key: s
 
 
 def tensors_of(path: str | Path, held: dict[Any, Any], key: Any) -> StateDict:
-    """The set of weights that a checkpoint has under ``key``; None: at its root.
+    """The set of weights that a checkpoint has under ``key`` (None: at its root), by names without wrappers' prefixes.
 
     Raises:
         UserError: it holds something other than dense tensors with names, or they claim more than the file has.
@@ -151,7 +151,12 @@ def tensors_of(path: str | Path, held: dict[Any, Any], key: Any) -> StateDict:
         claimed += bytes_of
         if bytes_of > min(size, value.untyped_storage().nbytes()) or claimed > 100 * size:  # networks may share some
             raise UserError(f"{where}{shown(name)} claims {value.numel():,} values, more than the file holds")
-    return {name: value.resolve_conj().resolve_neg() for name, value in found.items()}
+    bare = {WRAPPED.sub("", name): value.resolve_conj().resolve_neg() for name, value in found.items()}
+    if len(bare) < len(found):
+        raise UserError(
+            f"{where}{len(found) - len(bare)} parameters appear twice, with module. or _orig_mod. and without"
+        )
+    return bare
 
 
 def is_set(value: object) -> bool:
@@ -175,11 +180,6 @@ def check_finite(path: str | Path, weights: StateDict) -> None:
     """Raise ``UserError`` if a value is NaN or infinite: every image would be as well."""
     if found := non_finite(weights):
         raise UserError(f"weights {path}: values are {found}: the training diverged; use an earlier checkpoint")
-
-
-def bare_names(weights: StateDict) -> StateDict:
-    """``weights`` without the prefixes of wrappers: ``module.`` and, from ``torch.compile``, ``_orig_mod.``."""
-    return {WRAPPED.sub("", name): value for name, value in weights.items()}
 
 
 def is_safetensors(path: str | Path) -> bool:

@@ -15,7 +15,6 @@ from ssiu_arch.weights.options import ssiu_options
 from ssiu_arch.weights.reading import (
     FLOATS,
     StateDict,
-    bare_names,
     check_finite,
     chosen,
     is_set,
@@ -112,16 +111,15 @@ def read_ssiu(path: str | Path, key: str | None = None) -> Weights:
 
 
 def _by_our_names(path: str | Path, found: StateDict) -> StateDict:
-    """The weights by our names: without a wrapper's prefix, such as ``module.`` or ``model.``, and bookkeeping."""
+    """The weights by our names: without a wrapper's prefix, such as ``net_g.`` or ``model.``, and bookkeeping."""
     from ssiu_arch.archs.ssiu_arch import rename_released
 
     kept = {n: value for n, value in found.items() if value.numel() > 1 or not BOOKKEEPING.fullmatch(n)}
     if dropped := found.keys() - kept.keys():
         kinds = sorted({name.rpartition(".")[2] for name in dropped})
         log.warning(f"weights {path}: leaves out {', '.join(kinds)} ({len(dropped)} counters of other tools)")
-    bare = bare_names(kept)
-    prefix = next((name.removesuffix("head.weight") for name in bare if f".{name}".endswith(".head.weight")), "")
-    weights = {name.removeprefix(prefix): value for name, value in bare.items()}
+    prefix = next((name.removesuffix("head.weight") for name in kept if f".{name}".endswith(".head.weight")), "")
+    weights = {name.removeprefix(prefix): value for name, value in kept.items()}
     rename_released(weights)
     if len(weights) < len(kept):
         raise UserError(f"weights {path}: {len(kept) - len(weights)} parameters appear twice")
@@ -160,7 +158,7 @@ def describe(path: Path, key: str | None) -> list[tuple[str, str]]:
         ("holds", listed(entries)),
     ]
     try:
-        weights = bare_names(tensors_of(path, held, key))
+        weights = tensors_of(path, held, key)
     except UserError as error:
         return [*facts, ("weights", f"none: {str(error).removeprefix(where)}")]
     try:
@@ -186,7 +184,7 @@ def other_sets(path: str | Path, held: dict[Any, Any], key: object) -> dict[Any,
 
     def digest(name: object) -> str | None:
         try:
-            return fingerprint(bare_names(tensors_of(path, held, name)))
+            return fingerprint(tensors_of(path, held, name))
         except UserError:  # it cannot be used
             return None
 

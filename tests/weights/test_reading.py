@@ -38,6 +38,12 @@ def test_the_only_weights_stand_in_for_a_missing_key_and_a_line_says_so(tmp_path
     assert [said in line for line in caplog.messages] == ([] if key is None and not within else [True])
 
 
+def test_a_name_with_and_without_its_prefix_is_refused(tmp_path):
+    torch.save({"params": {"a": torch.ones(1), "module.a": torch.zeros(1)}}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="1 parameters appear twice"):
+        read_state_dict(tmp_path / "w.pth", "params")
+
+
 def test_two_sets_do_not_stand_in(tmp_path):
     torch.save({"best": {"a": torch.ones(1)}, "last": {"a": torch.ones(1)}}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="best, last"):
