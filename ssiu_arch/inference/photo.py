@@ -225,10 +225,9 @@ def _of_tiff(found: tags.Directories, name: str) -> Photo:
             return photo
         full = photo.samples.astype(np.uint32) * 65535 // (2**bits - 1)  # 9 to 15 bits
         return replace(photo, samples=full.astype(np.uint16))
-    if photometric > 2:
-        raise BadImage(f"{name}: has 16 bit of a kind that is not read (CMYK, Lab); export it as grey or RGB")
-    if read.get(284, (1,))[0] != 1 and channels > 1:
-        raise BadImage(f"{name}: has 16 bit in separate planes; export it with interleaved channels")
+    if photometric > 2 or (read.get(284, (1,))[0] != 1 and channels > 1):
+        kind = "in separate planes" if photometric <= 2 else "of a kind that is not read (CMYK, Lab)"
+        raise BadImage(f"{name}: has 16 bit {kind}; export it as grey or RGB with interleaved channels")
     extra = read.get(338, (0,))[0]
     samples = _by_opencv(pixels, name, is_grey=photometric < 2, has_alpha=extra in (1, 2))
     if photometric == 0:
@@ -265,15 +264,13 @@ def _by_opencv(data: bytes, name: str, *, is_grey: bool, has_alpha: bool) -> Sam
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         samples: Samples | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise BadImage(f"{name}: is damaged ({error.err})") from error
+    except cv2.error:
+        samples = None
     finally:
         cv2.utils.logging.setLogLevel(level)
-    if samples is None:
+    samples = samples[:, :, None] if samples is not None and samples.ndim == 2 else samples
+    if samples is None or samples.dtype != np.uint16 or (has_alpha and samples.shape[2] not in (2, 4)):
         raise BadImage(f"{name}: is damaged, or of a 16-bit kind that OpenCV does not read; export it again")
-    samples = samples[:, :, None] if samples.ndim == 2 else samples
-    if samples.dtype != np.uint16 or (has_alpha and samples.shape[2] not in (2, 4)):
-        raise BadImage(f"{name}: has 16 bit of a kind that OpenCV does not read; export it again")
     channels = ([0] if is_grey else [2, 1, 0]) + ([-1] if has_alpha else [])
     return np.ascontiguousarray(samples[:, :, channels])
 

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Upscaler:
         if isinstance(net, FusedSSIU) and precision != "fp32":
             raise ValueError(f"precision ({precision!r}) was chosen when net was fused: give the SSIU, or leave it out")
         self.net = net if isinstance(net, FusedSSIU) else _optimised(net, precision)
-        self._exact = net if precision in ("bf16", "fp16") and isinstance(net, SSIU) else None
+        self._exact: SSIU | FusedSSIU | None = net if precision in ("bf16", "fp16") and isinstance(net, SSIU) else None
         self.tile, self.self_ensemble, self.upscale = tile, self_ensemble, self.net.upscale
         first = net.parts.head.weight if isinstance(net, FusedSSIU) else net.head.weight
         self.channels, self.device = first.shape[1], first.device
@@ -77,18 +77,18 @@ class Upscaler:
         """
         _check(image, (1, 2, 3, 4))
         s, (h, w, channels) = self.upscale, image.shape
+        self.check_memory(h, w)
         colours = channels - (channels in (2, 4))
         result = np.empty((s * h, s * w, channels), image.dtype)
-        parts = [(image[:, :, :colours], result[:, :, :colours]), (image[:, :, colours:], result[:, :, colours:])]
-        parts = parts[: 1 + (channels > colours)]
-        for n, (part, enlarged) in enumerate(parts):
-            if n == 1 and (part == part[0, 0]).all():
-                enlarged[:] = part[0, 0]
+        parts = [slice(colours), slice(colours, channels)] if channels > colours else [slice(channels)]
+        for part in parts:
+            given, row = image[:, :, part], 0
+            if part.start and (given == given[0, 0]).all():
+                result[:, :, part] = given[0, 0]
                 advance(1 / len(parts))
                 continue
-            row = 0
-            for band in self.bands(part, lambda share: advance(share / len(parts))):
-                enlarged[row : row + len(band)] = band
+            for band in self.bands(given, lambda share: advance(share / len(parts))):
+                result[row : row + len(band), :, part] = band
                 row += len(band)
         return result
 
@@ -151,11 +151,8 @@ class Upscaler:
         yield self.net
         if self._exact:
             log.warning("the result is not finite in half precision, computing it in float32")
-            yield self._in_float32
-
-    @cached_property
-    def _in_float32(self) -> FusedSSIU:
-        return fuse(self._exact)
+            self._exact = self._exact if isinstance(self._exact, FusedSSIU) else fuse(self._exact)
+            yield self._exact
 
     def _bands_of(self, net: FusedSSIU | Itself, y: Tensor) -> Iterator[Tensor]:
         if self.tile is None and net.fits(y):

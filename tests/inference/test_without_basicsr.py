@@ -17,6 +17,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 """
 UPSCALE = """
+import sys
 import numpy as np
 import ssiu_arch
 from ssiu_arch.cli.main import ssiu
@@ -29,6 +30,7 @@ image = np.zeros((8, 12, 3), np.uint8)
 assert ssiu_arch.upscale(image, net).shape == (16, 24, 3)
 assert ssiu_arch.upscale(image, scale=3).shape == (24, 36, 3)
 ssiu_arch.fuse(net), ssiu_arch.tiled
+assert "sympy" not in sys.modules  # which takes half a second
 """
 EXPORT = """
 from ssiu_arch.cli.main import ssiu
