@@ -106,9 +106,7 @@ class Killed(BaseException):
     """Stands for kill -9 at a place of our choice."""
 
 
-@pytest.mark.parametrize(
-    ("place", "moment"), [("read_shard", 1), ("read_shard", 3), ("sync_folder", 1), ("os.replace", 1)]
-)
+@pytest.mark.parametrize(("place", "moment"), [("read_shard", 1), ("read_shard", 3), ("os.replace", 1)])
 def test_killed_at_any_place_the_next_run_gives_the_same_bytes(tmp_path, shards, monkeypatch, place, moment):
     monkeypatch.setattr("ssiu_arch.data.lmdb_sets.BATCH", 1)
     make(tmp_path / "whole.lmdb", shards)
