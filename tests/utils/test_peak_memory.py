@@ -40,9 +40,6 @@ def test_resident_peaks(python):
     unknown, reset = map(json.loads, done.stdout.splitlines())
     assert unknown is None
     assert reset == pytest.approx(300, rel=0.02)  # neither what existed before nor the earlier peak counts
-        None,
-        pytest.approx(300, rel=0.02),
-    ]  # neither what existed before nor the earlier peak counts
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
