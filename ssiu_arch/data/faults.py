@@ -96,9 +96,7 @@ def hr_fault(hr: Image, lr: Image | None, scale: int, known: KnownImage) -> str:
         return "another picture"
     if tint > 0.6:
         return "brighter, darker or of another tint"
-    if jpeg_traces(hr) > max(
-        JPEG, known.jpeg + 0.004
-    ):  # of a JPEG, another decoder lowers them, JPEG again raises them
+    if jpeg_traces(hr) > max(JPEG, known.jpeg + 0.004):  # another decoder lowers those of a JPEG, JPEG raises them
         return "traces of JPEG: saved with loss"
     if contrast < 0.93:
         return "less detail: smoothed, or enlarged from a smaller image"
