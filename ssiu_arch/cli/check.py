@@ -10,11 +10,7 @@ EXAMPLE = "example: basicsr check -opt options/demo/train_SSIU_x4.yml"
 
 
 def run(arguments: list[str]) -> None:
-    """Print one line for each check of an option file, its data, its weights and a first iteration.
-
-    Raises:
-        UserError: a check found an error; the message counts them.
-    """
+    """Print one line for each check of an option file, its data and weights; ``UserError`` counts those that failed."""
     args = _parser().parse_args(arguments)
     load_plugins()
 

@@ -11,11 +11,7 @@ EXAMPLE = "example: ssiu compare HR/baby.png SSIU=results/x4/visualization/Set5 
 
 
 def run(arguments: list[str]) -> None:
-    """Draw the figure and print its scores.
-
-    Raises:
-        UserError: bad options or files, before anything is written.
-    """
+    """Draw the figure and print its scores; bad input raises ``UserError`` before anything is written."""
     args = _parser().parse_intermixed_args(arguments)
     pairs = [(name, Path(path)) for name, path in args.results]
     check_labels(["HR", "Bicubic", *(name for name, _ in pairs)], "choose another one; HR and Bicubic are taken")

@@ -3,22 +3,16 @@
 import argparse
 import sys
 from pathlib import Path
-from textwrap import wrap
 
 from ssiu_arch.cli.arguments import Parser, check_outputs
 from ssiu_arch.utils.errors import UserError, in_one_line
 from ssiu_arch.utils.extras import require
 
 EXAMPLE = "example: ssiu convert SSIU_x4.pt -o SSIU_x4.pth; ssiu convert --info SSIU_x4.pt"
-INDENT, WIDTH = 14, 100  # of the facts that are printed
 
 
 def run(arguments: list[str]) -> None:
-    """Convert a file, or say what files hold.
-
-    Raises:
-        UserError: an option or a file is wrong; nothing has been written.
-    """
+    """Convert a file, or say what files hold; bad input raises ``UserError`` before anything is written."""
     args = _parser().parse_intermixed_args(arguments)
     from ssiu_arch.weights.shipped import weights_path
 
@@ -100,10 +94,7 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _print(facts: list[tuple[str, str]]) -> None:
-    for name, fact in facts:
-        fact = fact.encode(errors="backslashreplace").decode()  # names of files need not be Unicode
-        lines = wrap(fact, WIDTH - INDENT, break_long_words=False, break_on_hyphens=False)
-        print(f"{name:{INDENT}}" + f"\n{' ' * INDENT}".join(lines))
+    print("\n".join(f"{name:14}{fact}" for name, fact in facts))
 
 
 def _warn(text: str) -> None:

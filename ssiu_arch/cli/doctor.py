@@ -24,11 +24,7 @@ Line = tuple[str, str, str]  # ok, warning or broken; subject; finding
 
 
 def run(arguments: list[str]) -> None:
-    """Print one line per finding.
-
-    Raises:
-        UserError: something is broken; the message says how much.
-    """
+    """Print one line per finding; if something is broken, ``UserError`` says how much."""
     what = "Print versions, the basicsr in use, plugins, registries, GPU, known conflicts, and the state of each patch."
     argparse.ArgumentParser("basicsr doctor", description=what, epilog="example: basicsr doctor").parse_args(arguments)
     broken = 0

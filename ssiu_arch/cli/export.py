@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 EXAMPLE = "example: ssiu export net_g_latest.pth -o x4.onnx --latency 180x320"
 OPSETS = range(17, 24)  # the first, the default, runs in onnxruntime 1.12 of 2022, and as fast as the others
+OPSET_OF_INT8 = 20  # the first with GELU as one operator, which ONNX Runtime no longer finds in a quantised file
 
 
 def run(arguments: list[str]) -> None:
-    """Export, compare with torch, write the file if they agree, and time both if asked to.
-
-    Raises:
-        UserError: an option is wrong, before anything is computed; or the results differ, and nothing is written.
-    """
+    """Export, compare with torch, write the file if they agree (else ``UserError``), and time both if asked to."""
     args = _parser().parse_args(arguments)
     from ssiu_arch.weights.shipped import weights_path
 
     args.weights = weights_path(args.weights)
     check_outputs({"-o": args.output}, suffixes={"-o": [".onnx"]}, inputs=[args.weights], overwrite=args.overwrite)
+    if args.int8 != (args.calibration is not None):
+        raise UserError("--int8 and --calibration FOLDER go together: 8 bits are calibrated on photos of that folder")
+    args.opset = args.opset or (OPSET_OF_INT8 if args.int8 else OPSETS[0])
+    args.precision = "int8" if args.int8 else "fp16" if args.fp16 else "fp32"
     for h, w in args.latency:
         if args.static not in (None, (h, w)):
             raise UserError(f"--latency {h}x{w}: with --static the file takes {'{}x{}'.format(*args.static)} alone")
@@ -54,9 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--key", metavar="NAME", help="set of weights in it: params_ema, params, ... (default: the first of these)")
     add("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="file to write")
     add("--overwrite", action="store_true", help="replace FILE.onnx if it exists")
-    opset = f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} (default: {OPSETS[0]}, for the oldest runtimes)"
-    add("--opset", type=whole(OPSETS[0], OPSETS[-1]), default=OPSETS[0], metavar="N", help=opset)
-    add("--fp16", action="store_true", help="weights and feature maps in float16; input and output stay float32")
+    opset = f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} (default: {OPSETS[0]}, for the oldest runtimes; int8: 20)"
+    add("--opset", type=whole(OPSETS[0], OPSETS[-1]), metavar="N", help=opset)
+    smaller = parser.add_mutually_exclusive_group().add_argument
+    smaller("--fp16", action="store_true", help="weights and feature maps in float16; input and output stay float32")
+    smaller("--int8", action="store_true", help="weights and feature maps in 8 bit, attention and both ends in float32")
+    add("--calibration", type=Path, metavar="FOLDER", help="photos for --int8, like those to enlarge; 16 are used")
     add("--static", type=image_size, metavar="HxW", help="only LR size the file takes, batch 1 (default: any)")
     add("--latency", nargs="+", type=image_size, default=[], metavar="HxW", help="LR sizes to time")
     add("--runs", type=whole(1), default=10, metavar="N", help="rounds of --latency (default: 10)")
@@ -68,6 +72,7 @@ def _export(net: "SSIU", args: argparse.Namespace) -> None:
     import torch
 
     from ssiu_arch.tools.export.comparison import opened
+    from ssiu_arch.tools.export.int8 import calibration_images, quantised
     from ssiu_arch.tools.export.to_onnx import description, to_onnx
     from ssiu_arch.utils.files import file_hash, size_text, write_file
 
@@ -75,13 +80,16 @@ def _export(net: "SSIU", args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     source = [args.weights.name, *([args.key] if args.key else []), f"sha256 {file_hash(args.weights)}"]
     weights = {"weights": ", ".join(source)}
-    model = to_onnx(net, opset=args.opset, half=args.fp16, static=args.static, facts=weights)
+    photos = args.int8 and calibration_images(args.calibration, net.head.weight.shape[1])
+    facts = {"precision": args.precision, **weights}
+    model = to_onnx(net, opset=args.opset, half=args.fp16, static=args.static, facts=facts)
+    model = quantised(model, photos) if photos else model
     exported = opened(model, torch.get_num_threads())
     parities = _compared(exported, net, args)
 
     write_file(args.output, model)  # before anything is printed, which fails if the reader has gone
     print(parities)
-    for name, fact in {**description(net, args.opset, args.fp16, args.static), **weights}.items():
+    for name, fact in {**description(net, args.opset, args.fp16, args.static), **facts}.items():
         print(f"{name:14}{fact}")
     print(f"{'written to':14}{args.output} ({size_text(len(model))})")
     _time(exported, net, args)
@@ -100,8 +108,7 @@ def _compared(exported: "Net", net: "SSIU", args: argparse.Namespace) -> str:
     cases = [(1, *args.static)] if args.static else comparison.CASES
     bar = tqdm(cases, "checking against torch", leave=False, disable=None)
     differences = [comparison.difference(exported, net, case) for case in bar]
-    precision = "fp16" if args.fp16 else "fp32"
-    table, limit = comparison.parity_table(differences, precision).text(), comparison.BARS[precision]
+    table, limit = comparison.parity_table(differences, args.precision).text(), comparison.BARS[args.precision]
     for found in differences:
         if not found.is_within(limit):
             print(table)
@@ -115,4 +122,4 @@ def _time(exported: "Net", net: "SSIU", args: argparse.Namespace) -> None:
 
     for size in dict.fromkeys(args.latency):
         found = comparison.latencies(exported, net, size, args.runs)
-        print("\n" + comparison.latency_table(found, size, "fp16" if args.fp16 else "fp32").text(), end="")
+        print("\n" + comparison.latency_table(found, size, args.precision).text(), end="")

@@ -21,11 +21,7 @@ SHIM = Path(__file__).parent / "install_shim"
 
 
 def run(arguments: list[str]) -> None:
-    """Build and install BasicSR with what it depends on, unless it is installed.
-
-    Raises:
-        UserError: pip failed.
-    """
+    """Build and install BasicSR with what it depends on, unless it is installed; ``UserError`` if pip fails."""
     what = f"Install {REQUIREMENT} and what it depends on, on any Python; does nothing if basicsr is installed."
     argparse.ArgumentParser("basicsr install", description=what, epilog="example: basicsr install").parse_args(
         arguments
@@ -38,11 +34,7 @@ def run(arguments: list[str]) -> None:
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build BasicSR's wheel in a folder; torch is not needed.
-
-    Raises:
-        UserError: pip failed.
-    """
+    """Build BasicSR's wheel in a folder, without torch; ``UserError`` if pip fails."""
     tools = folder / "tools"
     if find_spec("setuptools") is None or find_spec("wheel") is None:
         pip("install", "--target", str(tools), "setuptools", "wheel")
@@ -52,11 +44,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def pip(*arguments: str, **environment: str) -> None:
-    """Run pip of this Python; its output is shown.
-
-    Raises:
-        UserError: it failed.
-    """
+    """Run pip of this Python and show its output; ``UserError`` if it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     code = subprocess.run(command, env={**os.environ, **environment}).returncode
     if code:

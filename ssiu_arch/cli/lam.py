@@ -19,11 +19,7 @@ LARGEST_ERROR = 0.05  # of an integration, without a warning
 
 
 def run(arguments: list[str]) -> None:
-    """Attribute, print a table and write the picture.
-
-    Raises:
-        UserError: bad options, files or networks, before anything is written.
-    """
+    """Attribute, print a table, draw the picture; bad input raises ``UserError`` before anything is written."""
     args = _parser().parse_args(arguments)
     require("matplotlib", "plot", "the picture")
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]

@@ -24,11 +24,7 @@ PICTURES = [".png", ".pdf", ".svg"]
 
 
 def run(arguments: list[str]) -> None:
-    """Measure the networks and show the result.
-
-    Raises:
-        UserError: an option is wrong, before anything is measured; or a network cannot run.
-    """
+    """Measure the networks and show the result; ``UserError`` for a wrong option, or a network that cannot run."""
     args = _parser().parse_args(arguments)
     outputs = {"--markdown": args.markdown, "--csv": args.csv, "--plot": args.plot}
     check_outputs(outputs, suffixes={"--plot": PICTURES}, overwrite=True)

@@ -70,17 +70,11 @@ def opened(model: bytes, threads: int) -> Net:
 
 
 class Difference(NamedTuple):
-    """Of two results for the same image.
-
-    Attributes:
-        case: batch, height and width.
-        largest: absolute difference of any value, in units of the larger of 1 and the largest value of torch's.
-        psnr: of one against the other, in dB, 1 being white; infinite if they are equal.
-    """
+    """Of two results for the same image."""
 
     case: Case
-    largest: float
-    psnr: float
+    largest: float  # of any value, in units of the larger of 1 and the largest value of torch's
+    psnr: float  # of one against the other, in dB, 1 being white; infinite if they are equal
 
     def is_within(self, bar: float) -> bool:
         """Whether the largest difference is no more than ``bar``; what is not a number never is."""

@@ -99,18 +99,12 @@ def integrated_gradients(
 
 @dataclass(frozen=True)
 class Attribution:
-    """A local attribution map and its measures.
+    """A local attribution map and its measures."""
 
-    Attributes:
-        name: of the network.
-        map: (3, h, w): what each value of the LR image contributes to the edges in the patch, signed.
-        before, after: D of the results of the blurred image and of the image.
-    """
-
-    name: str
-    map: NDArray[np.float64]
-    before: float
-    after: float
+    name: str  # of the network
+    map: NDArray[np.float64]  # (3, h, w): what each value of the LR image contributes to the edges in the patch, signed
+    before: float  # D of the result of the blurred image
+    after: float  # D of the result of the image
 
     @property
     def contribution(self) -> NDArray[np.float64]:

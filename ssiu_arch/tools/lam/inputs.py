@@ -31,19 +31,12 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """A network on the CPU, float32, in eval mode, without gradients of its parameters.
+    """A network on the CPU, float32, in eval mode, without gradients of its parameters."""
 
-    Attributes:
-        name: shown in picture and table.
-        net: ``(B, 3, h, w)``, RGB in [0, 1], to ``(B, any, s*h, s*w)``.
-        scale: s.
-        has_weights: whether the weights come from a file; else they are random.
-    """
-
-    name: str
-    net: nn.Module
-    scale: int
-    has_weights: bool = True
+    name: str  # shown in picture and table
+    net: nn.Module  # (B, 3, h, w), RGB in [0, 1], to (B, any, s*h, s*w)
+    scale: int  # s
+    has_weights: bool = True  # from a file; else they are random
 
 
 def from_weights(path: str) -> Network:
@@ -82,21 +75,13 @@ def from_options(path: str) -> Network:
 
 @dataclass(frozen=True)
 class Target:
-    """What all networks of a run see.
+    """What all networks of a run see."""
 
-    Attributes:
-        lr: the crop they see, (h, w, 3), RGB.
-        hr: the same crop of the HR image, (s*h, s*w, 3), or None.
-        scale: s.
-        crop: x and y of its top left pixel, width and height, in the LR image.
-        patch: in the result of the crop.
-    """
-
-    lr: Image
-    hr: Image | None
-    scale: int
-    crop: tuple[int, int, int, int]
-    patch: Patch
+    lr: Image  # the crop they see, (h, w, 3), RGB
+    hr: Image | None  # the same crop of the HR image, (s*h, s*w, 3), or None
+    scale: int  # s
+    crop: tuple[int, int, int, int]  # x and y of its top left pixel, width and height, in the LR image
+    patch: Patch  # in the result of the crop
 
     @property
     def patch_of_whole(self) -> Patch:

@@ -24,23 +24,14 @@ Size = tuple[int, int]  # height and width of an LR image
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network and how it runs.
+    """A network and how it runs."""
 
-    Attributes:
-        name: preset or option file, as shown in the tables.
-        arch: name in BasicSR's registry.
-        options: arguments of the network.
-        form: arguments of ``ssiu_arch.fuse``, for SSIU in its optimised form; None: the network itself.
-        is_compiled: whether ``torch.compile`` compiles the network itself.
-        row: name of the same network in the paper's Table I, if it is there.
-    """
-
-    name: str
-    arch: str
-    options: dict[str, Any] = field(default_factory=dict)
-    form: dict[str, Any] | None = None
-    is_compiled: bool = False
-    row: str | None = None
+    name: str  # preset or option file, as shown in the tables
+    arch: str  # name in BasicSR's registry
+    options: dict[str, Any] = field(default_factory=dict)  # arguments of the network
+    form: dict[str, Any] | None = None  # arguments of ssiu_arch.fuse; None: the network itself
+    is_compiled: bool = False  # whether torch.compile compiles the network itself
+    row: str | None = None  # name of the same network in the paper's Table I, if it is there
 
     @property
     def precision(self) -> str:

@@ -15,33 +15,19 @@ from ssiu_arch.utils.timing import Work, in_turns
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.
+    """What to measure, where, and how often."""
 
-    Attributes:
-        candidates: in the order of their turns.
-        upscale: scale.
-        sizes: LR height and width.
-        batch: images at a time.
-        device: where.
-        threads: of the CPU.
-        runs: rounds that count; 0 leaves latency out.
-        warmup: rounds before them.
-        with_memory: whether to measure memory.
-        psnr: PSNR in dB by candidate, as far as known.
-        psnr_set: the data set of that PSNR.
-    """
-
-    candidates: list[Candidate]
-    upscale: int
-    sizes: list[Size]
-    batch: int
+    candidates: list[Candidate]  # in the order of their turns
+    upscale: int  # the scale
+    sizes: list[Size]  # LR height and width
+    batch: int  # images at a time
     device: torch.device
-    threads: int
-    runs: int
-    warmup: int
-    with_memory: bool
-    psnr: dict[str, float]
-    psnr_set: str
+    threads: int  # of the CPU
+    runs: int  # rounds that count; 0 leaves latency out
+    warmup: int  # rounds before them
+    with_memory: bool  # whether to measure memory
+    psnr: dict[str, float]  # in dB by candidate, as far as known
+    psnr_set: str  # the data set of that PSNR
 
     @property
     def baseline(self) -> str:
@@ -51,37 +37,25 @@ class Plan:
 
 @dataclass
 class Row:
-    """What was measured of one candidate at one size and batch: a line of the CSV file; None where unknown.
-
-    Attributes:
-        candidate, arch, precision: of the ``Candidate``.
-        height, width: of the LR images.
-        batch: images at a time.
-        parameters: of the network.
-        macs: multiply-adds of the batch.
-        psnr: published, dB.
-        latency_s: median of the batch; with quartiles, and the ratio to the baseline, round by round.
-        memory_bytes: peak of one forward; with the ratio to the baseline.
-        note: why latency or memory is unknown.
-    """
+    """What was measured of one candidate at one size and batch: a line of the CSV file; None where unknown."""
 
     candidate: str
     arch: str
     precision: str
-    height: int
+    height: int  # of the LR images
     width: int
-    batch: int
+    batch: int  # images at a time
     parameters: int
-    macs: int
-    psnr: float | None = None
-    latency_s: float | None = None
-    latency_25_s: float | None = None
+    macs: int  # multiply-adds of the batch
+    psnr: float | None = None  # published, dB
+    latency_s: float | None = None  # median of the batch, in seconds
+    latency_25_s: float | None = None  # quartiles
     latency_75_s: float | None = None
-    latency_ratio: float | None = None
+    latency_ratio: float | None = None  # to the baseline, round by round
     images_per_s: float | None = None
-    memory_bytes: int | None = None
-    memory_ratio: float | None = None
-    note: str = ""
+    memory_bytes: int | None = None  # peak of one forward
+    memory_ratio: float | None = None  # to the baseline
+    note: str = ""  # why latency or memory is unknown
 
     def __str__(self) -> str:
         return f"{self.candidate}, {self.height}x{self.width}, batch {self.batch}"
