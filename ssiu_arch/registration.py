@@ -20,7 +20,6 @@ _rooms = ["compat"]  # of the patches to apply
 
 def attach() -> None:
     """Patch BasicSR and register SSIU in it, now or as soon as it is imported. Safe to call again."""
-    patches.before_import()
     host = sys.modules.get(HOST)
     if host is not None and not getattr(host.__spec__, "_initializing", False):
         complete()
@@ -77,7 +76,7 @@ class _HostFinder(MetaPathFinder):
 
 
 class _ThenComplete(Loader):
-    """Loads a module as ``inner`` does, then calls ``complete``."""
+    """Loads a module as ``inner`` does, patches before it, and calls ``complete`` after it."""
 
     def __init__(self, inner: Loader) -> None:
         self.inner = inner
@@ -89,5 +88,6 @@ class _ThenComplete(Loader):
         spec = module.__spec__
         if spec is not None:
             spec.loader = module.__loader__ = self.inner  # inspect and pickle see the real one
+        patches.before_import()
         self.inner.exec_module(module)
         complete()

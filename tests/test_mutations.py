@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import check_run, samples
+from ssiu_arch.checks import check_run
 from ssiu_arch.checks import options as option_kinds
 from ssiu_arch.cli import main as command
 from ssiu_arch.utils.errors import UserError
@@ -202,7 +202,7 @@ def test_images(image_pair):
         cut = data.draw(st.sampled_from([0, 1, len(put), len(whole)]))
         write(side, whole[:start] + put + whole[start + cut :])
         told(lambda: datasets.check_one("val", PAIR, 4))
-        levels.update(finding.level for finding in samples.check("datasets.val", PAIR, 4))
+        levels.update(finding.level for finding in datasets.sample("datasets.val", PAIR, 4))
         dataset = datasets.build("datasets.val", PAIR, 4)
         told(lambda: dataset[0])
 
@@ -213,7 +213,7 @@ def test_images(image_pair):
 CHECK_LMDB = """
 import sys
 import ssiu_arch, basicsr
-from ssiu_arch.checks import datasets, samples
+from ssiu_arch.checks import datasets
 from ssiu_arch.utils.errors import UserError
 roots = {"dataroot_gt": "copy.lmdb", "dataroot_lq": "lq.lmdb", "io_backend": {"type": "lmdb"}}
 options = {"name": "a", "type": "PairedImageDataset", "gt_size": 128, "use_hflip": True, "use_rot": True, **roots}
@@ -227,7 +227,7 @@ for line in sys.stdin:  # an offset, and the bytes to be put there; or the lengt
         file.truncate() if put == "cut" else file.write(bytes.fromhex(put))
     try:
         datasets.check_one("train", options, 4)
-        levels = sorted({finding.level for finding in samples.check("datasets.train", options, 4)})
+        levels = sorted({finding.level for finding in datasets.sample("datasets.train", options, 4)})
     except UserError as error:
         levels = ["error"]
         assert str(error).count("\\n") == 0

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from ssiu_arch.checks import datasets, network, option_file, options, training
+from ssiu_arch.checks import datasets, network, options, training
+from ssiu_arch.utils.errors import UserError
 
 
 def check_run(
@@ -30,9 +31,10 @@ def check_run(
     Raises:
         UserError: the first problem found.
     """
-    opt = option_file.read(path, is_train, overrides or [])
-    options.check(opt)
-    option_file.check_types(opt)
+    opt = options.read(path, is_train, overrides or [])
+    for problem in options.problems(opt):
+        raise UserError(problem)
+    options.check_types(opt)
     for _, check in cheap_checks(opt, network.build(opt), processes):
         check()
     return opt

@@ -1,16 +1,21 @@
-"""The data sets of an option file: their folders, pairs, sizes and loader options."""
+"""The data sets of an option file: folders, pairs, sizes, and a sample of the images."""
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.checks.finding import located, require
-from ssiu_arch.checks.options import IO_BACKEND, METRICS
-from ssiu_arch.data.images import read_image
+import cv2
+import numpy as np
+
+from ssiu_arch.checks.finding import Finding, located, tried
+from ssiu_arch.checks.options import METRICS, SETS, Options
+from ssiu_arch.data.images import decode_image, read_image
 from ssiu_arch.data.lmdb_sets import open_lmdb, read_meta
+from ssiu_arch.patches.compat.data import is_open
+from ssiu_arch.utils import lmdb_health
 from ssiu_arch.utils.errors import UserError
 
 PREPARED_BY = {  # folders that the option files of this project name, and the command that creates each
@@ -21,20 +26,13 @@ PREPARED_BY = {  # folders that the option files of this project name, and the c
     ),
     "datasets/benchmark": "python datasets_prep/benchmarks.py --download, or --source FOLDER for your copy",
 }
-NEEDED = {  # options that BasicSR's data sets read without a default: always, and in training
-    "PairedImageDataset": ("dataroot_gt dataroot_lq io_backend", "gt_size use_hflip use_rot"),
-    "SingleImageDataset": ("dataroot_lq io_backend", ""),
-}
+PAIRS = 16
+PART = 384  # GT pixels per side that are compared
+SAME = 0.5  # a lower correlation of LQ and downscaled GT means different content
 Size = tuple[int, int]  # height, width
 
 
-def check_one(
-    phase: str,
-    options: dict[str, Any],
-    scale: int,
-    processes: int = 1,
-    metrics: Mapping[str, dict[str, Any]] | None = None,
-) -> str:
+def check_one(phase: str, options: Options, scale: int, processes: int = 1, metrics: Options | None = None) -> str:
     """Check the data set ``datasets.<phase>`` with these options; returns what it holds.
 
     Args:
@@ -49,33 +47,26 @@ def check_one(
             ``scale``, ``gt_size`` or ``metrics``, or options of the loader contradict each other.
     """
     where, is_train, kind = f"datasets.{phase}", phase == "train", options["type"]
-    always, in_training = NEEDED.get(kind, ("", ""))
-    require(f"{where}.", options, f"name {always}")
-    require(f"{where}.", options, f"batch_size_per_gpu num_worker_per_gpu {in_training}" if is_train else "")
     if options.get("persistent_workers") and not (is_train and options["num_worker_per_gpu"]):
         raise UserError(f"{where}.persistent_workers (true): remove it, this set is loaded without workers")
     sizes = {}
     for side in ("gt", "lq"):
         if options.get(f"dataroot_{side}") is not None:
             with located(f"{where}.dataroot_{side}"):
-                sizes[side] = _check_root(
-                    phase, options[f"dataroot_{side}"], (options.get("io_backend") or {}).get("type")
-                )
-    if kind not in NEEDED:
+                sizes[side] = _check_root(phase, options[f"dataroot_{side}"], options.get("io_backend") or {})
+    if kind not in SETS:
         return f"{kind}: its folders exist"
-    _check_backend(where, options["io_backend"])
     paths = build(where, options, scale).paths
     if not paths:
         raise UserError(f"{where}: {options['dataroot_lq']} holds no images")
-    if options.get("meta_info_file") and options["io_backend"].get("type") != "lmdb":
+    if options.get("meta_info_file") and options["io_backend"]["type"] != "lmdb":
         with located(f"{where}.meta_info_file"):
             _check_listed(options["meta_info_file"], paths)
-    if not is_train:
-        with located(where):
+    with located(where):
+        if not is_train:
             _check_names(paths)
-    if kind == "PairedImageDataset":
-        patch, is_sample = options["gt_size"] if is_train else None, is_train and not sizes["gt"]
-        with located(where):
+        if kind == "PairedImageDataset":
+            patch, is_sample = options["gt_size"] if is_train else None, is_train and not sizes["gt"]
             for pair in paths[:1] if is_sample else paths:  # of an LMDB the sizes are known, else they are in the files
                 gt, lq = (sizes[side].get(pair[f"{side}_path"]) or _size(pair[f"{side}_path"]) for side in sizes)
                 check_sizes(Path(pair["gt_path"]).name, gt, lq, scale, patch)
@@ -91,19 +82,7 @@ def check_one(
     return f"{len(paths)} images"
 
 
-def _check_backend(where: str, options: dict[str, Any]) -> None:
-    """Open the storage that ``io_backend`` names; raises ``UserError`` if its options do not fit."""
-    from basicsr.utils import FileClient
-
-    backend = dict(options)
-    with located(f"{where}.io_backend", backend, "set type: disk or lmdb and remove other options"):
-        if backend.get("type") != "lmdb":  # of an LMDB, only keys that ``samples`` reads are known not to crash
-            FileClient(backend.pop("type", None), **backend)
-        elif backend.keys() - IO_BACKEND.keys():
-            raise ValueError(f"no option {', '.join(backend.keys() - IO_BACKEND.keys())}")
-
-
-def build(where: str, options: dict[str, Any], scale: int) -> Any:
+def build(where: str, options: Options, scale: int) -> Any:
     """Build the data set as BasicSR does.
 
     Raises:
@@ -119,7 +98,7 @@ def build(where: str, options: dict[str, Any], scale: int) -> Any:
         return DATASET_REGISTRY.get(options["type"])(options)
 
 
-def _check_root(phase: str, root: str, backend: str | None) -> dict[str, Size]:
+def _check_root(phase: str, root: str, backend: Options) -> dict[str, Size]:
     """Check a folder of images or an LMDB; returns the sizes of the images in an LMDB by key."""
     folder = Path(root).expanduser()
     if not os.path.isdir(folder):
@@ -128,17 +107,15 @@ def _check_root(phase: str, root: str, backend: str | None) -> dict[str, Size]:
         if phase not in ("train", "test"):  # one of several
             remedies.append(f"leave the set out with: --force_yml datasets:{phase}=none")
         raise UserError("; ".join([f"no folder {root}", *remedies]))
-    if backend != "lmdb":
+    if backend.get("type") != "lmdb":
         return {}
     if not root.endswith(".lmdb"):  # BasicSR's own test
         raise UserError(f"{root} must end in .lmdb; for a folder of images set io_backend.type: disk")
-    open_lmdb(folder).close()
+    if not is_open(folder):  # by the check of another set
+        open_lmdb(folder).close()
     lines = read_meta(folder)
     if not lines:
         raise UserError(f"{root}/meta_info.txt: is empty; prepare the set again")
-    for line in lines:
-        if not line.key.isascii():
-            raise UserError(f"{line.key!r} has characters beyond ASCII, which BasicSR rejects: rename the image")
     return {line.key: (line.height, line.width) for line in lines}
 
 
@@ -164,7 +141,7 @@ def _check_names(paths: list[Any]) -> None:
             raise UserError(f"{other} and {path}: their results would have one name; rename one")
 
 
-def _check_metrics(name: str, side: int, metrics: Mapping[str, dict[str, Any]]) -> None:
+def _check_metrics(name: str, side: int, metrics: Options) -> None:
     """Raise ``UserError`` if the shorter ``side`` of a result, in pixels, is too small for one of ``metrics``."""
     for metric, options in metrics.items():
         needed, border = METRICS.get(options["type"], 0), options.get("crop_border") or 0
@@ -200,3 +177,69 @@ def _size(path: str) -> Size:
     except (OSError, Image.DecompressionBombError):
         height, width = read_image(Path(path)).shape[:2]
         return height, width
+
+
+def sample(where: str, options: Options, scale: int) -> Iterator[Finding]:
+    """Decode and compare a sample of pairs of a data set that has passed ``check_one``.
+
+    Args:
+        where: the data set in the option file, for example ``datasets.val``.
+        options: its options; nothing is done for other types than ``PairedImageDataset``.
+        scale: the super-resolution factor.
+    """
+    from basicsr.utils import FileClient
+
+    if options["type"] != "PairedImageDataset":
+        return
+    dataset = build(where, options, scale)
+    notes: set[str] = set()
+    count, backend = len(dataset.paths), dict(dataset.io_backend_opt)
+    chosen = [dataset.paths[index] for index in sorted({n * count // PAIRS for n in range(PAIRS)})]
+    if backend["type"] == "lmdb":  # a damaged one kills the process that reads it
+        for side, folder in (("gt", dataset.gt_folder), ("lq", dataset.lq_folder)):
+            health = tried(where, lmdb_health.check, where, folder, [pair[f"{side}_path"] for pair in chosen])
+            if health.level == "error":
+                yield health
+                return
+    client = FileClient(backend.pop("type"), **backend)
+
+    def compare(pair: dict[str, str]) -> None:
+        paths = {side: pair[f"{side}_path"] for side in ("gt", "lq")}
+        with located(f"{where}: {Path(paths['gt']).name}"):
+            gt, lq = (_decoded(client.get(path, side), path, notes) for side, path in paths.items())
+            patch = options["gt_size"] if where == "datasets.train" else None
+            check_sizes("this pair", gt.shape[:2], lq.shape[:2], scale, patch)
+            _compare(gt, lq, scale)
+
+    errors = [finding for finding in (tried(where, compare, pair) for pair in chosen) if finding.level == "error"]
+    yield from errors[:3]
+    if len(errors) > 3:
+        yield Finding("error", where, f"{len(errors) - 3} more of the {len(chosen)} sampled pairs have errors")
+    yield from (Finding("warning", where, note) for note in sorted(notes))
+    if not errors:
+        yield Finding("ok", where, f"{count} pairs, a sample of {len(chosen)} decoded and compared")
+
+
+def _decoded(data: bytes, name: str, notes: set[str]) -> Any:
+    """An image (H, W, 3) as BasicSR decodes it, 8-bit BGR; adds to ``notes`` what that silently changes."""
+    decode_image(bytes(data), name)  # stricter than BasicSR: raises for wrong checksums and truncated files
+    array = np.frombuffer(data, np.uint8)
+    raw: Any = cv2.imdecode(array, cv2.IMREAD_UNCHANGED)
+    if raw.dtype != np.uint8:
+        notes.add(f"some images have {raw.dtype.itemsize * 8} bit, BasicSR reduces them to 8")
+    if raw.ndim == 2:
+        notes.add("some images are greyscale, BasicSR repeats their channel three times")
+    elif raw.shape[2] == 4:
+        notes.add("some images have an alpha channel, BasicSR drops it")
+    return cv2.imdecode(array, cv2.IMREAD_COLOR)
+
+
+def _compare(gt: Any, lq: Any, scale: int) -> None:
+    side = PART // scale
+    lq = lq[:side, :side].astype(np.float64)
+    gt = gt[: lq.shape[0] * scale, : lq.shape[1] * scale]
+    small = cv2.resize(gt, lq.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float64)
+    if min(lq.std(), small.std()) > 2:  # correlation means nothing for a flat image
+        correlation = np.corrcoef(lq.ravel(), small.ravel())[0, 1]
+        if correlation < SAME:
+            raise UserError(f"LQ and GT show different content (correlation {correlation:.2f}): check the pairing")

@@ -63,13 +63,6 @@ def located(where: str, options: Mapping[str, Any] | None = None, remedy: str = 
         raise UserError(f"{where}{value}: {reason}{end}") from error
 
 
-def require(where: str, options: Mapping[str, Any], names: str, remedy: str = "set it") -> None:
-    """Raise ``UserError`` for the first of ``names`` that ``options`` lack; ``where`` is their prefix."""
-    for name in names.split():
-        if options.get(name) is None:
-            raise UserError(f"{where}{name} is missing: {remedy}")
-
-
 def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
     """The known names that ``name`` resembles, as the end of a message; empty if there are none."""
     lower = {entry.lower(): entry for entry in known}

@@ -1,18 +1,19 @@
-"""The network of an option file: its arguments, and whether the pretrained weights fit it."""
+"""The network of an option file: its arguments, its size, and whether the pretrained weights fit it."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
-from ssiu_arch.checks.finding import did_you_mean, located
+from ssiu_arch.archs.ssiu_arch import SSIU, reflect_to_multiple, rename_released
+from ssiu_arch.checks.finding import located
+from ssiu_arch.checks.options import check_arguments, check_types
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.option_yaml import load
 from ssiu_arch.weights import StateDict, read_state_dict, ssiu_options
 
 MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5
@@ -29,18 +30,7 @@ def build(opt: dict[str, Any]) -> nn.Module:
     arguments = dict(opt["network_g"])
     name = arguments.pop("type")
     arch = ARCH_REGISTRY.get(name)
-    accepted = inspect.signature(arch).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
-        for argument in arguments:
-            if argument not in accepted:
-                meant = did_you_mean(str(argument), accepted)
-                raise UserError(f"network_g.{argument}: {name} has only {', '.join(accepted)}{meant}")
-    for argument, value in arguments.items():  # a network takes the text "no" for true, and true for 1
-        default = accepted[argument].default if argument in accepted else None
-        is_odd = isinstance(default, (bool, int, float)) and isinstance(value, (bool, str))
-        if is_odd and type(value) is not type(default):
-            kind = "true or false" if isinstance(default, bool) else "a number"
-            raise UserError(f"network_g.{argument} ({value!r}) must be {kind}")
+    check_arguments("network_g", arch, arguments)
     with located(f"network_g: {name} cannot be built"), limited_size():
         return arch(**arguments)
 
@@ -62,6 +52,45 @@ def limited_size() -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+def load_network_options(path: str) -> dict[str, Any]:
+    """The options of a file, whose ``network_g`` names a registered network.
+
+    Raises:
+        UserError: the file is missing or invalid, or has no such section.
+    """
+    opt = load(path)
+    if not isinstance(opt.get("network_g"), dict):
+        raise UserError(f"-opt {path}: has no section network_g; give an option file of a training or a test")
+    with located(f"-opt {path}"):
+        check_types({"model_type": "SRModel", "datasets": {}, "network_g": opt["network_g"]})
+    return opt
+
+
+def ready(net: nn.Module, options: dict[str, Any]) -> nn.Module:
+    """``net`` in eval mode, its parameters without gradients.
+
+    With an option ``window_size``, such as SwinIR's, the input is reflect-padded to whole windows and the result
+    cropped, as in BasicSR's ``SwinIRModel``. Networks that pad inside, as SSIU does, have no such option.
+    """
+    net, window = net.eval().requires_grad_(False), options.get("window_size")
+    return Padded(net, window).eval() if type(window) is int and window > 0 else net
+
+
+class Padded(nn.Module):
+    """``net`` with its input, ``(B, C, h, w)``, reflect-padded to multiples of some pixels, and its result cropped."""
+
+    def __init__(self, net: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.net, self.multiple = net, multiple
+
+    def forward(self, y: Tensor) -> Tensor:
+        height, width = y.shape[2:]
+        padded = reflect_to_multiple(y, self.multiple)
+        x = self.net(padded)
+        scale = x.shape[2] // padded.shape[2]
+        return x[:, :, : scale * height, : scale * width]
 
 
 def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
@@ -95,32 +124,22 @@ def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool 
     weights = read_state_dict(file, key)
     if isinstance(net, SSIU):
         rename_released(weights)
+    own = net.state_dict()
+    for name in [name for name, value in weights.items() if strict and name in own]:
+        if weights[name].is_floating_point() != own[name].is_floating_point():  # torch would convert it in silence
+            raise UserError(f"weights {file}: {name} is {weights[name].dtype}, in network_g {own[name].dtype}")
     if strict:
-        _check_fit(file, weights, net)
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = shorten(str(error).partition(":")[2], 300, placeholder=" ...")
+            raise UserError(f"weights {file} do not fit network_g: {_advice(weights, net) or reason}") from error
     return weights
 
 
-def _check_fit(file: str, weights: StateDict, net: nn.Module) -> None:
-    own = net.state_dict()
-    for name in [name for name, value in weights.items() if name in own]:
-        if weights[name].is_floating_point() != own[name].is_floating_point():  # torch would convert it in silence
-            raise UserError(f"weights {file}: {name} is {weights[name].dtype}, in network_g {own[name].dtype}")
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]  # the first is a title
-        found = "; ".join(
-            shorten(line[:1].lower() + line[1:].rstrip("."), 180, placeholder=" ...") for line in lines[:2]
-        )
-        more = f" and {len(lines) - 2} more differences" if len(lines) > 2 else ""
-        raise UserError(f"weights {file} do not fit network_g: {found}{more}{_advice(weights, net)}") from error
-
-
 def _advice(weights: StateDict, net: nn.Module) -> str:
-    made_for = ssiu_options(weights) if isinstance(net, SSIU) else None
-    if made_for is None:
-        return ""
-    built = ssiu_options(net.state_dict()) or {}
-    differing = [name for name, value in made_for.items() if built.get(name) != value]
-    changes = ", ".join(f"{name}: {made_for[name]} (here {built.get(name)})" for name in differing)
-    return f". The weights were trained with {changes}" if changes else ""
+    """The options of the SSIU that ``weights`` are of, where ``net`` has others; empty if neither is an SSIU."""
+    made_for, built = (ssiu_options(held) or {} for held in (weights, net.state_dict()))
+    names = [name for name in made_for if built.get(name, made_for[name]) != made_for[name]]
+    differing = ", ".join(f"{name}: {made_for[name]} (here {built[name]})" for name in names)
+    return differing and f"they were trained with {differing}"

@@ -1,15 +1,19 @@
-"""The known options of BasicSR, ``PairedImageDataset`` and the models: their names and allowed values."""
+"""An option file: its sections, the known options with their allowed values, and every ``type`` registered."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ssiu_arch.checks.finding import did_you_mean
-from ssiu_arch.patches.training.dist_params import BACKENDS
+from ssiu_arch.checks.finding import did_you_mean, located
+from ssiu_arch.patches.training.option_files import changes
+from ssiu_arch.plugins import loaded_plugins
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.option_yaml import load
 from ssiu_arch.utils.precisions import PRECISIONS, TRAINING_PRECISIONS
 
 Options = dict[str, Any]
+Table = dict[str, "Kind"]  # of a section: the kind of each option; under ``*`` that of all others
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,16 @@ class Kind:
     Attributes:
         what: a description for messages.
         fits: whether a value is allowed.
-        null: whether an empty value (``~``) means the same as a missing option.
+        mark: ``*`` if the option must be there, ``!`` if it may be missing, but not empty (``~``).
+        inner: the table of a section.
+        registry: of BasicSR, that must have the value: arch, dataset, loss, metric or model.
     """
 
     what: str
     fits: Callable[[Any], bool]
-    null: bool = True
+    mark: str = ""
+    inner: Table | None = None
+    registry: str = ""
 
 
 def _is_number(value: Any) -> bool:
@@ -44,15 +52,22 @@ def _number(low: float, high: float) -> Kind:
     return Kind(f"a number from {low:,} to {high:,}", lambda value: _is_number(value) and low <= value <= high)
 
 
-def _whole(low: int, high: int, types: Any = int) -> Kind:
-    return Kind(
-        f"a whole number from {low:,} to {high:,}",
-        lambda value: _is_number(value) and isinstance(value, types) and value == int(value) and low <= value <= high,
-    )
+def _whole(low: int, high: int) -> Kind:
+    """A whole number; ``5e3`` is one."""
+    what = f"a whole number from {low:,} to {high:,}"
+    return Kind(what, lambda value: _is_number(value) and value == int(value) and low <= value <= high)
 
 
 def _list_of(kind: Kind) -> Kind:
     return Kind(f"a list, each entry {kind.what}", lambda value: isinstance(value, list) and all(map(kind.fits, value)))
+
+
+def _section(table: Table, mark: str = "") -> Kind:
+    return Kind("a mapping of options", lambda value: isinstance(value, dict), mark, table)
+
+
+def _type(registry: str) -> Kind:
+    return Kind(f"text, the type of a {registry}", _is_text, "*", registry=registry)
 
 
 TEXT = Kind("text", _is_text)
@@ -66,15 +81,12 @@ TEMPLATE = Kind(
 )
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-NUMBER = Kind("a number", _is_number)
-NOT_NEGATIVE = Kind("a number, at least 0", lambda value: _is_number(value) and value >= 0)
 POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = _number(0, 1)
-RATIO = Kind("a number above 0, at most 10,000", lambda value: POSITIVE.fits(value) and value <= 10_000)
+RATIO = _number(0, 10_000)
 SECONDS = _number(1, 10**8)
-FREQUENCY = _whole(1, 10**9, (int, float))  # 5e3 is one
-ITERATION = _whole(0, 10**9, (int, float))
-WARM_UP = _whole(-1, 10**9, (int, float))
+FREQUENCY = _whole(1, 10**9)
+WARM_UP = _whole(-1, 10**9)
 COUNT = _whole(1, 10**6)
 PIXELS = _whole(0, 10**6)
 WORKERS = _whole(0, 256)
@@ -82,31 +94,35 @@ SEED = _whole(0, 2**31 - 1)  # BasicSR adds the number of a worker, and NumPy ta
 GPUS = Kind("a whole number from 0 to 64, or auto", lambda value: value == "auto" or _whole(0, 64).fits(value))
 TILE = _whole(32, 10**6)
 COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
-MAPPING = Kind("a mapping of options", lambda value: isinstance(value, dict))
+UNDONE = Kind("removed: results are scored and saved without undoing it; do it in the network", lambda value: False)
+GONE = Kind("removed: the backend takes no such option", lambda value: False)
+OTHERS = {"*": Kind("anything", lambda value: True)}  # options that this file does not know
+SECTION = _section(OTHERS)
+NETWORK = _section({"type": _type("arch"), **OTHERS})
+LOSS = _section({"type": _type("loss"), **OTHERS})
+LOOSE_LOSS = _section({"type": replace(_type("loss"), mark=""), **OTHERS})  # of models that this file does not know
 
 
-def _options(*lines: tuple[Kind, str]) -> dict[str, Kind]:
-    """The kind of each option; a line lists all options of one kind, with ``!`` those that may not be empty (``~``)."""
-    return {
-        name.rstrip("!"): replace(kind, null=not name.endswith("!")) for kind, names in lines for name in names.split()
-    }
+def _options(*lines: tuple[Kind, str]) -> Table:
+    """The kind of each option; a line lists all options of one kind, with their marks."""
+    names = [(kind, name) for kind, listed in lines for name in listed.split()]
+    return {name.rstrip("!*"): replace(kind, mark=name[len(name.rstrip("!*")) :]) for kind, name in names}
 
 
 ROOT = _options(
-    (NAME, "name!"),
-    (TEXT, "model_type"),
-    (COUNT, "scale"),
+    (NAME, "name*"),
+    (_type("model"), "model_type*"),
+    (COUNT, "scale*"),
     (GPUS, "num_gpu"),
     (SEED, "manual_seed"),
     (FLAG, "find_unused_parameters"),
-    (MAPPING, "datasets path train val logger dist_params"),
 )
-DIST = _options((_one_of(*BACKENDS), "backend"), (SECONDS, "timeout!"), (COUNT, "port"))
+DIST = _options((_one_of("nccl", "gloo", "mpi", "ucc"), "backend"), (SECONDS, "timeout!"), (COUNT, "port"))
 PATH = _options((TEXT, "resume_state"), (_list_of(TEXT), "ignore_resume_networks"))
 PATH_OF_NETWORK = _options((TEXT, "pretrain_network_ param_key_"), (FLAG, "strict_load_"))
-LOGGER = _options((FREQUENCY, "print_freq! save_checkpoint_freq!"), (FLAG, "use_tb_logger"), (MAPPING, "wandb"))
-WANDB = _options((TEXT, "project resume_id"))
-VAL = _options((FREQUENCY, "val_freq!"), (FLAG, "save_img pbar bicubic"), (SUFFIX, "suffix"), (MAPPING, "metrics"))
+LOGGER = _options((FREQUENCY, "print_freq! save_checkpoint_freq!"), (FLAG, "use_tb_logger"))
+LOGGER["wandb"] = _section(_options((TEXT, "project resume_id")))
+VAL = _options((FLAG, "save_img pbar bicubic"), (SUFFIX, "suffix"))
 SSIU_VAL = VAL | _options(
     (FLAG, "fast cuda_graphs"),
     (_one_of(*PRECISIONS), "precision"),
@@ -115,7 +131,8 @@ SSIU_VAL = VAL | _options(
     (PIXELS, "tile_overlap"),
 )
 METRIC = _options(
-    (TEXT, "type convert_to"),
+    (_type("metric"), "type*"),
+    (TEXT, "convert_to"),
     (_one_of("higher", "lower"), "better"),
     (PIXELS, "crop_border!"),
     (_one_of("HWC", "CHW"), "input_order"),
@@ -126,58 +143,42 @@ METRICS = {  # all options of these are known; pixels per side that each needs i
     **dict.fromkeys(("calculate_ssim", "calculate_ssim_pt", "calculate_ssim_published"), 11),
     "calculate_niqe": 96,
 }
-SINGLE = _options(
-    (NAME, "name!"),
-    (TEXT, "type dataroot_lq meta_info_file color"),
+ANY_SET = _options(
+    (NAME, "name*"),
+    (_type("dataset"), "type*"),
+    (TEXT, "meta_info_file color"),
     (COUNT, "num_prefetch_queue!"),
     (FLAG, "pin_memory persistent_workers"),
     (_one_of("cpu", "cuda"), "prefetch_mode"),
-    (_list_of(NUMBER), "mean std"),
-    (MAPPING, "io_backend"),
+    (UNDONE, "mean std"),
 )
-PAIRED = SINGLE | _options((TEXT, "dataroot_gt"), (TEMPLATE, "filename_tmpl!"))
-DATASETS = {"PairedImageDataset": PAIRED, "SingleImageDataset": SINGLE}  # all options of these are known
+SINGLE = _options((TEXT, "dataroot_lq*"))
+PAIRED = _options((TEXT, "dataroot_gt* dataroot_lq*"), (TEMPLATE, "filename_tmpl!"))
+CROPS = _options((COUNT, "gt_size*"), (FLAG, "use_hflip* use_rot*"))
+SETS = {"PairedImageDataset": (PAIRED, CROPS), "SingleImageDataset": (SINGLE, {})}  # and what a training adds
 TRAINING_SET = _options(
-    (COUNT, "gt_size batch_size_per_gpu"),
-    (WORKERS, "num_worker_per_gpu"),
-    (RATIO, "dataset_enlarge_ratio!"),
-    (FLAG, "use_hflip use_rot"),
+    (COUNT, "batch_size_per_gpu*"), (WORKERS, "num_worker_per_gpu*"), (RATIO, "dataset_enlarge_ratio!")
 )
-IO_BACKEND = _options((TEXT, "type"), (FLAG, "readonly lock readahead"))
+BACKEND = _options((_one_of("disk", "lmdb"), "type*")) | {"*": GONE}
+LMDB = _options((FLAG, "readonly lock readahead"))
+OPTIMISER = _options((replace(TEXT, what="one of torch.optim, for example Adam"), "type*")) | OTHERS
+SCHEDULER = _options((replace(TEXT, what="CosineAnnealingRestartLR or MultiStepRestartLR"), "type*"))
+SCHEDULER |= _options((_list_of(FREQUENCY), "periods! milestones!")) | OTHERS
 TRAIN = _options(
-    (FREQUENCY, "total_iter"),
+    (FREQUENCY, "total_iter*"),
     (WARM_UP, "warmup_iter!"),
     (FRACTION, "ema_decay!"),
-    (MAPPING, "optim_g scheduler pixel_opt perceptual_opt"),
+    (_section(OPTIMISER), "optim_g*"),
+    (_section(SCHEDULER), "scheduler*"),
+    (LOSS, "pixel_opt perceptual_opt"),
 )
 SSIU_TRAIN = TRAIN | _options(
-    (MAPPING, "fft_opt"),
+    (LOSS, "fft_opt"),
     (COUNT, "micro_batch_size"),
     (POSITIVE, "grad_clip"),
     (FLAG, "skip_non_finite channels_last checkpointing"),
     (_one_of(*TRAINING_PRECISIONS), "precision"),
     (COMPILE, "compile"),
-)
-OPTIMISER = _options(
-    (TEXT, "type"),
-    (NOT_NEGATIVE, "lr! weight_decay! eps! momentum!"),
-    (_list_of(FRACTION), "betas!"),
-    (FLAG, "amsgrad fused foreach maximize nesterov capturable differentiable"),
-)
-SCHEDULER = _options(
-    (TEXT, "type"),
-    (_list_of(FREQUENCY), "periods! milestones!"),
-    (_list_of(ITERATION), "restarts!"),
-    (_list_of(NOT_NEGATIVE), "restart_weights!"),
-    (FRACTION, "gamma!"),
-    (NOT_NEGATIVE, "eta_min!"),
-)
-LOSS = _options(
-    (TEXT, "type vgg_type criterion"),
-    (NOT_NEGATIVE, "loss_weight! fft_weight! eps! perceptual_weight! style_weight!"),
-    (_one_of("mean", "sum"), "reduction"),
-    (FLAG, "use_input_norm range_norm"),
-    (MAPPING, "layer_weights"),
 )
 MODELS = {  # all options of these are known
     "SRModel": (TRAIN, VAL),
@@ -186,83 +187,159 @@ MODELS = {  # all options of these are known
 }
 
 
+SECTIONS = ("datasets", "network_g", "train", "path", "logger", "val", "dist_params")
+
+
+def read(path: str, is_train: bool, overrides: list[str]) -> dict[str, Any]:
+    """The options of a file as BasicSR will read them, after ``--force_yml`` and the patches.
+
+    Args:
+        path: the option file.
+        is_train: a training needs more sections than a test.
+        overrides: entries of ``--force_yml``.
+
+    Raises:
+        UserError: the file is missing or no valid YAML, or a section is missing or no mapping.
+    """
+    opt = load(path)
+    for change in changes(overrides):
+        for section in SECTIONS:  # the change relies on it
+            if opt.get(section) is not None and not isinstance(opt[section], dict):
+                raise UserError(f"{path}: {section} ({shown(opt[section])}) must be a mapping of options")
+        change(opt)
+    _check_sections(path, opt, is_train)
+    return opt
+
+
+def _check_sections(path: str, opt: dict[str, Any], is_train: bool) -> None:
+    needed = ("name", "model_type", "datasets", "network_g", *(("train",) if is_train else ()))
+    missing = [section for section in needed if opt.get(section) is None]
+    if missing:
+        kind = "training" if is_train else "test"
+        hint = "; this looks like a test file" if missing == ["train"] else ""
+        raise UserError(f"{path}: a {kind} needs {', '.join(missing)}{hint}")
+    known, names = (("val",), "train, val, val_1, ...") if is_train else (("val", "test"), "test, test_1, test_2, ...")
+    for phase in opt["datasets"]:
+        if str(phase).split("_")[0] not in known and not (is_train and phase == "train"):
+            raise UserError(f"{path}: datasets.{phase}: BasicSR expects one of the names {names}")
+    if is_train and "train" not in opt["datasets"]:
+        raise UserError(f"{path}: a training needs datasets.train; there is {', '.join(opt['datasets'])}")
+
+
 def problems(opt: Options) -> list[str]:
-    """One line for each option with a wrong value, or with a name that is not text."""
-    found = [f"{where}: the option name {key!r} is not text: put it in quotes" for where, key in _odd(opt)]
-    for where, section, kinds, _ in () if found else _sections(opt):
-        for key, value in section.items():
-            kind = kinds.get(key)
-            if kind and value is None and not kind.null:
-                found.append(f"{where}{key} is empty: write {kind.what}, or remove it")
-            elif kind and value is not None and not kind.fits(value):
-                found.append(f"{where}{key} ({shown(value)}) must be {kind.what}")
-    return found
-
-
-def check(opt: Options) -> None:
-    """Raise ``UserError`` for the first of ``problems``."""
-    for problem in problems(opt):
-        raise UserError(problem)
+    """One line for each option that has a wrong value, then for each that is missing."""
+    wrong, missing = [], []
+    for name, value, kind, _ in _entries(opt, _table(opt)):
+        if kind and value is None:
+            missing.append(f"{name} is {'missing' if kind.mark == '*' else 'empty'}: write {kind.what}")
+        elif kind and not kind.fits(value):
+            wrong.append(f"{name} ({shown(value)}) must be {kind.what}")
+    return wrong + missing
 
 
 def unknown(opt: Options) -> list[str]:
-    """One line for each unknown option, with the name it resembles. ``opt`` must have passed ``check``.
+    """One line for each unknown option, with the name it resembles; ``opt`` must have no ``problems``.
 
     Options of models, data sets and losses of other packages are not checked.
     """
-    lines = []
-    for where, section, kinds, is_complete in _sections(opt):
-        for key in section if is_complete else ():
-            if key not in kinds:
-                lines.append(f"{where}{key} is no option here, nothing reads it{did_you_mean(key, kinds)}")
-    return lines
+    return [
+        f"{name} is no option here, nothing reads it{did_you_mean(name.rpartition('.')[2], table)}"
+        for name, _, kind, table in _entries(opt, _table(opt))
+        if kind is None
+    ]
 
 
-def _sections(opt: Options) -> Iterator[tuple[str, Options, dict[str, Kind], bool]]:
-    """Yield each section: its prefix, its options, their kinds, and whether these are all options that it can have."""
-    model = str(opt.get("model_type"))
-    of_train, of_val = MODELS.get(model, (TRAIN, VAL))
+def check_types(opt: dict[str, Any]) -> None:
+    """Raise ``UserError`` for the first ``type`` that is not registered, with the registered ones."""
+    from basicsr.utils import registry
+
+    for where, name, option, _ in _entries(opt, _table(opt)):
+        kind = option.registry if option else ""
+        known = getattr(registry, f"{kind.upper()}_REGISTRY") if kind else {}
+        if not kind or (isinstance(name, str) and (name in known or f"{name}_basicsr" in known)):
+            continue
+        names = sorted(map(str, known.keys()))
+        raise UserError(
+            f"{where}: no {kind} {name!r} is registered{did_you_mean(str(name), names, 2)}. Registered: "
+            f"{', '.join(names)}. Plugins: {', '.join(loaded_plugins()) or 'none'}. To use {name}, install the package "
+            f"that defines this {kind}, with an entry point in the group basicsr.plugins"
+        )
+
+
+def check_arguments(where: str, made: Callable, options: Options, given: str = "") -> None:
+    """Check options by the signature of the network, loss, metric or optimiser that they are the arguments of.
+
+    Args:
+        where: the section of the option file.
+        made: the class or function.
+        options: without ``type``.
+        given: names of arguments that BasicSR adds.
+
+    Raises:
+        UserError: an argument is unknown or missing, or text or a flag where the default is a number or a flag.
+    """
+    signature = inspect.signature(made)
+    accepted = signature.parameters
+    meant = [did_you_mean(str(name), accepted) for name in options if name not in accepted]
+    with located(where, options, f"{made.__name__} takes {', '.join(accepted)}{''.join(meant)}"):
+        signature.bind(**dict.fromkeys(given.split()), **options)
+    for name, value in options.items():  # Python takes the text "no" for true, and true for 1
+        default = accepted[name].default if name in accepted else None
+        is_odd = isinstance(default, (bool, int, float)) and isinstance(value, (bool, str))
+        if is_odd and type(value) is not type(default):
+            kind = "true or false" if isinstance(default, bool) else "a number"
+            raise UserError(f"{where}.{name} ({value!r}) must be {kind}")
+
+
+def _entries(section: Options, table: Table, where: str = "") -> Iterator[tuple[str, Any, Kind | None, Table]]:
+    """Yield each option that is there or must be: full name, value, kind (None: unknown), table of its section."""
+    for key in {**section, **table}:
+        name, value, kind = f"{where}{key}", section.get(key), table.get(key, table.get("*"))
+        if value is not None or kind is None or kind.mark == "*" or (kind.mark == "!" and key in section):
+            yield name, value, kind, table
+        if kind and kind.inner is not None and isinstance(value, dict):
+            yield from _entries(value, kind.inner, f"{name}.")
+
+
+def _table(opt: Options) -> Table:
+    """The options that a file may have, by the types of its model, data sets and metrics."""
+    known = MODELS.get(str(opt.get("model_type")))
+    losses = dict.fromkeys((name for name in _mapping(opt, "train") if name.endswith("_opt")), LOOSE_LOSS)
+    train, val = known or (TRAIN | losses | OTHERS, VAL | OTHERS)
     networks = [key for key in opt if key.startswith("network_")]
-    yield "", opt, ROOT | dict.fromkeys(networks, MAPPING), model in MODELS
     path = {start + key[len("network_") :]: kind for key in networks for start, kind in PATH_OF_NETWORK.items()}
-    yield "path.", _mapping(opt, "path"), PATH | path, True
-    logger, val, train = (_mapping(opt, section) for section in ("logger", "val", "train"))
-    yield "dist_params.", _mapping(opt, "dist_params"), DIST, True
-    yield "logger.", logger, LOGGER, True
-    yield "logger.wandb.", _mapping(logger, "wandb"), WANDB, True
-    yield "val.", val, of_val, model in MODELS
-    metrics = _mapping(val, "metrics")
-    yield "val.metrics.", metrics, dict.fromkeys(metrics, MAPPING), True
-    for name in metrics:
-        metric = _mapping(metrics, name)
-        yield f"val.metrics.{name}.", metric, METRIC, str(metric.get("type")) in METRICS
-    yield "train.", train, of_train, model in MODELS
-    # Building them refuses unknown options of the next three.
-    yield "train.optim_g.", _mapping(train, "optim_g"), OPTIMISER, False
-    yield "train.scheduler.", _mapping(train, "scheduler"), SCHEDULER, False
-    for name in train:
-        if name.endswith("_opt"):
-            yield f"train.{name}.", _mapping(train, name), LOSS, False
-    yield "datasets.", opt["datasets"], dict.fromkeys(opt["datasets"], MAPPING), True
-    for phase in opt["datasets"]:
-        dataset, where = _mapping(opt["datasets"], phase), f"datasets.{phase}."
-        kind, of_phase = str(dataset.get("type")), TRAINING_SET if phase == "train" else {}
-        yield where, dataset, DATASETS.get(kind, PAIRED) | of_phase, kind in DATASETS
-        backend = _mapping(dataset, "io_backend")
-        yield f"{where}io_backend.", backend, IO_BACKEND, backend.get("type") in ("disk", "lmdb")
+    metrics = _mapping(_mapping(opt, "val"), "metrics")
+    of_metric = {
+        name: _section(METRIC if str(_mapping(metrics, name).get("type")) in METRICS else METRIC | OTHERS)
+        for name in metrics
+    }
+    frequency = _options((FREQUENCY, "val_freq*" if opt.get("train") else "val_freq!"))
+    return {
+        **ROOT,
+        **dict.fromkeys(networks, NETWORK),
+        "path": _section(PATH | path),
+        "logger": _section(LOGGER),
+        "dist_params": _section(DIST),
+        "val": _section(val | frequency | {"metrics": _section(of_metric)}),
+        "train": _section(train),
+        "datasets": _section({phase: _section(_of_set(phase, opt["datasets"])) for phase in opt["datasets"]}),
+        **({} if known else OTHERS),
+    }
+
+
+def _of_set(phase: str, datasets: Options) -> Table:
+    options = _mapping(datasets, phase)
+    kind = str(options.get("type"))
+    always, in_training = SETS.get(kind, (OTHERS, OTHERS))
+    if kind in SETS:
+        is_lmdb = _mapping(options, "io_backend").get("type") == "lmdb"
+        always = always | {"io_backend": _section(BACKEND | (LMDB if is_lmdb else {}), "*")}
+    return ANY_SET | always | (TRAINING_SET | in_training if phase == "train" else {})
 
 
 def _mapping(section: Options, key: str) -> Options:
     """The mapping of options under ``key``; empty if there is none."""
     return section[key] if isinstance(section.get(key), dict) else {}
-
-
-def _odd(node: Any, where: str = "the option file") -> Iterator[tuple[str, Any]]:
-    """Yield each key that is not text, with its section: YAML reads ``yes:`` as true and ``4:`` as a number."""
-    for key, value in node.items() if isinstance(node, dict) else ():
-        if not isinstance(key, str):
-            yield where, key
-        yield from _odd(value, str(key))
 
 
 def shown(value: Any) -> str:

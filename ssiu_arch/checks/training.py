@@ -1,6 +1,5 @@
 """Options that contradict each other, which a run would notice only after its start, or after hours."""
 
-import inspect
 import math
 import os
 from copy import deepcopy
@@ -11,26 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ssiu_arch.checks.finding import located, require
-from ssiu_arch.checks.options import MODELS
+from ssiu_arch.checks.finding import located
+from ssiu_arch.checks.options import MODELS, check_arguments
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.ssiu_model import SSIUModel
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import existing_parent
-
-ALLOWED = {
-    "optim_g": "the name and arguments of one of torch.optim, for example Adam",
-    "scheduler": "CosineAnnealingRestartLR or MultiStepRestartLR",
-}
-
-
-def _check_scale(opt: dict[str, Any]) -> None:
-    require("", opt, "scale", "add the super-resolution factor, for example scale: 4")
-    scale = opt["scale"]
-    for word in ("upscale", "scale"):
-        value = opt["network_g"].get(word, scale)
-        if value != scale:
-            raise UserError(f"network_g.{word} ({value}) and scale ({scale}) differ: set both to the same number")
 
 
 def check_gpus(opt: dict[str, Any], processes: int | None) -> None:
@@ -44,74 +29,67 @@ def check_gpus(opt: dict[str, Any], processes: int | None) -> None:
         raise UserError(f"train.compile with {gpus} GPUs needs a process for each: --launcher pytorch, or num_gpu: 1")
 
 
+def _check_scale(opt: dict[str, Any]) -> None:
+    for word in ("upscale", "scale"):
+        value = opt["network_g"].get(word, opt["scale"])
+        if value != opt["scale"]:
+            raise UserError(
+                f"network_g.{word} ({value}) and scale ({opt['scale']}) differ: set both to the same number"
+            )
+
+
 def _check_datasets(opt: dict[str, Any]) -> None:
     """Options of one data set that do not fit those of another, the scale, or the model."""
-    scale = opt.get("scale") or 1
     names: dict[str, str] = {}
     for phase, dataset in opt["datasets"].items():
-        gt_size, name, is_grey = dataset.get("gt_size"), dataset.get("name") or phase, dataset.get("color") == "y"
-        if phase == "train" and gt_size is not None and gt_size % scale:
-            raise UserError(f"datasets.{phase}.gt_size ({gt_size}) must be divisible by scale ({scale})")
-        for key in ("mean", "std"):
-            if opt["model_type"] in MODELS and dataset.get(key) is not None:
-                raise UserError(
-                    f"datasets.{phase}.{key} ({dataset[key]}): remove it, {opt['model_type']} scores and saves results "
-                    "without undoing it; normalise inside of the network instead"
-                )
-        if opt.get("train") and is_grey != (opt["datasets"]["train"].get("color") == "y"):
-            raise UserError(f"datasets.{phase}.color ({dataset.get('color')}) must be that of datasets.train")
+        gt_size, name = dataset.get("gt_size"), dataset["name"]
+        if phase == "train" and gt_size is not None and gt_size % opt["scale"]:
+            raise UserError(f"datasets.{phase}.gt_size ({gt_size}) must be divisible by scale ({opt['scale']})")
         if name in names:
             raise UserError(f"datasets.{phase}.name ({name!r}) is also datasets.{names[name]}.name: set its own name")
         names[name] = phase
 
 
 def _check_schedule(opt: dict[str, Any]) -> None:
+    """Make the optimiser and the schedule for one number, as the model will."""
     from basicsr.utils.registry import MODEL_REGISTRY
 
     train = opt.get("train")
     if not train:
         return
-    require("train.", train, "total_iter optim_g scheduler")
-    for name, allowed in ALLOWED.items():
-        if "type" not in train[name]:
-            raise UserError(f"train.{name}.type is missing: write {allowed}")
     model = MODEL_REGISTRY.get(opt["model_type"])
     dummy: Any = model.__new__(model)  # has the model's optimisers and schedulers, but no network
     dummy.opt, dummy.is_train, dummy.optimizers, dummy.schedulers = deepcopy(opt), True, [], []
-    with located("train.optim_g", train["optim_g"], f"write {ALLOWED['optim_g']}"):
-        optim = dict(train["optim_g"])
-        dummy.optimizers.append(dummy.get_optimizer(optim.pop("type"), [nn.Parameter(torch.zeros(1))], **optim))
-    with located("train.scheduler", train["scheduler"], f"write {ALLOWED['scheduler']}"):
+    options = dict(train["optim_g"])
+    kind = options.pop("type")
+    if hasattr(torch.optim, kind):
+        check_arguments("train.optim_g", getattr(torch.optim, kind), options, given="params")
+    with located("train.optim_g", train["optim_g"], "write one of torch.optim, for example Adam"):
+        dummy.optimizers.append(dummy.get_optimizer(kind, [nn.Parameter(torch.zeros(1))], **options))
+    with located("train.scheduler", train["scheduler"], "write CosineAnnealingRestartLR or MultiStepRestartLR"):
         dummy.setup_schedulers()
     periods, total = train["scheduler"].get("periods", [math.inf]), int(train["total_iter"])
     if sum(periods) < total:
         raise UserError(f"train.scheduler.periods ({periods}) must add up to train.total_iter ({total}): raise them")
 
 
-def _check_arguments(where: str, made: Any, options: dict[str, Any], **given: None) -> None:
-    """Check ``options`` against the signature of a loss or metric, whose arguments ``given`` come from the model."""
-    arguments = {name: value for name, value in options.items() if name not in ("type", "better", "float_output")}
-    signature = inspect.signature(made)
-    with located(where, options, f"it takes {', '.join(signature.parameters)}"):
-        signature.bind(**given, **arguments)
-
-
 def _check_losses(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import LOSS_REGISTRY
 
-    train, known_model = opt.get("train"), opt["model_type"] in MODELS
-    if not train:
-        return
-    for section, options in train.items():
-        if not section.endswith("_opt") or not options or not isinstance(options, dict):
+    train, known_model = opt.get("train") or {}, opt["model_type"] in MODELS
+    for section, given in train.items():
+        if not section.endswith("_opt") or not given or not isinstance(given, dict):
             continue
-        if "type" in options:
-            _check_arguments(f"train.{section}", LOSS_REGISTRY.get(options["type"]), options)
-        elif known_model:
-            raise UserError(f"train.{section}.type is missing")
+        options = dict(given)
+        kind = options.pop("type", None)
+        if kind is not None:
+            check_arguments(f"train.{section}", LOSS_REGISTRY.get(kind), options)
+        if kind is not None and section != "perceptual_opt":  # which would download the weights of VGG
+            with located(f"train.{section}", options):
+                LOSS_REGISTRY.get(kind)(**options)
         if train.get("micro_batch_size") and options.get("reduction") == "sum":  # parts add up only if losses are means
             raise UserError(f"train.{section}.reduction (sum) must be mean with train.micro_batch_size")
-    if known_model and not (train.get("pixel_opt") or train.get("perceptual_opt")):
+    if train and known_model and not (train.get("pixel_opt") or train.get("perceptual_opt")):
         raise UserError("train.pixel_opt is missing: add a loss")
 
 
@@ -120,13 +98,12 @@ def _check_validation(opt: dict[str, Any]) -> None:
     from basicsr.utils.registry import METRIC_REGISTRY
 
     val = opt.get("val") or {}
-    if opt.get("train") and opt.get("val") is not None:
-        require("val.", val, "val_freq", "set the number of iterations between validations")
     tile, overlap = val.get("tile"), val.get("tile_overlap")
     if tile and overlap and overlap > tile // 2:
         raise UserError(f"val.tile_overlap ({overlap}) must be at most half of val.tile ({tile})")
-    for name, options in (val.get("metrics") or {}).items():
-        _check_arguments(f"val.metrics.{name}", METRIC_REGISTRY.get(options["type"]), options, img=None, img2=None)
+    for name, given in (val.get("metrics") or {}).items():
+        options = {key: value for key, value in given.items() if key not in ("type", "better", "float_output")}
+        check_arguments(f"val.metrics.{name}", METRIC_REGISTRY.get(given["type"]), options, given="img img2")
 
 
 def _check_outputs(opt: dict[str, Any]) -> str:

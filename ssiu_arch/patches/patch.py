@@ -5,9 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from importlib.util import find_spec
 from typing import Any
 
 Function = Callable[..., Any]
@@ -30,8 +28,8 @@ class Patch:
 
     @property
     def name(self) -> str:
-        """The name of the file that holds the patch."""
-        return self.replace.__module__.rpartition(".")[2]
+        """The name of the decorated function."""
+        return self.replace.__name__
 
     @property
     def defect(self) -> str:
@@ -44,9 +42,9 @@ class Patch:
         if None in found:
             return NOT_APPLICABLE
         functions = [place[2] for place in found if place is not None]
-        if all(self._is_in(function) for function in functions[: len(self.targets)]):
+        if all(self.name in _patches(function) for function in functions[: len(self.targets)]):
             return IN_FORCE
-        return NEEDED if self.is_needed(*map(original, functions)) else NOT_NEEDED
+        return NEEDED if self.is_needed(*(_source(original(function)) for function in functions)) else NOT_NEEDED
 
     def apply(self) -> None:
         """Replace the targets if the patch is needed. Does nothing otherwise, and nothing the second time."""
@@ -55,17 +53,9 @@ class Patch:
         places = [place for place in map(_resolve, self.targets) if place is not None]
         replacements = self.replace(*(function for _, _, function in places))
         for (owner, name, old), new in zip(places, replacements, strict=True):
-            if not self._is_in(old):
-                vars(new).update(_patch=self.name, _replaced=old)
+            if self.name not in _patches(old):
+                vars(new).update(_patches=(*_patches(old), self.name), _original=original(old))
                 _put(owner, name, old, new)
-
-    def _is_in(self, function: Function) -> bool:
-        """Whether this patch made ``function``, or one that it wraps: patches may share a target."""
-        while function is not None:
-            if getattr(function, "_patch", None) == self.name:
-                return True
-            function = getattr(function, "_replaced", None)  # type: ignore[assignment]
-        return False
 
 
 def replaces(
@@ -73,13 +63,13 @@ def replaces(
 ) -> Callable[[Callable[..., Sequence[Function]]], Patch]:
     """Make a patch of a function that takes BasicSR's functions and returns their replacements in the same order.
 
-    The docstring of the decorated function says what a user meets without the patch.
+    The name of the decorated function is the patch's; its docstring says what a user meets without it.
 
     Args:
         targets: the functions to replace, each ``module:function`` or ``module:Class.method``. A function named in the
             module that defines it is replaced in all modules of BasicSR that imported it; named elsewhere, only there.
         upstream: file and line in the 1.4.2 source.
-        is_needed: takes BasicSR's own targets, then ``reads``; whether they have the defect.
+        is_needed: takes the source texts of BasicSR's own targets, then of ``reads``; whether they have the defect.
         reads: further functions that ``is_needed`` looks at.
     """
     return lambda replace: Patch(targets, reads, upstream, is_needed, replace)
@@ -87,16 +77,18 @@ def replaces(
 
 def original(function: Function) -> Function:
     """BasicSR's own function below all patches of it."""
-    while hasattr(function, "_replaced"):
-        function = function._replaced
-    return function
+    return getattr(function, "_original", function)
 
 
-def source(function: Function) -> str:
-    """The source text of a function; empty where there is none."""
+def _patches(function: Function) -> tuple[str, ...]:
+    """The names of the patches that made ``function`` and those that it wraps: patches may share a target."""
+    return getattr(function, "_patches", ())
+
+
+def _source(function: Function) -> str:
     try:
         return inspect.getsource(function)
-    except (OSError, TypeError):
+    except (OSError, TypeError):  # compiled, or gone
         return ""
 
 
@@ -122,14 +114,12 @@ def _put(owner: Any, name: str, old: Function, new: Function) -> None:
 
 
 @dataclass(frozen=True)
-class RemovedModule(MetaPathFinder, Loader):
-    """A patch for a module that a library has removed: importing it gives the names of another module.
-
-    It stands last in ``sys.meta_path``: a library that still has the module never asks it.
+class RemovedModule:
+    """A patch for a module that a library has removed: the module that has its functions today takes its place.
 
     Attributes:
         module: that was removed.
-        replacement: the module that has its functions today, imported only when ``module`` is.
+        replacement: the module that has its functions today.
     """
 
     name: str
@@ -138,25 +128,17 @@ class RemovedModule(MetaPathFinder, Loader):
     module: str
     replacement: str
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """The spec of ``module``; None for other names."""
-        return ModuleSpec(self.module, self) if fullname == self.module else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Fill the module with the public names of its replacement."""
-        held = vars(import_module(self.replacement))
-        vars(module).update({name: value for name, value in held.items() if not name.startswith("_")})
-
     def state(self) -> str:
-        """As ``Patch.state``. A module that nobody has imported, or that the library has, needs nothing."""
-        if self not in sys.meta_path:
+        """As ``Patch.state``. It imports the packages that the module belongs to."""
+        try:
+            found = sys.modules.get(self.module) or find_spec(self.module)
+        except ImportError:  # without the library, BasicSR's own error says so
+            return NOT_APPLICABLE
+        if found is None:
             return NEEDED
-        spec = getattr(sys.modules.get(self.module), "__spec__", None)
-        return IN_FORCE if spec is not None and spec.loader == self else NOT_NEEDED
+        return IN_FORCE if getattr(found, "__name__", None) == self.replacement else NOT_NEEDED
 
     def apply(self) -> None:
-        """Answer imports of the module from now on. Safe to call again."""
-        if self not in sys.meta_path:
-            sys.meta_path.append(self)
+        """Let the module be its replacement, if the library lacks it. Safe to call again."""
+        if self.state() == NEEDED:
+            sys.modules[self.module] = import_module(self.replacement)

@@ -3,8 +3,7 @@
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,20 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Restore the random state afterwards."""
-    before = random_state()
-    try:
-        yield
-    finally:
-        set_random_state(before)
+def _count(value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.40} is no whole number")
+
+
+USES: dict[str, Callable[[Any], object]] = {  # of the entries of a state; raises if a resume could not use one
+    "epoch": _count,
+    "iter": _count,
+    "optimizers": lambda found: [
+        (dict(one["state"]), [list.copy(group["params"]) for group in one["param_groups"]]) for one in list.copy(found)
+    ],
+    "schedulers": lambda found: [dict(one) for one in list.copy(found)],
+    "random": set_random_state,
+}
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
@@ -58,10 +63,16 @@ def load_state(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged, or not a training state.
     """
-    state = load_file(path)
-    problem = _problem(state)
-    if problem:
-        raise UserError(f"{path} is not a training state of BasicSR: {problem}")
+    state, before = load_file(path), random_state()
+    for name, use in USES.items():
+        try:
+            if name in state or name != "random":  # which BasicSR's own states lack
+                use(state[name])
+        except Exception as error:  # whatever values of other types raise
+            reason = f"its {name} cannot be used ({type(error).__name__}: {error})"
+            raise UserError(f"{path} is not a training state of BasicSR: {reason}") from error
+        finally:
+            set_random_state(before)
     return state
 
 
@@ -77,31 +88,6 @@ def load_file(path: str | Path) -> dict[str, Any]:
     if damage:
         raise UserError(f"{path} is {f'damaged: {damage}' if os.path.isfile(path) else 'missing'}")
     return read_checkpoint(path)
-
-
-def _problem(state: dict[str, Any]) -> str | None:
-    """The first entry that has not the type it must have."""
-    for name in ("epoch", "iter"):
-        value = state.get(name)
-        if type(value) is not int or value < 0:
-            return f"its {name} ({str(value)[:40]!r}) must be a whole number"
-    for name in ("optimizers", "schedulers"):
-        if not (isinstance(state.get(name), list) and all(isinstance(part, dict) for part in state[name])):
-            return f"its {name} must be a list of dicts"
-    for optimizer in state["optimizers"]:
-        groups = optimizer.get("param_groups")
-        whole = isinstance(groups, list) and all(
-            isinstance(g, dict) and isinstance(g.get("params"), list) for g in groups
-        )
-        if not whole or not isinstance(optimizer.get("state"), dict):
-            return "its optimizers lack param_groups or state"
-    with random_state_kept():
-        try:
-            for kept in [state["random"]] if "random" in state else []:
-                set_random_state(kept)
-        except Exception as error:  # each generator raises its own types
-            return f"its random state is damaged ({type(error).__name__})"
-    return None
 
 
 def recorded(opt: Options) -> Options:
@@ -130,7 +116,7 @@ def load_optimizers(optimizers: Sequence[Any], saved: Sequence[Mapping[str, Any]
     """Load the saved moments into ``optimizers``, which keep the options that they were made with.
 
     Raises:
-        UserError: they are as many, of another type or for other parameters.
+        UserError: they are not as many, of another type or for other parameters.
     """
     if len(optimizers) != len(saved):
         raise UserError(f"the state holds {len(saved)} optimisers, the model of the option file has {len(optimizers)}")

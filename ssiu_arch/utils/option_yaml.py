@@ -101,7 +101,8 @@ class OptionLoader(yaml.SafeLoader):
         children = list(node.value) if isinstance(node, yaml.SequenceNode) else []
         lines: dict[tuple[str, str], int] = {}
         for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-            self._demand(isinstance(key, yaml.ScalarNode), "the name of an option must be text", key.start_mark)
+            is_text = isinstance(key, yaml.ScalarNode) and key.tag in (f"{TAG}str", f"{TAG}merge")  # not yes: or 4:
+            self._demand(is_text, "the name of an option must be text: put it in quotes", key.start_mark)
             first = lines.setdefault((key.tag, key.value), key.start_mark.line + 1)
             said = f"{key.value!r} is given twice, first in line {first}: remove one"
             self._demand(len(lines) * 2 == len(children) + 2, said, key.start_mark)

@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import check_run, datasets, option_file, training
+from ssiu_arch.checks import check_run, datasets, options, training
 from ssiu_arch.cli import main as command
 from ssiu_arch.utils.errors import UserError
 
@@ -108,19 +108,18 @@ BAD_OPTIONS = [
     ("model_type=~", "a training needs model_type"),
     ("network_g:type=SIUS", "network_g.type|'SIUS'|did you mean SSIU"),
     ("network_g:type=~", "network_g.type"),
-    ("network_g:type=HAT", "network_g.type|'HAT'|install XPixelGroup/HAT"),
-    ("model_type=HATModel", "model_type|'HATModel'|install XPixelGroup/HAT"),
+    ("network_g:type=HAT", "network_g.type|'HAT'|install the package"),
+    ("model_type=HATModel", "model_type|'HATModel'|install the package"),
     ("datasets:train:type=PairedImages", "datasets.train.type|'PairedImages'|PairedImageDataset"),
     ("train:pixel_opt:type=L1", "train.pixel_opt.type|'L1'|L1Loss"),
     ("val:metrics:psnr:type=psnr", "val.metrics.psnr.type|'psnr'|calculate_psnr"),
-    ("network_g:num_feats=64", "network_g.num_feats|did you mean num_feat?"),
+    ("network_g:num_feats=64", "network_g (|num_feats: 64|did you mean num_feat?"),
     ("network_g:num_feat=10", "network_g|num_feat (10)|divisible|num_head (4)"),
     ("network_g:num_feat=4096", "network_g|over 1,"),
     ("network_g:num_block=10", "network_g|num_block (10)|divisible by 3"),
     ("network_g:upscale=2", "network_g.upscale (2)|scale (4)"),
     ("scale=~", "scale is missing"),
     ("datasets:train:gt_size=130", "datasets.train.gt_size (130)|divisible by scale (4)"),
-    ("datasets:val:color=y", "datasets.val.color (y)|datasets.train"),
     ("datasets:train:gt_size=160", "(144x144)|gt_size (160)"),
     ("train:scheduler:periods=[300]", "train.scheduler.periods|300|train.total_iter (400)"),
     ("train:scheduler:type=CosineLR", "train.scheduler (type: 'CosineLR'|CosineAnnealingRestartLR"),
@@ -130,11 +129,11 @@ BAD_OPTIONS = [
         "train:scheduler={type: CosineAnnealingRestartLR, periods: [400, 0], restart_weights: [1, 1]}",
         "periods ([400, 0])|from 1 to",
     ),
-    ("train:optim_g:type=~", "train.optim_g (type: None|Adam"),
+    ("train:optim_g:type=~", "train.optim_g.type is missing|Adam"),
     ("train:optim_g:type=Lion", "train.optim_g (type: 'Lion'|Adam"),
-    ("train:optim_g:beta=0.9", "train.optim_g (type: 'AdamW'|beta: 0.9"),
+    ("train:optim_g:beta=0.9", "train.optim_g (|beta: 0.9|betas"),
     ("train:optim_g={lr: 0.001}", "train.optim_g.type is missing|Adam"),
-    ("train:optim_g:lr=fast", "train.optim_g.lr ('fast')|at least 0"),
+    ("train:optim_g:lr=fast", "train.optim_g.lr ('fast')|a number"),
     ("train:total_iter=~", "train.total_iter"),
     ("train:ema_decay=2", "train.ema_decay (2)|from 0 to 1"),
     ("train:warmup_iter=~", "train.warmup_iter is empty|a whole number"),
@@ -166,9 +165,9 @@ BAD_OPTIONS = [
     ("datasets:val:persistent_workers=true", "datasets.val.persistent_workers (true)|remove it"),
     (
         "datasets:val:io_backend={type: disk, readahead: true}",
-        "datasets.val.io_backend|readahead: True|remove",
+        "datasets.val.io_backend.readahead (True)|removed",
     ),
-    ("datasets:val:io_backend={type: tape}", "datasets.val.io_backend (type: 'tape')|disk or lmdb"),
+    ("datasets:val:io_backend={type: tape}", "datasets.val.io_backend.type ('tape')|disk or lmdb"),
     ("datasets:val:name=photographs of scikit-image", "datasets.val.name|'photographs of scikit-image'|own name"),
     ("datasets:other={name: a}", "datasets.other|train, val"),
     ("path:pretrain_network_g=none.pth", "weights none.pth: no such file"),
@@ -194,26 +193,27 @@ BAD_OPTIONS = [
     ("val:metrics:psnr={type: calculate_psnr}", "val.metrics.psnr|'crop_border'"),
     ("val:suffix=a/b", "val.suffix ('a/b')|slash"),
     ("logger:wandb={project: p}", "logger.wandb|use_tb_logger: true"),
-    ("dist_params={backend: foo}", "dist_params.backend ('foo')|nccl, gloo"),
+    ("dist_params={backend: foo}", "dist_params.backend ('foo')|nccl or gloo"),
     ("dist_params=gloo", "dist_params ('gloo')|mapping"),
     ("name=a/b", "name ('a/b')|folder"),
     ("oops", "--force_yml 'oops'|="),
     ("datasets:train:io_backend=memcached", "datasets.train.io_backend ('memcached')|mapping"),
-    ("datasets:train:io_backend={type: memcached}", "datasets.train.io_backend (type: 'memcached')|disk or lmdb"),
-    ("datasets:train:io_backend={type: lmdb, readaheads: true}", "datasets.train.io_backend (|readaheads"),
+    ("datasets:train:io_backend={type: memcached}", "datasets.train.io_backend.type ('memcached')|disk or lmdb"),
+    ("datasets:train:io_backend={type: lmdb, readaheads: true}", "datasets.train.io_backend.readaheads (True)|removed"),
     ("datasets:train:num_worker_per_gpu=1000000", "datasets.train.num_worker_per_gpu (1000000)|256"),
     ("datasets:train:batch_size_per_gpu=0", "datasets.train.batch_size_per_gpu (0)|from 1"),
     ("datasets:train:dataset_enlarge_ratio=1e12", "datasets.train.dataset_enlarge_ratio (1000000000000.0)|10,000"),
     ("datasets:train:use_hflip='yes'", "datasets.train.use_hflip ('yes')|true or false"),
-    ("datasets:val:mean=[0.5, 0.5, 0.5]", "datasets.val.mean ([0.5, 0.5, 0.5])|remove it"),
-    ("datasets:train:std=[0.5, 0.5, 0.5]", "datasets.train.std ([0.5, 0.5, 0.5])|remove it"),
+    ("datasets:val:mean=[0.5, 0.5, 0.5]", "datasets.val.mean ([0.5, 0.5, 0.5])|removed|network"),
+    ("datasets:train:std=[0.5, 0.5, 0.5]", "datasets.train.std ([0.5, 0.5, 0.5])|removed|network"),
     (f"train:total_iter={'9' * 400}", "train:total_iter|2^63"),
     ("train:optim_g:lr=.inf", "train:optim_g:lr|'.inf'|finite"),
-    ("train:optim_g:lr=-1", "train.optim_g.lr (-1)|at least 0"),
+    ("train:optim_g:lr=-1", "train.optim_g (|lr: -1|Adam"),
     ("train:optim_g:lr=true", "train.optim_g.lr (True)"),
     ("train:scheduler:periods=[-400]", "train.scheduler.periods ([-400])|from 1"),
     ("train:scheduler={type: MultiStepLR, milestones: ['5']}", "train.scheduler.milestones (['5'])"),
-    ("train:pixel_opt:loss_weight=-1", "train.pixel_opt.loss_weight (-1)|at least 0"),
+    ("train:pixel_opt:loss_weight='1'", "train.pixel_opt.loss_weight ('1')|a number"),
+    ("train:pixel_opt:reduction=median", "train.pixel_opt (|reduction: 'median'"),
     ("num_gpu=-1", "num_gpu (-1)|auto"),
     ("num_gpu=two", "num_gpu ('two')|auto"),
     ("manual_seed=4294967295", "manual_seed (4294967295)|2,147,483,647"),
@@ -280,8 +280,6 @@ def test_meta_info_of_another_form_or_other_keys(place, capsys):
     change = "datasets:train:dataroot_gt=copy.lmdb"
     meta.write_text("".join([lines[0].replace("(144,144,3)", "144x144"), *lines[1:]]))
     assert "copy.lmdb/meta_info.txt: line 1 " in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
-    meta.write_text("".join(lines).replace("astronaut", "astronäut"))
-    assert "astronäut_s001" in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
     meta.write_text("".join(lines[1:]))
     assert "Keys in lq_folder and gt_folder are different" in refused(
         place, capsys, "train", "-opt", TRAIN, "--force_yml", change
@@ -433,7 +431,8 @@ def test_test_names_missing_weights(place, capsys):
 
 def test_every_type_of_an_option_file_is_looked_up(root):
     opt = yaml.safe_load((root / "options/train_SSIU_x4.yml").read_text())
-    assert {(where, kind) for where, _, kind in option_file.named_types(opt)} == {
+    found = options._entries(opt, options._table(opt))
+    assert {(where, kind.registry) for where, _, kind, _ in found if kind.registry} == {
         ("model_type", "model"),
         ("network_g.type", "arch"),
         ("datasets.train.type", "dataset"),

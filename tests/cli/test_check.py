@@ -10,10 +10,9 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
 from ssiu_arch.archs.ssiu_arch import SSIU
-from ssiu_arch.checks import dry_run, option_file, training
-from ssiu_arch.checks.trial import Trial
+from ssiu_arch.checks import options, training
+from ssiu_arch.checks.dry_run import Trial
 from ssiu_arch.cli import main as command
-from ssiu_arch.utils.errors import UserError
 
 TRAIN, TEST = "options/demo/train_SSIU_x4.yml", "options/demo/test_SSIU_x4.yml"
 
@@ -51,9 +50,8 @@ def test_the_demo_is_in_order(check):
         "model: SSIUModel on the ",
         "iteration: a batch of 2 takes ",
         "validation (val): one image of ",
-        ": psnr ",
+        ", psnr ",
         ", ssim 0.",
-        "disk: 3 checkpoints with their states take",
         "experiments/demo_SSIU_x4 can be written",
     ):
         assert part in text
@@ -65,7 +63,7 @@ def test_a_test_file_is_known_by_its_sections(check, workplace):
     code, findings = check(file=TEST)
     assert code == 0
     assert ["ok", f"option file: {TEST}, a test"] in findings
-    assert not [said for _, said in findings if said.startswith(("iteration", "disk"))]
+    assert not [said for _, said in findings if said.startswith("iteration")]
     assert [said for level, said in findings if level == "ok" and said.startswith("validation (test): one image of ")]
 
 
@@ -118,8 +116,8 @@ def test_every_value_of_a_wrong_kind_is_named(check):
 
 def test_unknown_names_warn_and_fail_when_strict(check):
     change = "datasets:train:use_hflips=true"
-    for options, expected, level in (((), 0, "warning"), (["--strict"], 2, "error")):
-        code, findings = check(change, options=options)
+    for flags, expected, level in (((), 0, "warning"), (["--strict"], 2, "error")):
+        code, findings = check(change, options=flags)
         (line,) = of(findings, level)
         assert code == expected
         assert "datasets.train.use_hflips" in line
@@ -155,9 +153,7 @@ def test_train_warns_of_an_unknown_name_in_one_line(workplace, monkeypatch, caps
     ],
 )
 def test_every_unknown_option_is_named(workplace, change, name):
-    from ssiu_arch.checks import options
-
-    opt = option_file.read(str(workplace / TRAIN), True, [change])
+    opt = options.read(str(workplace / TRAIN), True, [change])
     assert options.problems(opt) == []
     assert [line.split(" is no option")[0] for line in options.unknown(opt)] == [name][: bool(name)]
 
@@ -175,10 +171,8 @@ def test_a_test_of_images_without_gt(check):
 
 
 def test_the_shipped_files_have_no_unknown_names(root):
-    from ssiu_arch.checks import option_file, options
-
     for file in (root / "options").rglob("*.yml"):
-        opt = option_file.read(str(file), file.name.startswith("train"), [])
+        opt = options.read(str(file), file.name.startswith("train"), [])
         assert options.problems(opt) == options.unknown(opt) == []
 
 
@@ -354,7 +348,7 @@ class TestTrial:
     def trial(self, workplace, monkeypatch, small):
         """The trial of the small training with changed options."""
         monkeypatch.chdir(workplace)
-        return lambda *changes: Trial(option_file.read(TRAIN, True, [*small, *changes]), True)
+        return lambda *changes: Trial(options.read(TRAIN, True, [*small, *changes]), True)
 
     def test_it_runs_as_the_training_will(self, trial, monkeypatch):
         monkeypatch.setattr(torch, "compile", lambda *args, **options: pytest.fail("compiled, a minute long"))
@@ -375,12 +369,11 @@ class TestTrial:
         one.build()
         said = one.iterate()
         assert one.model.lq.shape == (2, 3, 36, 36)
-        assert "a batch of 8 takes" in said
-        assert "extrapolated from 2 images" in said
-        data, area = one._cropped({"lq": torch.rand(1, 3, 96, 128), "gt": torch.rand(1, 3, 384, 512)})
+        assert said.startswith("a batch of 2 takes ")
+        assert said.endswith("the run's is 8")
+        data = one._cropped({"lq": torch.rand(1, 3, 96, 128), "gt": torch.rand(1, 3, 384, 512)})
         assert data["lq"].shape == (1, 3, 64, 64)
         assert data["gt"].shape == (1, 3, 256, 256)
-        assert area == 3
 
     def test_perceptual_losses_are_left_out(self, trial):
         opt = trial(
@@ -388,19 +381,6 @@ class TestTrial:
         ).opt
         assert "perceptual_opt" not in opt["train"]
         assert opt["train"]["pixel_opt"]
-
-    def test_too_large_for_a_cpu(self, trial):
-        (finding,) = trial().findings(10**9)
-        assert finding.level == "warning"
-
-
-def test_a_full_disk(monkeypatch):
-    opt = {"name": "x", "logger": {"save_checkpoint_freq": 10}, "train": {"total_iter": 1000}}
-    net = torch.nn.Linear(99, 100)
-    assert dry_run.checkpoint_bytes(opt, net) == 3 * 4 * 10_000
-    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1_000_000})())
-    with pytest.raises(UserError, match=r"12.1 MB, 1 MB are free: raise logger.save_checkpoint_freq"):
-        dry_run.check_disk(opt, net)
 
 
 def test_a_folder_without_permission(check, monkeypatch, workplace):
@@ -425,4 +405,5 @@ def test_keys_that_are_no_text(workplace, monkeypatch, check):
     (workplace / "odd.yml").write_text(yaml.safe_dump(opt))
     code, findings = check(file="odd.yml")
     assert code == 2
-    assert "option name 4 " in findings[0][1]
+    assert "odd.yml, line " in findings[0][1]
+    assert "put it in quotes" in findings[0][1]

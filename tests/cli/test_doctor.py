@@ -68,11 +68,11 @@ def test_a_patch_that_is_not_in_force_is_broken(monkeypatch):
 
 
 def test_a_patch_without_its_function_is_not_applicable(monkeypatch):
-    from basicsr.metrics import psnr_ssim
+    from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 
-    monkeypatch.delattr(psnr_ssim, "_ssim_pth")
-    (line,) = [line for line in doctor.patch_states() if line[1] == "patch small_ssim"]
-    assert line == ("ok", "patch small_ssim", "not applicable to this basicsr")
+    monkeypatch.delattr(CUDAPrefetcher, "preload")
+    (line,) = [line for line in doctor.patch_states() if line[1] == "patch prefetch_streams"]
+    assert line == ("ok", "patch prefetch_streams", "not applicable to this basicsr")
 
 
 def test_without_basicsr_the_remedy_is_named(monkeypatch):

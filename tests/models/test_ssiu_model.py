@@ -405,7 +405,7 @@ class TestAsyncLosses:
         monkeypatch.setattr(AsyncLosses, "arrived", lambda self: False)
         model = build({"models": str(tmp_path), "training_states": str(tmp_path)})
         model.opt["datasets"] = {"train": {}}
-        guarded_iterations.guard(model)
+        guarded_iterations.Guard(model)
         model.feed_data(batch)
         return model
 

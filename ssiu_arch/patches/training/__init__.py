@@ -3,22 +3,16 @@
 A ``train.py`` of your own calls ``ssiu_arch.apply_training_patches()``; ``import ssiu_arch`` applies none of them.
 """
 
-from importlib import import_module
-
-NAMES = (
-    "safe_yaml",
-    "option_files",
-    "dist_params",
-    "path_keys",
-    "resume_state",
-    "one_owner",
-    "sample_order",
-    "training_state",
-    "atomic_saves",
-    "guarded_iterations",
-    "image_errors",
-    "cpu_prefetcher",
-    "small_ssim",
-    "eta",
+from ssiu_arch.patches.training import (
+    distributed,
+    folders,
+    guarded_iterations,
+    loading,
+    option_files,
+    resume_state,
+    sample_order,
+    training_state,
 )
-PATCHES = tuple(import_module(f"{__name__}.{name}").patch for name in NAMES)
+
+# In the order in which they are applied: the lock of ``folders`` goes around the step of ``resume_state``.
+MODULES = (option_files, distributed, resume_state, folders, sample_order, training_state, guarded_iterations, loading)

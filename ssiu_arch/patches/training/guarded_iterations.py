@@ -1,4 +1,4 @@
-"""BasicSR trains on and saves after a loss of nan, validates the last iteration twice, saves before it validates."""
+"""Every iteration of a training: a stop at nan or on request, validation once, and states that are complete."""
 
 import math
 import threading
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.patch import Function, replaces
 from ssiu_arch.patches.states import random_state
 from ssiu_arch.utils.errors import UserError
 
@@ -17,8 +17,8 @@ class Stopped(Exception):
     """The training ended early because ``stop`` was set; its argument is the iteration that was saved."""
 
 
-def guard(model: Any) -> None:
-    """Replace four methods of ``model`` so that every iteration is checked.
+class Guard:
+    """Replaces four methods of ``model`` so that every iteration is checked.
 
     - The first loss that is not finite stops the training: at the latest before anything is validated or saved.
     - An iteration is validated once. BasicSR validates the last one twice.
@@ -27,91 +27,108 @@ def guard(model: Any) -> None:
     - The state of an iteration is saved after its validation, with the new best scores; else a resume skips it.
     - ``stop`` ends the training before the next iteration, with a state saved.
     """
-    begin, optimize, validate, save = (
-        getattr(model, name) for name in ("update_learning_rate", "optimize_parameters", "validation", "save")
-    )
-    validated: set[tuple[str, int]] = set()  # data set and iteration
-    trained: set[bool] = set()  # not empty once there was an iteration
-    waiting: list[tuple[int, int]] = []  # epoch and iteration of a state to save after the validation
-    unchecked: deque[tuple[int, Mapping[str, float]]] = deque()  # iterations and their losses
-    sets = sum(phase.split("_")[0] == "val" for phase in model.opt["datasets"])
 
-    def update_learning_rate(current_iter: int, **options: Any) -> None:
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.begin, self.optimize = model.update_learning_rate, model.optimize_parameters
+        self.validate, self.save_now = model.validation, model.save
+        model.update_learning_rate, model.optimize_parameters = self.update_learning_rate, self.optimize_parameters
+        model.validation, model.save = self.validation, self.save
+        self.sets = sum(phase.split("_")[0] == "val" for phase in model.opt["datasets"])
+        self.has_trained = False
+        self.validated: set[tuple[str, int]] = set()  # data set and iteration
+        self.waiting: tuple[int, int] | None = None  # epoch and iteration of a state to save after the validation
+        self.unchecked: deque[tuple[int, Mapping[str, float]]] = deque()  # iterations and their losses
+
+    def update_learning_rate(self, current_iter: int, **options: Any) -> None:
+        """Begin an iteration, unless the training was asked to stop."""
         if stop.is_set():
-            if not trained:  # nothing new to save
+            if not self.has_trained:  # nothing new to save
                 raise KeyboardInterrupt
-            check_and_save(0, current_iter - 1)
+            self.check_and_save(0, current_iter - 1)
             raise Stopped(current_iter - 1)
-        begin(current_iter, **options)
+        self.begin(current_iter, **options)
 
-    def optimize_parameters(current_iter: int) -> None:
-        optimize(current_iter)
-        model.random_state = random_state()  # restored when the next iteration begins, see ``training_state``
-        unchecked.append((current_iter, model.log_dict))
-        check_losses(wait=False)  # those that have arrived from the GPU
-        trained.add(True)
+    def optimize_parameters(self, current_iter: int) -> None:
+        """Train one iteration; then check the losses that have arrived from the GPU, without waiting for others."""
+        self.optimize(current_iter)
+        self.has_trained = True
+        self.model.random_state = random_state()  # restored when the next iteration begins, see ``training_state``
+        self.unchecked.append((current_iter, self.model.log_dict))
+        while self.unchecked and getattr(self.unchecked[0][1], "arrived", lambda: True)():
+            self.check_next()
 
-    def check_losses(wait: bool) -> None:
-        while unchecked and (wait or has_arrived(unchecked[0][1])):
-            check_finite(model, *unchecked.popleft())
-
-    def check_and_save(epoch: int, current_iter: int) -> None:
-        check_losses(wait=True)
-        save(epoch, current_iter)
-
-    def save_after_validation(epoch: int, current_iter: int) -> None:
-        frequency = (model.opt.get("val") or {}).get("val_freq")
-        if sets and current_iter > 0 and frequency and current_iter % frequency == 0:
-            waiting.append((epoch, current_iter))
-        else:
-            check_and_save(epoch, current_iter)
-
-    def validation(dataloader: Any, current_iter: int, *args: Any, **options: Any) -> None:
+    def validation(self, dataloader: Any, current_iter: int, *args: Any, **options: Any) -> None:
+        """Validate one data set, once an iteration; save the state that waits for the last one, even if it fails."""
         turn = (dataloader.dataset.opt["name"], current_iter)
-        last = len({name for name, iteration in validated if iteration == current_iter} | {turn[0]}) == sets
-        check_losses(wait=True)
+        self.check_all()
         try:
-            if turn not in validated:
-                validated.add(turn)
-                validate(dataloader, current_iter, *args, **options)
+            if turn not in self.validated:
+                self.validated.add(turn)
+                self.validate(dataloader, current_iter, *args, **options)
         finally:
-            if waiting and last:
-                check_and_save(*waiting.pop())
+            if self.waiting and self.sets == sum(iteration == current_iter for _, iteration in self.validated):
+                epoch_and_iteration, self.waiting = self.waiting, None
+                self.check_and_save(*epoch_and_iteration)
 
-    model.update_learning_rate, model.optimize_parameters = update_learning_rate, optimize_parameters
-    model.validation, model.save = validation, save_after_validation
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Save now, or after the validation of this iteration, which BasicSR makes after the save."""
+        frequency = (self.model.opt.get("val") or {}).get("val_freq")
+        if self.sets and current_iter > 0 and frequency and current_iter % frequency == 0:
+            self.waiting = (epoch, current_iter)
+        else:
+            self.check_and_save(epoch, current_iter)
 
+    def check_and_save(self, epoch: int, current_iter: int) -> None:
+        self.check_all()
+        self.save_now(epoch, current_iter)
 
-def has_arrived(losses: Mapping[str, float]) -> bool:
-    """Whether losses can be read without waiting for the GPU; plain numbers always can."""
-    arrived = getattr(losses, "arrived", None)
-    return arrived is None or arrived()
+    def check_all(self) -> None:
+        while self.unchecked:
+            self.check_next()
 
-
-def check_finite(model: Any, current_iter: int, losses: Mapping[str, float]) -> None:
-    """Raise ``UserError`` if a loss that ``model`` logged for this iteration is infinite or nan."""
-    bad = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
-    if bad:
-        states = model.opt["path"].get("training_states")
-        raise UserError(
-            f"iteration {current_iter}: {', '.join(bad)}; training stopped, the states in {states} are older and "
-            "intact. Lower train.optim_g.lr, look for a damaged image, or set train.skip_non_finite: true (SSIUModel)"
-        )
+    def check_next(self) -> None:
+        """Raise ``UserError`` if a loss of the first iteration that is unchecked is infinite or nan."""
+        current_iter, losses = self.unchecked.popleft()
+        bad = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            states = self.model.opt["path"].get("training_states")
+            raise UserError(
+                f"iteration {current_iter}: {', '.join(bad)}; training stopped, the states in {states} are older and "
+                "intact. Lower train.optim_g.lr, look for a damaged image, or set train.skip_non_finite: true "
+                "(SSIUModel)"
+            )
 
 
 @replaces(
     "basicsr.train:build_model",
     upstream="basicsr/train.py:169, 187 and 210",
     reads=("basicsr.train:train_pipeline",),
-    is_needed=lambda build_model, train_pipeline: "isfinite" not in source(train_pipeline),
+    is_needed=lambda build_model, train_pipeline: "isfinite" not in train_pipeline,
 )
-def patch(upstream: Function) -> list[Function]:
+def guarded_iterations(upstream: Function) -> list[Function]:
     """Training goes on after a loss of nan and saves it; the last validation runs twice; states lack their scores."""
 
     def build_model(opt: dict[str, Any]) -> Any:
         """BasicSR's ``build_model``, guarded."""
         model = upstream(opt)
-        guard(model)
+        Guard(model)
         return model
 
     return [build_model]
+
+
+@replaces(
+    "basicsr.utils.logger:MessageLogger.__init__",
+    upstream="basicsr/utils/logger.py:104",
+    reads=("basicsr.utils.logger:MessageLogger.__call__",),
+    is_needed=lambda init, call: "self.max_iters - current_iter - 1" in call,
+)
+def eta(upstream: Function) -> list[Function]:
+    """The log's last line says `eta: -1 day, 23:59:59`."""
+
+    def __init__(self: Any, opt: dict[str, Any], start_iter: int = 1, tb_logger: Any = None) -> None:
+        upstream(self, opt, start_iter, tb_logger)
+        self.max_iters = int(self.max_iters) + 1  # BasicSR subtracts one again
+
+    return [__init__]

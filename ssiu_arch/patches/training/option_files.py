@@ -9,14 +9,13 @@ sees it.
 import argparse
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
 
-from ssiu_arch.patches.patch import Function, replaces, source
-from ssiu_arch.patches.training import dist_params
+from ssiu_arch.patches.patch import Function, replaces
+from ssiu_arch.patches.training import distributed
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.option_yaml import OptionLoader
 
@@ -30,61 +29,49 @@ DEFAULTS: dict[str, Options] = {
 }
 
 
-def split_arguments(argv: list[str]) -> tuple[list[str], list[Change]]:
-    """Take ``--force_yml A B ...`` off a command line: the rest of it, and all changes to the options, in order.
+def changes(entries: list[str], debug: bool = False) -> list[Change]:
+    """All changes that make the options of a file those of a run, in order.
+
+    Args:
+        entries: of ``--force_yml``.
+        debug: whether the run has the flag ``--debug``.
 
     Raises:
-        UserError: an entry has no ``=``.
+        UserError: see ``forced``.
     """
-    rest, entries = split_force_yml(argv)
-    forced = [partial(override, entry=entry) for entry in map(parse_entry, entries)]
-    debug = [] if "--debug" in rest else [hide_debug]
-    return rest, [*forced, fill, use_shipped_weights, dist_params.remember, *debug]
+    return [*map(forced, entries), fill, use_shipped_weights, distributed.remember, *([] if debug else [hide_debug])]
 
 
-def split_force_yml(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Separate ``--force_yml A B ...`` from a command line: the rest of it, and the entries."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--force_yml", nargs="+", action="extend", default=[])
-    found, rest = parser.parse_known_args(argv)
-    return rest, found.force_yml
-
-
-def parse_entry(entry: str) -> tuple[list[str], Any]:
-    """Read ``key:key:...=value``: the keys from the root down, and the value, YAML or ``none``.
+def forced(entry: str) -> Change:
+    """The change that ``key:key:...=value`` asks for: keys from the root down; the value is YAML, or ``none``.
 
     Raises:
-        UserError: there is no ``=``, a key is empty, or the value is more than plain data.
+        UserError: there is no ``=``, a key is empty, or the value is more than plain data; when the change is made, a
+            key lies below a value that has no keys.
     """
-    keys, equals, text = entry.partition("=")
-    if not equals or not all(map(str.strip, keys.split(":"))):
+    name, equals, text = entry.partition("=")
+    keys, text = [key.strip() for key in name.split(":")], text.strip()
+    if not equals or not all(keys):
         raise UserError(f"--force_yml {entry!r} must have the form KEY:KEY=VALUE, such as train:ema_decay=0.999")
-    text = text.strip()
     try:
         value = None if text.lower() == "none" else yaml.load(text.replace("!!float", "!!float "), OptionLoader)
     except ConstructorError as error:
-        raise UserError(f"--force_yml {keys}: {error.problem}") from error
+        raise UserError(f"--force_yml {name}: {error.problem}") from error
     except yaml.YAMLError:  # of [oops
         value = text
-    return [key.strip() for key in keys.split(":")], value
 
+    def change(opt: Options) -> None:
+        node = opt
+        for depth, key in enumerate(keys[:-1], 1):
+            if node.get(key) is None:
+                node[key] = {}
+            node = node[key]
+            if not isinstance(node, dict):
+                above = ":".join(keys[:depth])
+                raise UserError(f"--force_yml {name}={value}: {above} is {node!r} and has no keys")
+        node[keys[-1]] = value
 
-def override(opt: Options, entry: tuple[list[str], Any]) -> None:
-    """Set one option in place; missing keys are added.
-
-    Raises:
-        UserError: a key lies below a value that has no keys.
-    """
-    keys, value = entry
-    node = opt
-    for depth, key in enumerate(keys[:-1], 1):
-        if node.get(key) is None:
-            node[key] = {}
-        node = node[key]
-        if not isinstance(node, dict):
-            above = ":".join(keys[:depth])
-            raise UserError(f"--force_yml {':'.join(keys)}={value}: {above} is {node!r} and has no keys")
-    node[keys[-1]] = value
+    return change
 
 
 def fill(opt: Options) -> None:
@@ -132,31 +119,46 @@ def hide_debug(opt: Options) -> None:
 
 
 @replaces(
+    "basicsr.utils.options:ordered_yaml",
+    upstream="basicsr/utils/options.py:19 and 25",
+    is_needed=lambda ordered_yaml: "SafeLoader" not in ordered_yaml,
+)
+def safe_yaml(upstream: Function) -> list[Function]:
+    """An option file can run code, of two equal keys the last wins, `<<` fails, and `lr: 2e-4` is text."""
+
+    return [lambda: (OptionLoader, yaml.SafeDumper)]  # the loader reads plain data alone
+
+
+@replaces(
     "basicsr.utils.options:parse_options",
     upstream="basicsr/utils/options.py:59, 75, 111 and 136, utils/logger.py:69, models/sr_model.py:176, train.py:196",
-    is_needed=lambda parse_options: "--force_yml" not in source(parse_options) or "exec(" in source(parse_options),
+    is_needed=lambda parse_options: "--force_yml" not in parse_options or "exec(" in parse_options,
 )
-def patch(upstream: Function) -> list[Function]:
+def option_files(upstream: Function) -> list[Function]:
     """`--force_yml` runs code, sets `-1` as text and takes no new keys; a missing `val.suffix` or `num_gpu` ends in
-    KeyError; `debug` within `name` changes the run."""
+    KeyError; `debug` within `name` changes the run.
+    """
 
     from basicsr.utils import options
 
     def parse_options(root_path: str, is_train: bool = True) -> Any:
-        """BasicSR's ``parse_options``, which reads an option file after ``split_arguments`` has changed it."""
+        """BasicSR's ``parse_options``, which reads an option file after all ``changes``."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        parser.add_argument("--force_yml", nargs="+", action="extend", default=[])
         ordered_yaml, argv = options.ordered_yaml, sys.argv
-        sys.argv, changes = split_arguments(argv)
+        found, rest = parser.parse_known_args(argv)
+        made = changes(found.force_yml, debug="--debug" in rest)
         loader, dumper = ordered_yaml()
 
         class Changing(loader):  # type: ignore[misc,valid-type]
             def get_single_data(self) -> Any:
                 """The document, changed."""
                 opt = super().get_single_data()
-                for change in changes if isinstance(opt, dict) else ():
+                for change in made if isinstance(opt, dict) else ():
                     change(opt)
                 return opt
 
-        options.ordered_yaml = lambda: (Changing, dumper)
+        options.ordered_yaml, sys.argv = lambda: (Changing, dumper), rest
         try:
             return upstream(root_path, is_train)
         finally:

@@ -6,23 +6,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.patch import Function, replaces
 from ssiu_arch.patches.states import Options, changes, load_file, load_optimizers, load_state, recorded
 from ssiu_arch.utils.errors import UserError
 
 asked: Options = {}  # the options of this run that its states record
-_resumed: dict[str, Any] = {}  # the state that this run resumes from; empty in a new run
-
-
-def resumed_iteration() -> int:
-    """The iteration that this run resumes from, 0 in a new run."""
-    return _resumed.get("iter", 0)
-
-
-def resume_in_epoch(epoch: int) -> None:
-    """Correct the epoch that BasicSR resumes in: with another batch size it is another one at the same iteration."""
-    if _resumed:
-        _resumed["epoch"] = epoch
+resumed: dict[str, Any] = {}  # the state that this run resumes from; empty in a new run
 
 
 def newest_state(opt: Options) -> tuple[str, dict[str, Any]] | None:
@@ -89,11 +78,11 @@ def rehearse(opt: Options, state: dict[str, Any]) -> None:
         model = kind.__new__(kind)
         model.opt, model.is_train, model.device, model.optimizers = deepcopy(opt), True, torch.device("cpu"), []
         for network in networks(opt):
-            options = dict(opt[network])
-            setattr(model, network.replace("network", "net"), ARCH_REGISTRY.get(options.pop("type"))(**options))
-        for network in networks(opt):
-            net, path = getattr(model, network.replace("network", "net")), opt["path"]
-            model.load_network(net, path[f"pretrain_{network}"], path.get(f"strict_load_{network[8:]}", True), "params")
+            options, label = dict(opt[network]), network.removeprefix("network_")
+            net = ARCH_REGISTRY.get(options.pop("type"))(**options)
+            strict = opt["path"].get(f"strict_load_{label}", True)
+            model.load_network(net, opt["path"][f"pretrain_{network}"], strict, "params")
+            setattr(model, f"net_{label}", net)
         model.setup_optimizers()
     except UserError:
         raise
@@ -104,17 +93,16 @@ def rehearse(opt: Options, state: dict[str, Any]) -> None:
         logger.initialized_logger.clear()
         logger.initialized_logger.update(known)
     load_optimizers(model.optimizers, deepcopy(state["optimizers"]))  # the step below changes the moments in place
-    for optimizer in model.optimizers:
-        try:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = torch.zeros_like(parameter)
+    try:
+        for optimizer in model.optimizers:
+            for parameter in [parameter for group in optimizer.param_groups for parameter in group["params"]]:
+                parameter.grad = torch.zeros_like(parameter)
             optimizer.step()
-        except Exception as error:
-            raise UserError(
-                f"the state lacks what the optimiser {type(optimizer).__name__} needs with the options below "
-                f"train.optim_* ({type(error).__name__}: {error}): set them back"
-            ) from error
+    except Exception as error:
+        raise UserError(
+            "the state lacks what the optimiser needs with the options below train.optim_* "
+            f"({type(error).__name__}: {error}): set them back"
+        ) from error
 
 
 def compared(state: dict[str, Any], new: Options) -> str:
@@ -139,20 +127,16 @@ def compared(state: dict[str, Any], new: Options) -> str:
 @replaces(
     "basicsr.train:load_resume_state",
     upstream="basicsr/train.py:71 and 85",
-    is_needed=lambda load_resume_state: "torch.cuda.current_device()" in source(load_resume_state),
+    is_needed=lambda load_resume_state: "torch.cuda.current_device()" in load_resume_state,
 )
-def patch(upstream: Function) -> list[Function]:
+def resume_state(upstream: Function) -> list[Function]:
     """Resuming ends in Found no NVIDIA driver on the CPU; a truncated newest state ends every `--auto_resume`."""
 
     from basicsr.utils import check_resume
 
     def load_resume_state(opt: Options) -> dict[str, Any] | None:
-        """The state to resume from, or None in a new run. It says which options changed since it was saved.
-
-        Raises:
-            UserError: no state is intact, or the options do not fit it; nothing has been written then.
-        """
-        _resumed.clear()
+        """The state to resume from, None in a new run; raises ``UserError`` before anything is written."""
+        resumed.clear()
         named = opt["path"].get("resume_state")
         found = newest_state(opt) if opt["auto_resume"] else (named, load_state(named)) if named else None
         if found is not None:
@@ -164,10 +148,10 @@ def patch(upstream: Function) -> list[Function]:
             given = list(opt)  # BasicSR adds a seed of its own at the end
             if "world_size" in given and given.index("manual_seed") > given.index("world_size"):
                 opt["manual_seed"] = state.get("manual_seed") or opt["manual_seed"]
-            _resumed.update(state, said=compared(state, recorded(opt)))
+            resumed.update(state, said=compared(state, recorded(opt)))
             rehearse(opt, state)
         asked.clear()
         asked.update(recorded(opt))
-        return _resumed or None
+        return resumed or None
 
     return [load_resume_state]

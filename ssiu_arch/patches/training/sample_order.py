@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ssiu_arch.patches.patch import Function, replaces, source
-from ssiu_arch.patches.training import resume_state
+from ssiu_arch.patches.patch import Function, replaces
+from ssiu_arch.patches.training.resume_state import resumed
 from ssiu_arch.utils.errors import UserError
 
 GRACE = 30  # seconds that a worker outlives SIGTERM
@@ -99,9 +99,9 @@ def random_numbers_of(seed: int, position: int) -> Iterator[None]:
 @replaces(
     "basicsr.train:create_train_val_dataloader",
     upstream="basicsr/train.py:45 and 158, data/data_sampler.py:29, data/__init__.py:72 and 97",
-    is_needed=lambda create: "num_iter_per_epoch = math.ceil(" in source(create) or "resume" not in source(create),
+    is_needed=lambda create: "num_iter_per_epoch = math.ceil(" in create or "resume" not in create,
 )
-def patch(upstream: Function) -> list[Function]:
+def sample_order(upstream: Function) -> list[Function]:
     """A resumed run sees the first samples again; workers repeat their augmentations every epoch; a run ends before
     total_iter if the last batch of an epoch is incomplete.
     """
@@ -123,11 +123,7 @@ def patch(upstream: Function) -> list[Function]:
                     yield index, (self.epoch * self.num_samples + n) * self.num_replicas + self.rank
 
     def create_train_val_dataloader(opt: dict[str, Any], logger: Any) -> tuple:
-        """BasicSR's loaders; training starts at the resumed iteration and ends at ``total_iter``.
-
-        Raises:
-            UserError: the training set is smaller than a batch.
-        """
+        """BasicSR's loaders; training starts at the resumed iteration and ends at ``total_iter``."""
         build_dataset = train.build_dataset
 
         def seeded(options: dict[str, Any]) -> Any:
@@ -146,8 +142,9 @@ def patch(upstream: Function) -> list[Function]:
                 "dataset_enlarge_ratio or lower batch_size_per_gpu"
             )
         sampler.batch, sampler.per_epoch = loader.batch_size, len(loader)
-        sampler.start, sampler.total = resume_state.resumed_iteration(), total
-        resume_state.resume_in_epoch(sampler.start // sampler.per_epoch)
+        sampler.start, sampler.total = resumed.get("iter", 0), total
+        if resumed:  # with another batch size, the same iteration is in another epoch
+            resumed["epoch"] = sampler.start // sampler.per_epoch
         return loader, sampler, validation, math.ceil(total / len(loader)) - 1, total  # BasicSR runs one more epoch
 
     return [create_train_val_dataloader]

@@ -1,15 +1,22 @@
-"""A training state lacks the best scores and the random state, and overrules the options of the option file."""
+"""What a training state holds, and an exact resume: every step draws the random numbers of the run never stopped.
+
+What draws between two steps differs after a resume: BasicSR makes the loaders, starts workers, and does not validate
+again. So each step begins with the random state that the step before left, in a run that was stopped and in one that
+was not; ``guarded_iterations`` keeps it, and a state saves it::
+
+    iteration            5 |                          6 |
+    draws       step ..... | validation, new epoch ...  | step .....
+    random state           ^ kept, saved                ^ restored
+"""
 
 import warnings
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.patches.patch import Function, replaces, source
+from ssiu_arch.patches.patch import Function, replaces
 from ssiu_arch.patches.states import load_optimizers, random_state, set_random_state
 from ssiu_arch.patches.training import resume_state
-from ssiu_arch.patches.training.atomic_saves import save_atomically
-
-OF_OPTION_FILE = {"periods", "restart_weights", "eta_min", "cumulative_period", "milestones", "gamma", "restarts"}
+from ssiu_arch.patches.training.folders import save_atomically
 
 
 def of_every_process(own: dict[str, Any]) -> list[dict[str, Any]]:
@@ -49,9 +56,9 @@ def restore_random(model: Any, state: dict[str, Any]) -> None:
     "basicsr.models.base_model:BaseModel.resume_training",
     "basicsr.models.base_model:BaseModel.update_learning_rate",
     upstream="basicsr/models/base_model.py:305 and 338",
-    is_needed=lambda save, resume, update_rate: "best_metric_results" not in source(save),
+    is_needed=lambda save, resume, update_rate: "best_metric_results" not in save,
 )
-def patch(save: Function, resume: Function, update_rate: Function) -> list[Function]:
+def training_state(save: Function, resume: Function, update_rate: Function) -> list[Function]:
     """A resumed run forgets its best scores and random state, and ignores a new learning rate, schedule or weight decay
     of the option file.
     """
@@ -69,13 +76,13 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
             dataset: {metric: {**record, "val": float(record["val"])} for metric, record in records.items()}
             for dataset, records in getattr(self, "best_metric_results", {}).items()
         }
-        schedulers = [scheduler.state_dict() for scheduler in self.schedulers]  # for plain BasicSR
         state = {
             "epoch": epoch,
             "iter": current_iter,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [
-                {name: value for name, value in state.items() if name not in OF_OPTION_FILE} for state in schedulers
+            "schedulers": [  # for plain BasicSR; milestones are a Counter, which older torch refuses to load
+                {name: value for name, value in scheduler.state_dict().items() if name != "milestones"}
+                for scheduler in self.schedulers
             ],
             "best_metric_results": best,
             "manual_seed": self.opt.get("manual_seed"),
@@ -104,10 +111,7 @@ def patch(save: Function, resume: Function, update_rate: Function) -> list[Funct
             get_root_logger().info(resume_state["said"])
 
     def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
-        """Begin an iteration with the random state after the one before; of a resumed run, with that of its state.
-
-        It is not restored in ``resume_training``: BasicSR makes the loaders in between, which draws random numbers.
-        """
+        """Begin an iteration with the random state after the one before; of a resumed run, with that of its state."""
         kept = self.__dict__.pop("random_state", None)
         if kept:
             set_random_state(kept)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ssiu_arch.checks.build import load_network_options, ready
 from ssiu_arch.checks.finding import located
-from ssiu_arch.checks.network import build, fitting_weights
+from ssiu_arch.checks.network import build, fitting_weights, load_network_options, ready
 from ssiu_arch.data.images import Image
 from ssiu_arch.data.resize import imresize, mod_crop
 from ssiu_arch.integrations.rivals import Spandrel

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssiu_arch.checks.build import load_network_options, ready
 from ssiu_arch.checks.finding import did_you_mean, located
-from ssiu_arch.checks.network import build
+from ssiu_arch.checks.network import build, load_network_options, ready
 from ssiu_arch.inference import fuse
 from ssiu_arch.inference.precision import tf32
 from ssiu_arch.integrations.rivals import LIGHT, quiet

@@ -1,6 +1,11 @@
-import torch
+import sys
 
-from ssiu_arch.patches.compat import cpu_only
+import pytest
+import torch
+from basicsr.utils import options
+
+from ssiu_arch.cli import pipeline
+from ssiu_arch.patches.compat import start
 
 
 def test_gpu_options_are_taken_back_and_named(parse, monkeypatch, capsys):
@@ -23,5 +28,19 @@ def test_says_nothing_where_nothing_changes(parse, monkeypatch, capsys, options_
 def test_inert_with_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     opt = {"num_gpu": 1, "datasets": {"train": {"prefetch_mode": "cuda", "pin_memory": True}}}
-    cpu_only.fit_to_cpu(opt)
+    start.fit_to_cpu(opt)
     assert opt == {"num_gpu": 1, "datasets": {"train": {"prefetch_mode": "cuda", "pin_memory": True}}}
+
+
+LEAST = "{name: x, manual_seed: 0, num_gpu: 0, datasets: {}, path: {}}"
+
+
+@pytest.mark.parametrize(
+    "words", [["--local-rank=3"], ["--local-rank", "3"], ["--local_rank=3"], ["--local_rank", "3"]]
+)
+def test_either_spelling_of_local_rank(tmp_path, monkeypatch, words):
+    (tmp_path / "x.yml").write_text(LEAST)
+    arguments = ["-opt", str(tmp_path / "x.yml"), *words]
+    monkeypatch.setattr(sys, "argv", ["basicsr", *arguments])
+    assert options.parse_options(str(tmp_path), is_train=False)[1].local_rank == 3
+    assert pipeline.parser("train").parse_args(arguments).local_rank == 3

@@ -5,8 +5,8 @@ import pytest
 from basicsr.utils import FileClient
 from basicsr.utils.file_client import LmdbBackend
 
-from ssiu_arch.patches.compat import lmdb_reopen
-from ssiu_arch.patches.patch import original
+from ssiu_arch.patches.compat.data import lmdb_reopen
+from ssiu_arch.patches.patch import _source, original
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_keys_and_paths_must_match():
 
 
 def test_inert_with_lmdb_1(monkeypatch):
-    upstream = original(LmdbBackend.__init__)
-    assert lmdb_reopen.patch.is_needed(upstream)
+    upstream = _source(original(LmdbBackend.__init__))
+    assert lmdb_reopen.is_needed(upstream)
     monkeypatch.setattr(lmdb, "__version__", "1.4.1")
-    assert not lmdb_reopen.patch.is_needed(upstream)
+    assert not lmdb_reopen.is_needed(upstream)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from basicsr.models.base_model import BaseModel
 
-from ssiu_arch.patches.compat import optimizers
+from ssiu_arch.patches.compat.models import OPTIMIZERS
 
 
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_names_of_the_git_repository(name):
     model = BaseModel({"num_gpu": 0, "is_train": True})
     optimizer = model.get_optimizer(name, [torch.nn.Parameter(torch.ones(2))], 0.1, maximize=True)

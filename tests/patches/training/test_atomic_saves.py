@@ -8,7 +8,7 @@ import pytest
 import torch
 from basicsr.models.base_model import BaseModel
 
-from ssiu_arch.patches.training.atomic_saves import save_atomically
+from ssiu_arch.patches.training.folders import save_atomically
 from ssiu_arch.utils.errors import UserError
 
 

@@ -19,7 +19,7 @@ def model():
     model.optimize_parameters = lambda iteration: model.calls.append(iteration)
     model.validation = lambda loader, iteration, *args: model.calls.append((loader.dataset.opt["name"], iteration))
     model.save = lambda epoch, iteration: model.calls.append(f"saved {iteration}")
-    guarded_iterations.guard(model)
+    guarded_iterations.Guard(model)
     yield model
     guarded_iterations.stop.clear()
 
@@ -41,7 +41,7 @@ def test_iterations_draw_the_same_numbers_whatever_draws_in_between():
         model = BaseModel({"num_gpu": 0, "is_train": True, "datasets": {}})
         model.log_dict, numbers = {}, []
         model.optimize_parameters = lambda iteration: numbers.append((random.random(), torch.rand(1).item()))
-        guarded_iterations.guard(model)
+        guarded_iterations.Guard(model)
         for iteration in (1, 2, 3):
             model.update_learning_rate(iteration)
             model.optimize_parameters(iteration)
@@ -129,7 +129,7 @@ def test_a_validation_that_fails_does_not_cost_the_state(model):
     plain = types.SimpleNamespace(opt={**model.opt, "datasets": {"val": {}}}, log_dict={}, calls=[], validation=fail)
     plain.update_learning_rate = plain.optimize_parameters = None
     plain.save = lambda epoch, iteration: plain.calls.append(f"saved {iteration}")
-    guarded_iterations.guard(plain)
+    guarded_iterations.Guard(plain)
     plain.save(0, 5)
     with pytest.raises(OSError, match="damaged"):
         plain.validation(loader("a"), 5, None, False)

@@ -4,13 +4,13 @@ import sys
 import basicsr
 import pytest
 
-from ssiu_arch.patches.training import one_owner
+from ssiu_arch.patches.training import folders
 from ssiu_arch.utils.errors import UserError
 
 HOLD = """
 import sys
-from ssiu_arch.patches.training import one_owner
-one_owner.own({"rank": 0, "path": {"experiments_root": sys.argv[1], "results_root": sys.argv[1]}}, "experiments_root")
+from ssiu_arch.patches.training import folders
+folders.own({"rank": 0, "path": {"experiments_root": sys.argv[1], "results_root": sys.argv[1]}}, "experiments_root")
 print("ready", flush=True)
 input()
 """
@@ -30,7 +30,7 @@ def other(tmp_path):
 def opt(tmp_path):
     path = {"experiments_root": str(tmp_path / "x"), "results_root": str(tmp_path / "x"), "resume_state": None}
     yield {"auto_resume": False, "is_train": False, "rank": 0, "path": path}
-    one_owner._held.close()
+    folders._held.close()
 
 
 @pytest.mark.parametrize("begin", ["load_resume_state", "make_exp_dirs"])

@@ -6,7 +6,6 @@ import pytest
 import torch
 import yaml
 
-from ssiu_arch.patches.training.option_files import split_force_yml
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights.shipped import shipped
 
@@ -83,10 +82,9 @@ def test_only_the_flag_means_debug(parse, options_text, name, flag, expected):
     assert opt["path"]["log"].endswith(f"experiments/{expected}")
 
 
-def test_split():
-    line = ["-opt", "f", "--force_yml", "a=1", "b=-2", "--debug", "--force_yml", "c=3"]
-    assert split_force_yml(line) == (["-opt", "f", "--debug"], ["a=1", "b=-2", "c=3"])
-    assert split_force_yml(["--force_yml=a:b=1", "-opt", "f"]) == (["-opt", "f"], ["a:b=1"])
+def test_every_force_yml_counts_in_whatever_form(parse):
+    opt = parse("--force_yml", "a=1", "b=-2", "--debug", "--force_yml", "c=3", "--force_yml=train:d=4")
+    assert (opt["a"], opt["b"], opt["c"], opt["train"]["d"], opt["name"]) == (1, -2, 3, 4, "debug_parsed")
 
 
 def test_defaults_of_a_training(parse, options_text):

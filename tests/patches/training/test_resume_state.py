@@ -164,7 +164,7 @@ OPTIMIZER = trained()
         ({"optimizers": {}}, "optimizers"),
         ({"optimizers": ["x"]}, "optimizers"),
         ({"optimizers": [{"state": {}}]}, "param_groups"),
-        ({"optimizers": [{**OPTIMIZER, "param_groups": [{}]}]}, "param_groups"),
+        ({"optimizers": [{**OPTIMIZER, "param_groups": [{}]}]}, "params"),
         ({"schedulers": None}, "schedulers"),
         ({"random": {"python": 1}}, "random"),
         ({"random": {**states.random_state(), "torch": torch.ones(3)}}, "random"),

@@ -34,9 +34,9 @@ def loaders(monkeypatch):
 
     def make_all(workers=0, start=0, total=8, seed=5, images=7, batch=2, ratio=1):
         monkeypatch.setattr(train, "build_dataset", lambda options: Draws(images))
-        resume_state._resumed.clear()
+        resume_state.resumed.clear()
         if start:
-            resume_state._resumed.update(iter=start, epoch=0)
+            resume_state.resumed.update(iter=start, epoch=0)
         data = {"phase": "train", "batch_size_per_gpu": batch, "num_worker_per_gpu": workers}
         data["dataset_enlarge_ratio"] = ratio
         opt = {"datasets": {"train": data}, "train": {"total_iter": total}, "manual_seed": seed}
@@ -45,7 +45,7 @@ def loaders(monkeypatch):
         return train.create_train_val_dataloader(opt, logger)
 
     yield make_all
-    resume_state._resumed.clear()
+    resume_state.resumed.clear()
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_another_seed_draws_others(loader):
 
 def test_the_epoch_of_the_resumed_state_is_corrected(loader):
     loader(start=7)
-    assert resume_state._resumed["epoch"] == 2
+    assert resume_state.resumed["epoch"] == 2
 
 
 def test_random_numbers_of_the_process_stay_as_they_were():
