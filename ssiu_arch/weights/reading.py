@@ -238,12 +238,12 @@ def _check_pickles(path: Path, zipped: bool) -> None:
     pickles = [] if zipped else [path.read_bytes()]
     if zipped:
         with ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".pkl")]
-            if any(name.endswith("/constants.pkl") for name in names):
+            parts = [part for part in archive.infolist() if part.filename.lower().endswith(".pkl")]  # torch: any case
+            if any(part.filename.endswith("/constants.pkl") for part in parts):
                 raise ValueError("TorchScript")
             if damage := zip_damage(path):
                 raise ValueError(damage)
-            pickles = [archive.read(name) for name in names]
+            pickles = [archive.read(part) for part in parts]
     for data in pickles:
         if b"bytearray" in data:  # of a length that takes no bytes
             raise ValueError("Unsupported class bytearray")

@@ -188,10 +188,11 @@ def test_other_errors_of_files_and_imports_are_not_hidden(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_closed_streams_lead_nowhere(monkeypatch, name):
+def test_closed_streams_lead_nowhere(monkeypatch, capsys, name):
     monkeypatch.setattr(sys, name, None)  # as Python starts after >&-
-    assert command.ssiu(["--version"]) == 0
     assert command.ssiu(["none"]) == 2
+    assert capsys.readouterr().out == ""  # where print would write for lack of stderr
+    assert command.ssiu(["--version"]) == 0
 
 
 def test_nothing_raw_from_a_name_reaches_the_terminal(monkeypatch, capsys):

@@ -223,6 +223,8 @@ def containers(weights):
     yield "script", ".pt", packed({f"{root}/constants.pkl": b"\x80\x02N.", f"{root}/code/a.py": b"import os"})
     for name, data in expanding():
         yield name, ".pth", packed({f"{root}/data.pkl": data})
+        yield f"{name} in capitals", ".pth", packed({f"{root}/data.pkl": None, f"{root}/DATA.PKL": data})
+        yield f"{name} twice", ".pth", packed({f"{root}/data.pkl": data, "again": {f"{root}/data.pkl": b"\x80\x02N."}})
         yield f"{name} alone", ".pth", data
     for data in (b"text", b"{}", bytes(99), b"PK\3\4", b"PK\5\6" + bytes(18)):
         for suffix in (".pth", ".safetensors"):
