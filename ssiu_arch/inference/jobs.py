@@ -151,7 +151,7 @@ class Records:
 
     Each result has a line of JSON: its name, the SHA-256 of its bytes, and what made it. It is appended just before the
     result gets its name: after a kill there may be a record without a result, never a result without its record.
-    Several processes may append at once. A line that is cut off is ignored.
+    Several processes may append at once, and see each other's lines. A line that is cut off is ignored.
 
     Args:
         options: what a result depends on beside its image, such as the SHA-256 of the weights.
@@ -159,7 +159,7 @@ class Records:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
-        self._known: dict[Path, dict[tuple[str, str], Any]] = {}  # of each folder, by result and its SHA-256
+        self._known: dict[tuple[Path, str], Any] = {}  # by result and its SHA-256
 
     def _made_of(self, job: Job) -> dict[str, Any]:
         kept = {name: value for name, value in self.options.items() if name != "quality" or job.form in LOSSY}
@@ -179,21 +179,20 @@ class Records:
         target = job.target
         if not os.path.exists(target):
             return False
-        digest = sha256(target) if os.path.isfile(target) and os.access(target, os.R_OK) else ""
-        if target.parent not in self._known:
-            self._known[target.parent] = _read_records(target.with_name(RECORDS))
-        made_of = self._known[target.parent].get((target.name, digest))
-        if made_of is None:
+        key = target, sha256(target) if os.path.isfile(target) and os.access(target, os.R_OK) else ""
+        if key not in self._known:  # the first result of this folder, or one that another process has just written
+            self._known |= _read_records(target.with_name(RECORDS))
+        if key not in self._known:
             raise BadImage(f"{target}: exists, and is not as this command wrote it; --overwrite replaces it")
-        return bool(made_of == self._made_of(job))
+        return bool(self._known[key] == self._made_of(job))
 
 
-def _read_records(path: Path) -> dict[tuple[str, str], Any]:
+def _read_records(path: Path) -> dict[tuple[Path, str], Any]:
     known = {}
     for line in path.read_bytes().splitlines() if os.access(path, os.R_OK) else ():
         try:
             record = json.loads(line)
-            known[record.pop("result"), record.pop("sha256")] = record
+            known[path.with_name(record.pop("result")), record.pop("sha256")] = record
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # cut off by a kill, or not ours
     return known

@@ -232,3 +232,9 @@ class TestDone:
             self.is_done(job)
         self.record(job)
         assert self.is_done(job)
+
+    def test_records_of_other_processes_are_seen(self, job, folder):
+        ours, second = Records(self.made_with), Job(job.source, folder("out/b.png", 8, 6))
+        assert ours.is_done(job)
+        self.record(second)
+        assert ours.is_done(second)
