@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NoReturn
@@ -55,43 +55,31 @@ def check_labels(labels: Sequence[str], remedy: str) -> None:
             raise UserError(f"the label {label} is given twice: {remedy}")
 
 
-def check_outputs(
-    named: Mapping[str, Path | None],
-    *,
-    suffixes: Mapping[str, Iterable[str]] | None = None,
-    inputs: Iterable[Path] = (),
-    overwrite: bool = False,
+def check_output(
+    path: Path, *endings: str, option: str = "-o", others: Iterable[Path] = (), overwrite: bool = False
 ) -> None:
     """Fail early if an output cannot be written or would overwrite a file.
 
     Args:
-        named: options that name an output file, each with its file, or None if not given.
-        suffixes: that the file of an option may have; any if not listed.
-        inputs: files that are read, and never overwritten.
+        path: the file that ``option`` names.
+        endings: that its name may have; any if none is given.
+        option: starts the message.
+        others: files that the same run reads or writes; never overwritten.
         overwrite: whether other existing files may be overwritten.
 
     Raises:
-        UserError: an output cannot or must not be written.
+        UserError: the output cannot or must not be written.
     """
-    files = {option: path for option, path in named.items() if path is not None}
-    read = [path.resolve() for path in inputs]
-    for option, path in files.items():
-        with writing(path):
-            _check_file(option, path, tuple((suffixes or {}).get(option, ())))
-            if [other.resolve() for other in files.values()].count(path.resolve()) > 1:
-                raise UserError(f"{option} {path}: two outputs have this name; choose another")
-            if path.resolve() in read:
-                raise UserError(f"{option} {path}: is an input file; choose another name")
-            if path.exists() and not overwrite:
-                raise UserError(f"{option} {path}: exists; choose another name, or add --overwrite")
-            with TemporaryFile(dir=path.parent):  # permissions alone do not tell whether this works
-                pass
-
-
-def _check_file(option: str, path: Path, endings: tuple[str, ...]) -> None:
-    if path.is_dir():
-        raise UserError(f"{option} {path}: is a folder; name a file")
-    if endings and path.suffix.lower() not in endings:
-        raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: no such folder {path.parent}; create it first")
+    with writing(path):
+        if path.is_dir():
+            raise UserError(f"{option} {path}: is a folder; name a file")
+        if endings and path.suffix.lower() not in endings:
+            raise UserError(f"{option} {path}: the name must end with {', '.join(endings)}")
+        if not path.parent.is_dir():
+            raise UserError(f"{option} {path}: no such folder {path.parent}; create it first")
+        if path.resolve() in [other.resolve() for other in others]:
+            raise UserError(f"{option} {path}: is another file of this run; choose another name")
+        if path.exists() and not overwrite:
+            raise UserError(f"{option} {path}: exists; choose another name, or add --overwrite")
+        with TemporaryFile(dir=path.parent):  # permissions alone do not tell whether this works
+            pass

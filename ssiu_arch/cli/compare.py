@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ssiu_arch.cli.arguments import Parser, check_labels, check_outputs, whole
+from ssiu_arch.cli.arguments import Parser, check_labels, check_output, whole
 from ssiu_arch.utils.errors import UserError
 
 EXAMPLE = "example: ssiu compare HR/baby.png SSIU=results/x4/visualization/Set5 --crop 120 80 64 64 -o baby.png"
@@ -27,8 +27,7 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.utils.table import Table
 
     files = {name: result_file(name, path, args.hr, args.scale) for name, path in pairs}
-    inputs = [args.hr, *files.values()]
-    check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
+    check_output(args.output, ".png", others=[args.hr, *files.values()], overwrite=args.overwrite)
     crops = [Box(*crop) for crop in args.crop]
     images = read(args.hr, files, args.scale, crops)
     crops = crops or [most_different(images, args.scale, args.side)]

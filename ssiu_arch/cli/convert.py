@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssiu_arch.cli.arguments import Parser, check_outputs
+from ssiu_arch.cli.arguments import Parser, check_output
 from ssiu_arch.utils.errors import UserError, in_one_line
 from ssiu_arch.utils.extras import require
 
@@ -52,7 +52,7 @@ def _convert(source: Path, args: argparse.Namespace) -> None:
     from ssiu_arch.weights.ssiu import fingerprint, read_ssiu
     from ssiu_arch.weights.writing import FORMATS, as_bytes, halved
 
-    check_outputs({"-o": args.output}, suffixes={"-o": FORMATS}, inputs=[source], overwrite=args.overwrite)
+    check_output(args.output, *FORMATS, others=[source], overwrite=args.overwrite)
     suffix = args.output.suffix.lower()
     if suffix == SAFETENSORS:
         require("safetensors", "safetensors", f"-o {args.output}")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.cli.arguments import Parser, check_outputs, image_size, whole
+from ssiu_arch.cli.arguments import Parser, check_output, image_size, whole
 from ssiu_arch.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> None:
     from ssiu_arch.weights.shipped import weights_path
 
     args.weights = weights_path(args.weights)
-    check_outputs({"-o": args.output}, suffixes={"-o": [".onnx"]}, inputs=[args.weights], overwrite=args.overwrite)
+    check_output(args.output, ".onnx", others=[args.weights], overwrite=args.overwrite)
     if args.int8 != (args.calibration is not None):
         raise UserError("--int8 and --calibration FOLDER go together: 8 bits are calibrated on photos of that folder")
     args.opset = args.opset or (OPSET_OF_INT8 if args.int8 else OPSETS[0])

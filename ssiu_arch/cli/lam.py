@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.cli.arguments import Parser, check_labels, check_outputs, whole
+from ssiu_arch.cli.arguments import Parser, check_labels, check_output, whole
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> None:
     args = _parser().parse_args(arguments)
     require("matplotlib", "plot", "the picture")
     inputs = [args.image, *map(Path, [*args.weights, *args.opt])]
-    check_outputs({"-o": args.output}, suffixes={"-o": [".png"]}, inputs=inputs, overwrite=args.overwrite)
+    check_output(args.output, ".png", others=inputs, overwrite=args.overwrite)
     load_plugins()
 
     from ssiu_arch.data.images import read_image

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.cli.arguments import Parser, check_outputs, image_size, whole
+from ssiu_arch.cli.arguments import Parser, check_output, image_size, whole
 from ssiu_arch.evaluation import paper
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
@@ -26,8 +26,12 @@ PICTURES = [".png", ".pdf", ".svg"]
 def run(arguments: list[str]) -> None:
     """Measure the networks and show the result; ``UserError`` for a wrong option, or a network that cannot run."""
     args = _parser().parse_args(arguments)
-    outputs = {"--markdown": args.markdown, "--csv": args.csv, "--plot": args.plot}
-    check_outputs(outputs, suffixes={"--plot": PICTURES}, overwrite=True)
+    outputs: list[Path] = []
+    for option, endings in (("--markdown", ()), ("--csv", ()), ("--plot", PICTURES)):
+        path = getattr(args, option[2:])
+        if path:
+            check_output(path, *endings, option=option, others=outputs, overwrite=True)
+            outputs.append(path)
     if args.plot:
         require("matplotlib", "plot", "--plot")
     load_plugins()
@@ -47,7 +51,7 @@ def run(arguments: list[str]) -> None:
             report.figure(plan, cases[0]).savefig(file, format=args.plot.suffix[1:].lower())
         if left_out := [row.candidate for row in cases[0] if row.psnr is None]:
             print(f"ssiu profile: not in the plot, without PSNR: {', '.join(left_out)}", file=sys.stderr)
-    for path in filter(None, outputs.values()):
+    for path in outputs:
         print(f"{'written to':14}{path}")
 
 

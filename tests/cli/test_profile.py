@@ -86,7 +86,7 @@ BAD = {
     "an option file without a network": (["-opt", "empty.yml"], r"-opt empty.yml: .*network_g"),
     "an option file of nobody's network": (["-opt", "other.yml"], r"-opt other.yml: .*'NoNet'"),
     "no folder": (["--markdown", "nowhere/cost.md"], r"--markdown nowhere/cost.md: .*folder"),
-    "two outputs of a name": (["--csv", "a", "--markdown", "./a"], r"two outputs"),
+    "two outputs of a name": (["--csv", "a", "--markdown", "./a"], r"--csv a: .*another file of this run"),
     "a picture of another kind": (["--plot", "cost.txt"], r"--plot cost.txt: .*\.png, \.pdf, \.svg"),
     "another data set": (["--psnr-set", "Set6"], r"--psnr-set: .*'Set6'"),
     "a score of nobody": (["eager", "--psnr", "x=3"], r"--psnr x: .*eager"),
