@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save
 
 import ssiu_arch
@@ -347,3 +348,24 @@ def test_what_is_no_file(tmp_path):
     (tmp_path / "loop.pth").symlink_to("loop.pth")
     for name in ("pipe.pth", "folder.pth", "loop.pth", "none.pth", "folder.pth/none.pth", "/dev/zero", "x" * 300):
         assert all(isinstance(answer, str) for answer in answers(tmp_path / name).values()), name
+
+
+@pytest.mark.parametrize(
+    "command", [["upscale", "lr.png", "-o", "out", "--weights", "w.pth"], ["export", "w.pth", "-o", "x.onnx"]]
+)
+def test_commands_refuse_in_one_line_and_write_nothing(tmp_path, weights, ssiu, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("lr.png")
+    whole = zipped({"params": weights})
+    for data in (
+        zipped({"params": weights, "code": Call(os.mkdir, "canary")}),
+        whole[:-9999],
+        zipped({"params": {**weights, NAME: torch.full(SHAPE, float("nan"))}}),
+        zipped({"params": {**weights, NAME: torch.ones(SHAPE).int()}}),
+        dict(expanding())["twofold as a key"],
+    ):
+        (tmp_path / "w.pth").write_bytes(data)
+        code, out, err = ssiu(*command)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert "weights w.pth: " in err
+        assert sorted(os.listdir()) == ["lr.png", "w.pth"]

@@ -38,6 +38,17 @@ def test_the_only_weights_stand_in_for_a_missing_key_and_a_line_says_so(tmp_path
     assert [said in line for line in caplog.messages] == ([] if key is None and not within else [True])
 
 
+@pytest.mark.parametrize(("times", "does"), [(25, True), (300, False)])
+def test_parameters_may_share_values_but_not_without_bound(tmp_path, times, does):
+    value = torch.ones(10**4)
+    torch.save({"params": {f"a{n}": value for n in range(times)}}, tmp_path / "w.pth")
+    if does:
+        assert len(read_state_dict(tmp_path / "w.pth", "params")) == times
+    else:
+        with pytest.raises(UserError, match="more than the file holds"):
+            read_state_dict(tmp_path / "w.pth", "params")
+
+
 def test_a_name_with_and_without_its_prefix_is_refused(tmp_path):
     torch.save({"params": {"a": torch.ones(1), "module.a": torch.zeros(1)}}, tmp_path / "w.pth")
     with pytest.raises(UserError, match="1 parameters appear twice"):
