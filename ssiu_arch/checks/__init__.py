@@ -54,10 +54,6 @@ def cheap_checks(
         yield "speed", partial(training.check_acceleration, opt, net)
     for what, part in training.PARTS:
         yield what, partial(part, opt)
-    if opt.get("scale") is not None:
-        for phase, dataset in opt["datasets"].items():
-            metrics = (opt.get("val") or {}).get("metrics")
-            yield (
-                f"datasets.{phase}",
-                partial(datasets.check_one, phase, dataset, opt["scale"], processes or 1, metrics),
-            )
+    metrics = (opt.get("val") or {}).get("metrics")
+    for phase, dataset in opt["datasets"].items():
+        yield f"datasets.{phase}", partial(datasets.check_one, phase, dataset, opt["scale"], processes or 1, metrics)

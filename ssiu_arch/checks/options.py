@@ -67,7 +67,7 @@ def _section(table: Table, mark: str = "") -> Kind:
 
 
 def _type(registry: str) -> Kind:
-    return Kind(f"text, the type of a {registry}", _is_text, "*", registry=registry)
+    return Kind(f"text, the name of a registered {registry}", _is_text, "*", registry=registry)
 
 
 TEXT = Kind("text", _is_text)
