@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import ssiu_arch  # noqa: F401 (patches the import of BasicSR for the tests that read with it)
 from ssiu_arch.data import known_sets
+from ssiu_arch.data.faults import jpeg_traces
 from ssiu_arch.data.sub_images import make_lr
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -66,7 +67,7 @@ def published(monkeypatch) -> Callable[..., None]:
         contrast = abs(np.diff(image.astype(float), axis=1)).mean()
         lr_digests = dict(zip((2, 3, 4), lr, strict=True))
         colour = tuple(image.mean((0, 1))[::-1])
-        return known_sets.KnownImage(*image.shape[1::-1], hr, core, lr_digests, colour, contrast, 0.0)
+        return known_sets.KnownImage(*image.shape[1::-1], hr, core, lr_digests, colour, contrast, jpeg_traces(image))
 
     return register
 

@@ -79,6 +79,10 @@ def jpeg(image):
     return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
 
 
+def jpeg_again(image):
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+
+
 def mod_12(image):
     return image[: image.shape[0] // 12 * 12, : image.shape[1] // 12 * 12]
 
@@ -89,6 +93,13 @@ def off_by_one(image):
 
 def moved(image):
     return np.concatenate([image[:, :1], image[:, :-1]], axis=1)
+
+
+def clamped(image, scale):
+    """LR with a border of its own, as ports that clamp there have it."""
+    made = make_lr(image, scale).copy()
+    made[0] ^= 4
+    return made
 
 
 def by_opencv(flag):
@@ -155,6 +166,7 @@ WRONG = {  # what was done, and what is said of scale 4
     "HR blurred": (hr(lambda image: cv2.GaussianBlur(image, (0, 0), 1.5)), f"HR of {ALL}less detail"),
     "HR brighter": (hr(lambda image: (image * 0.9 + 25).astype(np.uint8)), f"HR of {ALL}brighter, darker"),
     "another picture": (hr(lambda image: image // (1, 5, 5), "bird"), "HR of bird: another picture"),
+    "LR with another border": (lr(clamped), f"LR of {ALL}other pixels near the border only"),
     "OpenCV": (lr(by_opencv(cv2.INTER_CUBIC)), f"LR of {ALL}made by OpenCV's bicubic, not by MATLAB's"),
     "one by OpenCV": (lr(by_opencv(cv2.INTER_AREA), "bird"), "LR of bird: made by OpenCV's area average"),
     "Pillow": (lr(by_pillow), f"LR of {ALL}made by Pillow's bicubic, not by MATLAB's"),
@@ -191,6 +203,19 @@ def test_a_wrong_copy_is_named_for_what_it_is(copy, kind):
     said = problems(copy)
     assert any(reason in line for line in said), said
     assert len([line for line in said if line.startswith(reason[:2])]) < len(SIZES)  # one line for the set
+
+
+def test_of_an_image_that_was_jpeg_before_another_decoder_and_jpeg_again_are_told_apart(pictures, published, tmp_path):
+    def other_decoder(image):
+        return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb), cv2.COLOR_YCrCb2BGR)
+
+    pictures = {name: jpeg(image) for name, image in pictures.items()}
+    published("Set5", pictures)
+    for change, reason in ((other_decoder, "another decoder"), (jpeg_again, "JPEG")):
+        lay_out(tmp_path / "Set5", pictures)
+        hr(change)(tmp_path / "Set5")
+        (line,) = problems(tmp_path / "Set5")
+        assert reason in line
 
 
 WHOLE = ["grey, LR remade", "mod 12, LR remade", "OpenCV", "one by OpenCV", "X2 in X4", "HR mirrored", "LR moved"]
