@@ -119,6 +119,7 @@ def as_pickle(value, path):
         (lambda made: Call(open, made, "w"), "asks for _?io.open|asks for open"),
         (lambda made: Call(exec, f"open({made!r}, 'w')"), r"asks for (builtins\.)?exec"),
         (lambda made: torch.nn.Linear(1, 1), "asks for torch.nn.modules.linear.Linear"),
+        (lambda made: Call(bytearray, 99), "asks for bytearray"),  # or 10**10
     ],
 )
 def test_code_is_refused_by_its_name_and_not_run(tmp_path, save, call, asked):
