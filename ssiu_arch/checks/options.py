@@ -163,7 +163,12 @@ BACKEND = _options((_one_of("disk", "lmdb"), "type*")) | {"*": GONE}
 LMDB = _options((FLAG, "readonly lock readahead"))
 OPTIMISER = _options((replace(TEXT, what="one of torch.optim, for example Adam"), "type*")) | OTHERS
 SCHEDULER = _options((replace(TEXT, what="CosineAnnealingRestartLR or MultiStepRestartLR"), "type*"))
-SCHEDULER |= _options((_list_of(FREQUENCY), "periods! milestones!")) | OTHERS
+SCHEDULER |= OTHERS | _options(
+    (_list_of(FREQUENCY), "periods! milestones!"),
+    (_list_of(_whole(0, 10**9)), "restarts!"),
+    (_list_of(_number(0, 10**6)), "restart_weights!"),
+    (FRACTION, "gamma!"),
+)
 TRAIN = _options(
     (FREQUENCY, "total_iter*"),
     (WARM_UP, "warmup_iter!"),

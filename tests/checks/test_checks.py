@@ -212,6 +212,7 @@ BAD_OPTIONS = [
     ("train:optim_g:lr=true", "train.optim_g.lr (True)"),
     ("train:scheduler:periods=[-400]", "train.scheduler.periods ([-400])|from 1"),
     ("train:scheduler={type: MultiStepLR, milestones: ['5']}", "train.scheduler.milestones (['5'])"),
+    ("train:scheduler={type: MultiStepLR, milestones: [5], gamma: x}", "train.scheduler.gamma ('x')|from 0 to 1"),
     ("train:pixel_opt:loss_weight='1'", "train.pixel_opt.loss_weight ('1')|a number"),
     ("train:pixel_opt:reduction=median", "train.pixel_opt (|reduction: 'median'"),
     ("num_gpu=-1", "num_gpu (-1)|auto"),
