@@ -17,13 +17,11 @@ rows. So a network of nine stages keeps some hundreds of rows of each map.
 
 from collections.abc import Iterator
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ssiu_arch.inference.blocks import Parts
-from ssiu_arch.inference.precision import tf32
-from ssiu_arch.inference.strips import Maps, Rows, StageByStrips, between_rows, strips
+from ssiu_arch.inference.strips import Maps, Rows, StageByStrips, strips
 
 
 class Bands:
@@ -95,7 +93,7 @@ class Bands:
                 alpha.release(min(reads_from, done - 1) if alpha in (f_y, *experts) else reads_from)
 
     def _map(self, room: int) -> Rows:
-        return Rows(self.height, self.width, self.like, border=1, room=room)
+        return Rows(self.height, self.width, self.like, room=room)
 
     def _maps(self, f_y: Rows, room: int) -> Maps:
         return Maps.of(f_y, self.parts.stages[0].pooling, room)
@@ -114,10 +112,11 @@ class Bands:
         return x.add_(self._base(lo, hi))
 
     def _base(self, lo: int, hi: int) -> Tensor:
-        """Rows ``lo`` to ``hi`` of the image, bilinearly interpolated (``align_corners=False``), in float32."""
-        s = self.parts.upscale
-        source = (torch.arange(s * lo, s * hi, device="cpu").to(torch.float32) + 0.5) * (1 / s) - 0.5
-        matrix, rows = between_rows(source, self.height)
-        with tf32(self.image.device, False):
-            between = matrix.to(self.image) @ self.image[:, :, rows]
-        return F.interpolate(between, (s * (hi - lo), s * self.width), mode="bilinear", align_corners=False)
+        """Rows ``lo`` to ``hi`` of the image, bilinearly interpolated, in float32.
+
+        With ``align_corners=False`` the weights repeat from row to row: one more row on each side decides.
+        """
+        s, above, below = self.parts.upscale, int(lo > 0), int(hi < self.height)
+        rows = self.image[:, :, lo - above : hi + below]
+        base = F.interpolate(rows, scale_factor=s, mode="bilinear", align_corners=False)
+        return base[:, :, s * above : base.shape[2] - s * below]

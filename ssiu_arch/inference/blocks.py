@@ -4,6 +4,7 @@ A feature map is ``(B, H, W, C)`` here. The input of a 3x3 convolution has a ref
 ``(B, R + 2, W + 2, C)``.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,16 +35,9 @@ class Product(Weights):
         super().__init__()
         self.hold(weight=weight.flatten(1), bias=bias)
 
-    @classmethod
-    def of(cls, conv: nn.Conv2d) -> "Product":
-        """The product equal to the 1x1 convolution ``conv``."""
-        return cls(conv.weight, conv.bias)
-
-    def forward(
-        self, x: Tensor, *, gelu: bool = False, times: Tensor | None = None, plus: Tensor | None = None
-    ) -> Tensor:
-        """``(..., C)`` to ``(..., N)``; see ``product`` for the arguments."""
-        return product(x, self.weight, self.bias, gelu=gelu, times=times, plus=plus)
+    def forward(self, x: Tensor, **then: Any) -> Tensor:
+        """``(..., C)`` to ``(..., N)``; ``then`` is what ``product`` does next."""
+        return product(x, self.weight, self.bias, **then)
 
 
 class Conv3x3(Weights):
@@ -57,21 +51,15 @@ class Conv3x3(Weights):
         self.groups = conv.groups
         self.hold(weight=conv.weight, bias=conv.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, N)``."""
-        return self._convolve(x, columns=0)
+    def forward(self, x: Tensor, *, keep_width: bool = False) -> Tensor:
+        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, N)``; to ``(B, R, W + 2, N)`` with ``keep_width``.
 
-    def along_rows(self, x: Tensor) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, N)``, whose first and last columns are meaningless.
-
-        So a map keeps its width through several convolutions: only the two border columns are written again, instead
-        of a copy of the map with a border.
+        Then the first and last columns are meaningless. So a map keeps its width through several convolutions: only
+        the two border columns are written again, instead of a copy of the map with a border.
         """
-        return self._convolve(x, columns=1)
-
-    def _convolve(self, x: Tensor, columns: int) -> Tensor:
         planes = x.permute(0, 3, 1, 2)  # (B, C, R + 2, W + 2), channels-last in memory
-        return F.conv2d(planes, self.weight, self.bias, padding=(0, columns), groups=self.groups).permute(0, 2, 3, 1)
+        padding = (0, int(keep_width))
+        return F.conv2d(planes, self.weight, self.bias, padding=padding, groups=self.groups).permute(0, 2, 3, 1)
 
 
 class Gating(nn.Module):
@@ -79,19 +67,16 @@ class Gating(nn.Module):
 
     def __init__(self, msgm: MSGM) -> None:
         super().__init__()
-        self.w1, self.w3, self.w4, self.wo = (Product.of(conv) for conv in (msgm.w1, msgm.w3, msgm.w4, msgm.wo))
+        self.w1, self.w3, self.w4, self.wo = (
+            Product(conv.weight, conv.bias) for conv in (msgm.w1, msgm.w3, msgm.w4, msgm.wo)
+        )
         self.dw = Conv3x3(msgm.dw)
 
-    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, C)``, plus ``plus`` of that shape."""
-        return self._gate(x[:, 1:-1, 1:-1], self.dw(self.w3(x)), plus)
-
-    def along_rows(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """``(B, R + 2, W + 2, C)`` to ``(B, R, W + 2, C)``; see ``Conv3x3.along_rows``."""
-        return self._gate(x[:, 1:-1], self.dw.along_rows(self.w3(x)), plus)
-
-    def _gate(self, x: Tensor, mixed: Tensor, plus: Tensor | None) -> Tensor:
-        return self.wo(self.w4(mixed, times=self.w1(x, gelu=True)), plus=plus)
+    def forward(self, x: Tensor, plus: Tensor | None = None, *, keep_width: bool = False) -> Tensor:
+        """``(B, R + 2, W + 2, C)`` to ``(B, R, W, C)``, plus ``plus`` of that shape; see ``Conv3x3.forward``."""
+        inner = x[:, 1:-1] if keep_width else x[:, 1:-1, 1:-1]
+        mixed = self.dw(self.w3(x), keep_width=keep_width)
+        return self.wo(self.w4(mixed, times=self.w1(inner, gelu=True)), plus=plus)
 
 
 class Attention(Weights):
@@ -112,26 +97,28 @@ class Attention(Weights):
         qkv[:num_feat] *= (num_feat // self.num_head) ** -0.5
         self.hold(qkv=qkv, position=sam._position())  # (Q, d)
 
-    def forward(self, x: Tensor, above: int = 0, below: int = 0) -> Tensor:
-        """The attention of n rows of windows.
+    def forward(self, x: Tensor) -> Tensor:
+        """The attention of n rows of m windows: ``(B, 8n + 2, 8m + 2, C)`` to ``(B, 8n, 8m, C)``.
 
-        Args:
-            x: ``(B, above + 8n + below, W, C)``: n rows of windows, with the pixel row above and below them.
-            above, below: 1, or 0 where the map ends and zeros take the place of that row.
+        The pixels around the windows are in ``x``. Where the map ends they are zeros, and so are their keys and values,
+        since the projection has no bias::
 
-        Returns:
-            ``(B, 8n, W, C)``.
+            . . . . . . . . . . . . . . . . . .     one row of two windows; 1, 2: their pixels
+            . 1 1 1 1 1 1 1 1 2 2 2 2 2 2 2 2 .     window 1 attends to the block of columns 0 to 9,
+            . 1 1 1 1 1 1 1 1 2 2 2 2 2 2 2 2 .     window 2 to that of columns 8 to 17: blocks overlap by two
+            ...
         """
         window, block = self.window, self.block
-        batch, rows, width, num_feat = x.shape
-        grid = ((rows - above - below) // window, width // window)  # (n, m)
+        num_feat = x.shape[3]
+        batch, height, width = x.shape[0], x.shape[1] - 2 * self.halo, x.shape[2] - 2 * self.halo
+        grid = (height // window, width // window)  # (n, m)
         head = (self.num_head, num_feat // self.num_head)
         qkv = product(x, self.qkv)
 
-        q = qkv[:, above : rows - below, :, :num_feat].reshape(batch, grid[0], window, grid[1], window, *head)
+        inner = slice(self.halo, -self.halo)
+        q = qkv[:, inner, inner, :num_feat].reshape(batch, grid[0], window, grid[1], window, *head)
         q = q.permute(0, 1, 3, 5, 2, 4, 6).reshape(-1, window**2, head[1])  # (Bnmh, P, d)
-        kv = F.pad(qkv[..., num_feat:], [0, 0, self.halo, self.halo, self.halo - above, self.halo - below])
-        kv = kv.unfold(1, block, window).unfold(2, block, window)  # (B, n, m, 2C, 10, 10)
+        kv = qkv[..., num_feat:].unfold(1, block, window).unfold(2, block, window)  # (B, n, m, 2C, 10, 10)
         kv = kv.unflatten(3, (2, *head)).permute(3, 0, 1, 2, 4, 6, 7, 5).reshape(2, -1, block**2, head[1])
         keys, values = kv[0] + self.position, kv[1]  # (Bnmh, Q, d)
 
@@ -140,7 +127,7 @@ class Attention(Weights):
         else:  # with so few channels, twice as fast as torch's CPU kernel
             out = torch.bmm(torch.bmm(q, keys.transpose(1, 2)).softmax(dim=2), values)
         out = out.reshape(batch, *grid, head[0], window, window, head[1]).permute(0, 1, 4, 2, 5, 3, 6)
-        return out.reshape(batch, grid[0] * window, width, num_feat)
+        return out.reshape(batch, height, width, num_feat)
 
     @staticmethod
     def _by_cuda(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -176,13 +163,13 @@ class Selector(nn.Module):
 
     def __init__(self, selector: Any) -> None:
         super().__init__()
-        self.gates = nn.ModuleList(Product.of(gate) for gate in selector.gates)
-        self.fuse = Product.of(selector.fuse)
+        self.gates = nn.ModuleList(Product(gate.weight, gate.bias) for gate in selector.gates)
+        self.fuse = Product(selector.fuse.weight, selector.fuse.bias)
 
     def forward(self, experts: list[Tensor]) -> Tensor:
         """Three maps to one."""
         gates = torch.stack([gate(alpha) for gate, alpha in zip(self.gates, experts, strict=True)])
-        s = (gates.softmax(dim=0) * torch.stack(experts)).sum(dim=0)
+        s = sum(w * alpha for w, alpha in zip(gates.softmax(dim=0), experts, strict=True))
         return self.fuse(s, plus=s)
 
 
@@ -196,8 +183,10 @@ class Tail(Weights):
         line i=0:  a00 a01 b00 b01      each entry: C channels; these are rows 2y and 2y + 1
         line i=1:  a10 a11 b10 b11      of the shuffled map
 
-    The final 3x3 convolution has few outputs. So each of its nine taps is applied to every pixel, one product for all,
-    and the results are shifted by the tap's place and added.
+    The final 3x3 convolution has few outputs. So each of its nine taps is applied to every pixel, one product for all.
+    Then the results are shifted by the tap's place and added. Along one axis, for a pixel at p::
+
+        result[p] = tap 0 of pixel p - 1  +  tap 1 of pixel p  +  tap 2 of pixel p + 1
     """
 
     weight: Tensor
@@ -206,6 +195,7 @@ class Tail(Weights):
     def __init__(self, tail: Any) -> None:
         super().__init__()
         *layers, last = tail
+        self.upscale = math.prod(shuffle.upscale_factor for shuffle in layers[1::3])
         self.lines = nn.ModuleList()  # for each shuffle, the products of its lines
         for conv, shuffle in zip(layers[0::3], layers[1::3], strict=True):
             s = shuffle.upscale_factor
@@ -225,50 +215,28 @@ class Tail(Weights):
         Returns:
             ``(B, out_ch, s R, s W)``, float32.
         """
-        taps = [self._taps(line) for line in self._shuffled(f, *self.lines)]  # s times (3, 3, out_ch, B, R, s W)
+        batch, rows, width = f.shape[:3]
+        s = self.upscale
+        # Of every pixel and tap, with a border of one pixel: (27, B, s rows + 2, s W + 2). A row that ``above`` or
+        # ``below`` adds gives s rows here; the one next to the result is read, and the border beyond them is not.
+        taps = f.new_empty((len(self.weight), batch, s * rows + 2, s * width + 2), dtype=torch.float32)
+        for n, line in enumerate(self._shuffled(f, *self.lines)):  # weight first: each tap's map is contiguous
+            taps[:, :, n + 1 : -1 : s, 1:-1] = product(self.weight, line.flatten(0, 2)).view(-1, *line.shape[:3])
+        for border, inner in ((0, 2), (-1, -3)):
+            taps[..., border] = taps[..., inner]
+            taps[..., border, :] = taps[..., inner, :]
 
-        inner = slice(above, f.shape[1] - below)
-        x = []
-        upper, lower = [tap[0] for tap in taps], [tap[2] for tap in taps]
-        for n, tap in enumerate(taps):
-            # A line gets taps of row 0 from the line above, of row 1 from itself, of row 2 from the line below. The sum
-            # has a column index left; the same is done along the line, where the ends are reflected.
-            columns = self._beside(upper, n - 1, above, below) + tap[1][..., inner, :]
-            left, middle, right = columns + self._beside(lower, n + 1, above, below)  # (out_ch, B, R, s W) each
-            line = middle + self.bias[:, None, None, None]
-            line[..., 1:] += left[..., :-1]
-            line[..., :1] += left[..., 1:2]
-            line[..., :-1] += right[..., 1:]
-            line[..., -1:] += right[..., -2:-1]
-            x.append(line)
-        return torch.stack(x, dim=3).flatten(2, 3).transpose(0, 1)
+        start, stop = s * above, s * (rows - below)
+        taps = taps.unflatten(0, (3, 3, -1))
+        columns = sum(taps[i, ..., start + i : stop + i, :] for i in range(3))  # (3, out_ch, B, s R, s W + 2)
+        x = sum(columns[j, ..., j : j + s * width] for j in range(3))
+        return x.transpose(0, 1) + self.bias[:, None, None]
 
     def _shuffled(self, f: Tensor, products: nn.ModuleList, *more: nn.ModuleList) -> Iterator[Tensor]:
         """The s lines of the shuffled map, every s-th row from row 0, 1, ...: ``(B, R, s W, C)`` each."""
         for row in products:
             line = row(f, gelu=True).view(*f.shape[:2], -1, f.shape[3])
             yield from self._shuffled(line, *more) if more else [line]
-
-    def _taps(self, line: Tensor) -> Tensor:
-        """Every tap applied to a map ``(B, R, W, C)``: ``(3, 3, out_ch, B, R, W)``."""
-        taps = product(self.weight, line.flatten(0, 2))  # weight first: each tap's map is contiguous
-        return taps.float().view(3, 3, -1, *line.shape[:3])
-
-    @staticmethod
-    def _beside(taps: list[Tensor], n: int, above: int, below: int) -> Tensor:
-        """Line n of each pixel; -1 is the last line of the pixel above, s the first of the one below.
-
-        At the ends of the image these are reflected: line 1, or line s - 2. Shape: s of
-        ``(3, out_ch, B, above + R + below, s W)`` to ``(3, out_ch, B, R, s W)``.
-        """
-        s, stop = len(taps), taps[0].shape[3] - below
-        if n < 0:
-            upper = taps[-1][..., : stop - 1, :]
-            return upper if above else torch.cat([taps[1][..., :1, :], upper], dim=3)
-        if n == s:
-            lower = taps[0][..., above + 1 :, :]
-            return lower if below else torch.cat([lower, taps[s - 2][..., -1:, :]], dim=3)
-        return taps[n][..., above:stop, :]
 
 
 class Parts(nn.Module):

@@ -16,6 +16,8 @@ from ssiu_arch.inference.whole import Graphs, whole
 from ssiu_arch.utils.memory import free_memory, is_out_of_memory, keep_freed_memory
 from ssiu_arch.utils.precisions import PRECISIONS
 
+Way = Callable[[Bands], Iterator[Tensor]]  # ``Bands.by_stage`` or ``Bands.by_wave``
+
 BAR = 1e-4  # largest difference from the network, relative to outputs above 1; rounding stays below 1e-5
 
 
@@ -81,7 +83,7 @@ def _parts(net: SSIU) -> Parts:
         if is_out_of_memory(error):
             raise
         raise NotReproduced(f"{type(net).__name__} has no optimised form ({' '.join(str(error).split())})") from error
-    if not difference <= BAR:
+    if not difference <= BAR:  # NaN is not
         raise NotReproduced(f"{type(net).__name__} has no optimised form: its output would differ by {difference:.2g}")
     return parts
 
@@ -122,13 +124,7 @@ class FusedSSIU(nn.Module):
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        *,
-        allow_tf32: bool,
-        compile: bool | Mapping[str, Any],
-        cuda_graphs: bool,
-        strip: int | None,
+        self, parts: Parts, *, allow_tf32: bool, compile: bool | Mapping[str, Any], cuda_graphs: bool, strip: int | None
     ) -> None:
         super().__init__()
         self.parts, self.allow_tf32, self.strip = parts, allow_tf32, strip
@@ -209,7 +205,7 @@ class FusedSSIU(nn.Module):
             yield band.to(y.dtype)
 
     def _cropped(self, bands: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
-        """The bands without the padding; bands below the image are not computed."""
+        # Bands below the image, of padding alone, are not computed.
         left, width = (self.upscale * side for side in size)
         while left > 0:
             band = next(bands)[:, :, :left, :width]
@@ -227,7 +223,7 @@ class FusedSSIU(nn.Module):
         return super()._apply(fn, recurse)
 
     def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
-        """The ways that may fit in memory, with their names: the fastest first, the one with the least memory last."""
+        """The ways that may fit in memory, with their names: from the fastest to that with the least memory."""
         free = free_memory(padded.device)
         if self.strip is None and (padded.is_cuda or self.compiles) and self._maps(padded, 30) < free:
             yield "at once", self._at_once
@@ -242,11 +238,8 @@ class FusedSSIU(nn.Module):
         x = (self._graphs or self._whole)(self.parts, padded)
         return x[:, :, : self.upscale * size[0], : self.upscale * size[1]].clone()
 
-    def _by_bands(
-        self, way: Callable[[Bands], Iterator[Tensor]], strip: int, padded: Tensor, size: torch.Size
-    ) -> Tensor:
-        h, w = (self.upscale * side for side in size)
-        x = padded.new_empty((*padded.shape[:2], h, w))
+    def _by_bands(self, way: Way, strip: int, padded: Tensor, size: torch.Size) -> Tensor:
+        x = padded.new_empty((*padded.shape[:2], *(self.upscale * side for side in size)))
         for image, result in zip(padded.split(1), x.split(1), strict=True):
             row = 0
             for band in self._cropped(way(Bands(self.parts, image, strip)), size):
@@ -255,18 +248,15 @@ class FusedSSIU(nn.Module):
         return x
 
     def _go_by_stage(self, image: Tensor, free: int) -> bool:
-        """Whether the maps of one image, stage by stage, fit in half of ``free`` bytes."""
         count = 7 if self.parts.stages[0].pooling == 2 else 8  # measured; ESAM's are a quarter of the size
         return self.strip is None and self._maps(image, count) < free // 2
 
-    def _maps(self, padded: Tensor, count: int) -> int:
-        """Bytes of ``count`` feature maps."""
+    def _maps(self, padded: Tensor, count: int) -> int:  # bytes of ``count`` feature maps
         weight = self.parts.head.weight
         return count * padded[:, 0].numel() * len(weight) * weight.element_size()
 
     def _strip(self, padded: Tensor) -> int:
-        """Rows to compute at a time: on a CPU as many as stay in its cache."""
-        pixels = 2**20 if padded.is_cuda else 2**14
+        pixels = 2**20 if padded.is_cuda else 2**14  # on a CPU, what stays in its cache
         return self.strip or max(16, pixels // padded.shape[3] // 16 * 16)
 
 

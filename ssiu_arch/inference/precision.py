@@ -30,16 +30,16 @@ def tf32(device: torch.device, allowed: bool) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
+    switches: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
     with _switching:
-        switches, name, value = _switches(allowed)
-        before = [getattr(switch, name) for switch in switches]
+        before = [switch.fp32_precision for switch in switches]
         try:
             for switch in switches:
-                setattr(switch, name, value)
+                switch.fp32_precision = "tf32" if allowed else "ieee"
             yield
         finally:
             for switch, old in zip(switches, before, strict=True):
-                setattr(switch, name, old)
+                switch.fp32_precision = old
 
 
 def set_tf32(allowed: bool) -> None:
@@ -50,15 +50,3 @@ def set_tf32(allowed: bool) -> None:
     """
     with _switching:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-
-
-def _switches(allowed: bool) -> tuple[tuple[Any, ...], str, Any]:
-    """Torch's switches for products and for convolutions, the attribute to set, and its value.
-
-    Torch has an old and a new interface, and refuses to read the one after the other was set.
-    """
-    matmul: Any = torch.backends.cuda.matmul
-    cudnn: Any = torch.backends.cudnn
-    if hasattr(matmul, "fp32_precision"):
-        return (matmul, cudnn.conv), "fp32_precision", "tf32" if allowed else "ieee"
-    return (matmul, cudnn), "allow_tf32", allowed

@@ -34,52 +34,58 @@ class Rows:
                           border                     |  still read  |  next()     border
         storage                first row stored: first ...................... more room when needed
 
-    Stored is ``(1, rows, width, C)``, with ``border`` 1 plus one mirrored pixel on every side: a convolution with
-    reflect padding then reads a plain slice. Row numbers are those of the map; the border rows are -1 and ``height``.
+    Stored is ``(1, rows, width + 2, C)``: every side has a border of one pixel, so a convolution or an attention reads
+    a plain slice. Row numbers are those of the map; the border rows are -1 and ``height``.
 
     Args:
         height, width: of the map, without its border.
         like: a tensor with the C, dtype and device of the rows.
-        border: 0 or 1.
         room: rows to allocate at first; more follow when needed.
+        mirrored: whether the border mirrors the map, like reflect padding, or is zero.
     """
 
-    def __init__(self, height: int, width: int, like: Tensor, *, border: int, room: int) -> None:
-        self.height, self.width, self.border = height, width, border
-        self.first = -border  # row that comes first in the storage
+    def __init__(self, height: int, width: int, like: Tensor, *, room: int, mirrored: bool = True) -> None:
+        self.height, self.width, self.mirrored = height, width, mirrored
+        self.first = -1  # row that comes first in the storage
         self.end = 0  # row after the last one computed
-        self.live = -border  # first row that is still read
-        self.storage = like.new_empty((1, min(room, height) + 2 * border, width + 2 * border, like.shape[-1]))
+        self.live = -1  # first row that is still read
+        self.storage = like.new_empty((1, min(room, height) + 2, width + 2, like.shape[-1]))
 
     def restart(self) -> "Rows":
         """Another map of this size in the same storage, which is overwritten."""
         rows = copy(self)
-        rows.first = rows.live = -self.border
+        rows.first = rows.live = -1
         rows.end = 0
         return rows
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Rows ``start`` to ``stop``, which may reach into the border: a view, ``(1, R, width + 2 border, C)``."""
+        """Rows ``start`` to ``stop``, which may reach into the border: a view, ``(1, R, width + 2, C)``."""
         return self.storage[:, rows.start - self.first : rows.stop - self.first]
 
     def next(self, count: int) -> Tensor:
-        """The storage of the next ``count`` rows: write them, then call ``add``."""
-        self._make_room(self.end + count + self.border)
+        """The storage of the next ``count`` rows: write them, but not their border, then call ``add``."""
+        self._make_room(self.end + count + 1)
         return self[self.end : self.end + count]
 
     def add(self, count: int) -> None:
         """Count the next ``count`` rows as computed, and fill their border."""
         lo, hi = self.end, self.end + count
         self.end = hi
-        if self.border:
-            reflect_columns(self[lo:hi])
-            if lo <= 1 < hi:
+        if self.mirrored:
+            mirror_columns(self[lo:hi])
+            if lo <= 1 < hi:  # row 0 may come without row 1
                 self[-1:0].copy_(self[1:2])
             if hi == self.height:
                 self[hi : hi + 1].copy_(self[hi - 2 : hi - 1])
+        else:
+            self[lo:hi][:, :, :: self.width + 1] = 0  # first and last column
+            if lo == 0:
+                self[-1:0].zero_()
+            if hi == self.height:
+                self[hi : hi + 1].zero_()
 
     def append(self, rows: Tensor) -> None:
-        """Add ``rows``, ``(1, R, width + 2 border, C)``, whose border columns are ignored."""
+        """Add ``rows``, ``(1, R, width + 2, C)``, whose border columns are ignored."""
         self.next(rows.shape[1]).copy_(rows)
         self.add(rows.shape[1])
 
@@ -101,8 +107,8 @@ class Rows:
         self.first = self.live
 
 
-def reflect_columns(rows: Tensor) -> None:
-    """Fill the border columns of ``rows``, ``(1, R, W + 2, C)``, by reflection, in place."""
+def mirror_columns(rows: Tensor) -> None:
+    """Fill the border columns of ``rows``, ``(1, R, W + 2, C)``, by mirroring, in place."""
     rows[:, :, 0].copy_(rows[:, :, 2])
     rows[:, :, -1].copy_(rows[:, :, -3])
 
@@ -112,7 +118,7 @@ class Maps(NamedTuple):
 
     difference: Rows  # d = u - beta, (H, W)
     beta: Rows  # (H, W)
-    active: Rows  # input of the attention, (h, w), no border
+    active: Rows  # input of the attention, (h, w), with a border of zeros
     attended: Rows  # SAM(active), (h, w)
     wide: Rows  # e before its rows are doubled, (h, W); not with SAM
 
@@ -122,11 +128,11 @@ class Maps(NamedTuple):
         height, width, like = f_y.height, f_y.width, f_y.storage
         size, room_there = (height // pooling, width // pooling), room // pooling + 1
         return cls(
-            Rows(height, width, like, border=1, room=room),
-            Rows(height, width, like, border=1, room=room),
-            Rows(*size, like, border=0, room=room_there),
-            Rows(*size, like, border=1, room=room_there),
-            Rows(size[0], width, like, border=1, room=room_there if pooling == 2 else 0),
+            Rows(height, width, like, room=room),
+            Rows(height, width, like, room=room),
+            Rows(*size, like, room=room_there, mirrored=False),
+            Rows(*size, like, room=room_there),
+            Rows(size[0], width, like, room=room_there if pooling == 2 else 0),
         )
 
     def restart(self) -> "Maps":
@@ -172,17 +178,14 @@ class StageByStrips:
             for lo, hi in strips(wide.end, _known(attended, but=1), self.strip):
                 self._spread(lo, hi)
             attended.release(wide.end - 1)
-            known = 2 * _known(wide, but=2)
-        else:
-            known = _known(attended, but=2)
-        for lo, hi in strips(self.out.end, known, self.strip):
+        # out[y] reads alpha~[y-1 ... y+1], which reads d and e [y-2 ... y+2]: 2 rows beyond. With ESAM row y of e lies
+        # just above y / 2, between rows y / 2 - 1 and y / 2 + 1 of ``wide`` at most.
+        e = wide if self.pooling == 2 else attended
+        for lo, hi in strips(self.out.end, self.pooling * _known(e, but=2), self.strip):
             self._refine(lo, hi)
         difference.release(self.out.end - 2)
         beta.release(self.out.end - 1)
-        if self.pooling == 2:
-            wide.release((self.out.end - 2) // 2 - 1)
-        else:
-            attended.release(self.out.end - 2)
+        e.release((self.out.end - 2) // self.pooling - (self.pooling - 1))
 
     @property
     def reads_from(self) -> int:
@@ -192,22 +195,21 @@ class StageByStrips:
     def _mix(self, lo: int, hi: int) -> None:
         difference, beta, active, *_ = self.maps
         a = self.stage.norm(self.alpha[lo - 1 : hi + 1])
-        u = self.stage.sparsity.along_rows(a, plus=a[:, 1:-1]).add_(self.f_y[lo:hi])
-        beta.append(self.stage.similarity.along_rows(a))
+        u = self.stage.sparsity(a, plus=a[:, 1:-1], keep_width=True).add_(self.f_y[lo:hi])
+        beta.append(self.stage.similarity(a, keep_width=True))
         torch.sub(u, beta[lo:hi], out=difference.next(hi - lo))
         difference.add(hi - lo)
 
         if self.pooling == 2:
             pairs = torch.maximum(u[:, 0::2], u[:, 1::2])
-            torch.maximum(pairs[:, :, 1:-1:2], pairs[:, :, 2::2], out=active.next((hi - lo) // 2))
+            torch.maximum(pairs[:, :, 1:-1:2], pairs[:, :, 2::2], out=active.next((hi - lo) // 2)[:, :, 1:-1])
             active.add((hi - lo) // 2)
         else:
-            active.append(u[:, :, 1:-1])
+            active.append(u)
 
     def _attend(self, lo: int, hi: int) -> None:
         active, attended = self.maps.active, self.maps.attended
-        above, below = int(lo > 0), int(hi < active.height)
-        attended.next(hi - lo)[:, :, 1:-1] = self.stage.attention(active[lo - above : hi + below], above, below)
+        attended.next(hi - lo)[:, :, 1:-1] = self.stage.attention(active[lo - 1 : hi + 1])
         attended.add(hi - lo)
 
     def _spread(self, lo: int, hi: int) -> None:
@@ -219,13 +221,14 @@ class StageByStrips:
 
     def _refine(self, lo: int, hi: int) -> None:
         start, stop = max(lo - 1, 0), min(hi + 1, self.out.height)  # rows of alpha~
-        refined = self.stage.centralise.along_rows(self._v(start - 1, stop + 1), plus=self.maps.beta[start:stop])
-        reflect_columns(refined)
+        v, beta = self._v(start - 1, stop + 1), self.maps.beta[start:stop]
+        refined = self.stage.centralise(v, plus=beta, keep_width=True)
+        mirror_columns(refined)
         if start == lo:  # the border row above the map
             refined = torch.cat([refined[:, 1:2], refined], dim=1)
         if stop == hi:
             refined = torch.cat([refined, refined[:, -2:-1]], dim=1)
-        self.out.append(self.stage.ffn.along_rows(refined, plus=refined[:, 1:-1]))
+        self.out.append(self.stage.ffn(refined, plus=refined[:, 1:-1], keep_width=True))
 
     def _v(self, start: int, stop: int) -> Tensor:
         """Rows ``start`` to ``stop`` of d + e, border rows included."""
@@ -233,13 +236,10 @@ class StageByStrips:
         d = difference[start:stop]
         if self.pooling == 1:
             return d + attended[start:stop]
-        if d.is_cuda:  # few launches of all rows, rather than a small product for every eight
-            upper, share = (x[start + 1 : stop + 1] for x in up2_positions(difference.height, d.dtype, d.device))
-            stored, upper = wide.storage[0], upper - wide.first
-            return torch.lerp(stored[upper], stored[upper + 1], share[:, None, None]) + d
         v = torch.empty_like(d)
-        for lo, hi in strips(start, stop, 8):  # short: the larger the matrix, the more of it is zero
-            matrix, rows = up2_rows(lo, hi, difference.height, d.dtype)
+        # The larger a matrix, the more of it is zero. The smaller, the more launches, which a GPU minds.
+        for lo, hi in strips(start, stop, 64 if d.is_cuda else 8):
+            matrix, rows = up2_rows(lo, hi, difference.height, d.dtype, d.device)
             part = slice(lo - start, hi - start)
             torch.addmm(d[0, part].flatten(1), matrix, wide[rows][0].flatten(1), out=v[0, part].flatten(1))
         return v
@@ -251,57 +251,28 @@ def strips(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
         yield lo, min(lo + height, stop)
 
 
-@lru_cache(maxsize=4096)  # every stage needs the same
-def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype) -> tuple[Tensor, slice]:
-    """Rows ``lo`` to ``hi`` of a map doubled to ``height`` rows, bilinear with ``align_corners=True``.
+@lru_cache(maxsize=1024)  # every stage needs the same; so a GPU gets each one once
+def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, slice]:
+    """Rows ``lo`` to ``hi`` of a map doubled to ``height`` rows, as a matrix: ``doubled = matrix @ map[rows]``.
 
-    Returns what ``between_rows`` returns. The rows may include the border.
+    Row y lies at ``y (height / 2 - 1) / (height - 1)``, rounded in float32 as by ``F.interpolate`` with
+    ``align_corners=True``; the border rows lie where the rows lie that they mirror. For ``height`` 16::
+
+        row of the map            0          1          2
+        rows of the doubled map   0    1     2    3     4        at 0, 7/15, 14/15, 21/15, 28/15
+
+    So each line of the matrix has two entries, which add up to 1: the shares of the rows above and below.
     """
-    matrix, rows = between_rows(_up2_source(lo, hi, height), height // 2)
-    return matrix.to(dtype), rows
-
-
-@lru_cache(maxsize=8)  # on a GPU every strip of every stage needs the same
-def up2_positions(height: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """For each row from -1 to ``height`` of the doubled map: the row above it, and the share of the next one.
-
-    So a GPU gets two short vectors per map, instead of a matrix for every eight rows.
-    """
-    upper, share = _between(_up2_source(-1, height + 1, height), height // 2)
-    return upper.to(device), share.to(device, dtype)
-
-
-def _up2_source(lo: int, hi: int, height: int) -> Tensor:
-    """Positions of rows ``lo`` to ``hi`` in the map that is doubled, rounded in float32 as by ``F.interpolate``."""
     y = torch.arange(lo, hi, device="cpu").abs()
     y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
-    return y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
-
-
-def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
-    """Linear interpolation between rows as a matrix: ``result = matrix @ map[rows]``.
-
-    Each line of the matrix has two entries, which add up to 1: the weights of the rows above and below a position.
-
-    Args:
-        source: positions of the wanted rows among those of the map, float32.
-        height: rows of the map.
-
-    Returns:
-        The matrix ``(len(source), n)`` in float32, and the n rows of the map it is for.
-    """
-    upper, part = _between(source, height)
+    source = y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
+    upper = source.floor().long().clamp(0, height // 2 - 2)
+    share = (source - upper).clamp(0, 1)
     first, stop = int(upper.min()), int(upper.max()) + 2
-    matrix = torch.zeros(len(source), stop - first, dtype=torch.float32, device="cpu")
-    matrix.scatter_(1, (upper - first)[:, None], (1 - part)[:, None])
-    matrix.scatter_(1, (upper - first + 1)[:, None], part[:, None])
-    return matrix, slice(first, stop)
-
-
-def _between(source: Tensor, height: int) -> tuple[Tensor, Tensor]:
-    """The row above each position, and the share of the row below it, in [0, 1]."""
-    upper = source.floor().long().clamp(0, height - 2)
-    return upper, (source - upper).clamp(0, 1)
+    matrix = torch.zeros(hi - lo, stop - first, dtype=torch.float32, device="cpu")
+    matrix.scatter_(1, (upper - first)[:, None], (1 - share)[:, None])
+    matrix.scatter_(1, (upper - first + 1)[:, None], share[:, None])
+    return matrix.to(device, dtype), slice(first, stop)
 
 
 def _known(rows: Rows, but: int) -> int:

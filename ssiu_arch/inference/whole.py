@@ -38,11 +38,12 @@ def stage(part: Stage, alpha: Tensor, f_y: Tensor) -> Tensor:
 
 def attention(part: Stage, u: Tensor) -> Tensor:
     """SAM or ESAM of ``u``, ``(B, H, W, C)``."""
+    around = [0, 0, 1, 1, 1, 1]  # with zeros
     if part.spread is None:
-        return part.attention(u)
+        return part.attention(F.pad(u, around))
     active = torch.maximum(u[:, 0::2], u[:, 1::2])
     active = torch.maximum(active[:, :, 0::2], active[:, :, 1::2])
-    spread = part.spread(bordered(part.attention(active))).permute(0, 3, 1, 2)
+    spread = part.spread(bordered(part.attention(F.pad(active, around)))).permute(0, 3, 1, 2)
     return F.interpolate(spread, u.shape[1:3], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
 
 

@@ -1,10 +1,10 @@
 """Options that make training faster or smaller: TF32, autocast, channels_last, checkpointing, compile.
 
-None of them changes the names, types or shapes in a checkpoint.
+None of them changes the names, types or shapes in a checkpoint. Losses are copied from the GPU without waiting.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,14 +19,10 @@ from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 
 
 def set_precision(precision: str | None) -> None:
-    """Switch TF32 on or off for the whole process; TF32 rounds the factors of CUDA products to 10 bits.
+    """Switch TF32, which rounds the factors of CUDA products to 10 bits, on or off for the whole process.
 
-    Args:
-        precision: ``fp32`` turns TF32 off for matrix products and convolutions (torch enables the latter by default);
-            ``tf32`` turns both on; ``bf16`` and None keep torch's settings.
-
-    Raises:
-        ValueError: unknown ``precision``.
+    ``fp32`` turns it off for matrix products and convolutions (torch enables the latter by default), ``tf32`` on for
+    both. ``bf16`` and None keep torch's settings. Another ``precision`` raises ``ValueError``.
     """
     if precision not in (None, *TRAINING_PRECISIONS):
         raise ValueError(f"precision ({precision!r}) must be one of {', '.join(TRAINING_PRECISIONS)}")
@@ -53,10 +49,7 @@ def memory_format(train: Mapping[str, Any]) -> torch.memory_format:
 
 
 def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
-    """Apply ``channels_last``, ``checkpointing`` and ``compile`` of the options below ``train`` to a network.
-
-    Returns:
-        ``net`` itself, or its ``torch.compile`` wrapper.
+    """Apply the options below ``train`` to ``net``, in place but for ``compile``, which returns a wrapper.
 
     Raises:
         UserError: the network has no stages to checkpoint, or torch rejects the options of ``compile``.
@@ -69,10 +62,9 @@ def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
 
 
 def compile_network(net: nn.Module, where: str, options: Mapping[str, Any] | bool) -> nn.Module:
-    """Wrap ``net`` in ``torch.compile``, by default for one input size; compilation happens at the first call.
+    """Wrap ``net`` in ``torch.compile``, by default for one input size; ``UserError`` if torch rejects ``options``.
 
-    Raises:
-        UserError: torch rejects ``options``, which stand at ``where`` in the option file.
+    ``where`` they stand in the option file. Compilation happens at the first call.
     """
     try:
         wrapped: Any = torch.compile(net, **{"dynamic": False, **(options if isinstance(options, Mapping) else {})})
@@ -107,3 +99,37 @@ def _checkpointed(kind: Any) -> Any:
         return checkpoint(kind.forward, self, *inputs, use_reentrant=False)
 
     return type(kind.__name__, (kind,), {"forward": forward, "__doc__": kind.__doc__, "__module__": kind.__module__})
+
+
+class AsyncLosses(Mapping[str, float]):
+    """The losses of one iteration by log name; each value is a float.
+
+    On CUDA the copy to the host starts at once, behind the kernels that compute the losses. Reading a loss waits for
+    the copy; nothing else blocks. ``values`` has the shape (names,) and lies on any device.
+    """
+
+    def __init__(self, names: Iterable[str], values: Tensor) -> None:
+        self._index = {name: n for n, name in enumerate(names)}
+        self._values = values
+        self._copied: torch.cuda.Event | None = None
+        if values.is_cuda:
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def arrived(self) -> bool:
+        """Whether the losses can be read without waiting."""
+        return self._copied is None or self._copied.query()
+
+    def __getitem__(self, name: str) -> float:
+        index = self._index[name]
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._values[index].item()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)

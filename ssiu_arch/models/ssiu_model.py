@@ -18,7 +18,7 @@ from ssiu_arch.data.bicubic import bicubic_baseline
 from ssiu_arch.inference.fused import FusedSSIU, NotReproduced, fuse
 from ssiu_arch.inference.tiles import tiled
 from ssiu_arch.models import acceleration
-from ssiu_arch.models.async_losses import AsyncLosses
+from ssiu_arch.models.acceleration import AsyncLosses
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.memory import is_out_of_memory
 
@@ -27,11 +27,8 @@ class Validator:
     """Builds the function that validates a network: SSIU's optimised form, tiles, or the network itself.
 
     SSIU is fused once. Later calls only copy the new weights, so a compiled form or a CUDA graph is kept. A changed
-    SSIU that the optimised form does not reproduce is validated by the network itself, with one warning.
-
-    Args:
-        val: the options below ``val``, see ``SSIUModel``.
-        upscale: scale of the network.
+    SSIU that the optimised form does not reproduce is validated by the network itself, with one warning. ``val``: the
+    options below it, see ``SSIUModel``.
     """
 
     def __init__(self, val: Mapping[str, Any], upscale: int) -> None:
@@ -42,21 +39,18 @@ class Validator:
     def prepare(self, net: nn.Module) -> Callable[[Tensor], Tensor]:
         """A function with the current weights of ``net``: ``(B, 3, h, w)`` to ``(B, 3, s*h, s*w)``."""
         run: Callable[[Tensor], Tensor] = net
+        options = {name: self.val[name] for name in ("precision", "compile", "cuda_graphs") if self.val.get(name)}
         if self.fast and isinstance(net, SSIU):
             try:
-                self._fuse(net)
+                if self.fused is None:
+                    self.fused = fuse(net, **options)
+                else:
+                    self.fused.refresh(net)
                 run = partial(self._run, net)
             except NotReproduced as error:
                 self._fall_back(str(error))
         tile, overlap = self.val.get("tile"), self.val.get("tile_overlap", 16)
         return partial(tiled, run, upscale=self.upscale, tile=tile, overlap=overlap) if tile else run
-
-    def _fuse(self, net: SSIU) -> None:
-        if self.fused is None:
-            options = {name: self.val[name] for name in ("precision", "compile", "cuda_graphs") if self.val.get(name)}
-            self.fused = fuse(net, **options)
-        else:
-            self.fused.refresh(net)
 
     def _run(self, net: nn.Module, y: Tensor) -> Tensor:
         """The optimised form's result; the network's own from the first error of the optimised form on."""
@@ -70,7 +64,6 @@ class Validator:
         return net(y)
 
     def _fall_back(self, reason: str) -> None:
-        """Validate by the network itself from now on."""
         self.fast, self.fused = False, None
         get_root_logger().warning(f"val.fast: {reason}; the network itself is validated, val.precision is fp32")
 
@@ -109,11 +102,7 @@ class SSIUModel(SRModel):
         return self.opt["train"] if self.is_train else {}
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Apply the options for speed and memory, move ``net`` to the device, and wrap it for several processes.
-
-        Raises:
-            UserError: the network or torch does not support an option.
-        """
+        """Apply the options for speed and memory, move ``net`` to the device, and wrap it for several processes."""
         if self.train_opt.get("compile") and self.opt["dist"]:
             torch._dynamo.config.optimize_ddp = False  # else older torches refuse ``checkpointing``
         elif self.train_opt.get("compile") and self.opt["num_gpu"] > 1:
@@ -165,12 +154,9 @@ class SSIUModel(SRModel):
             self.model_ema(decay=self.ema_decay)
 
     def backward(self, lq: Tensor, gt: Tensor, size: int) -> "OrderedDict[str, Tensor]":
-        """Accumulate the gradients of a batch, ``size`` images at a time.
+        """Accumulate the gradients of a batch, ``size`` images at a time; returns its detached losses by log name.
 
         The losses are means, so each part counts by its share of the batch: 10 of 40 images, a quarter.
-
-        Returns:
-            The detached losses of the whole batch by log name.
         """
         total: OrderedDict[str, Tensor] = OrderedDict()
         parts = list(zip(lq.split(size), gt.split(size), strict=True))

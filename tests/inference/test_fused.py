@@ -413,7 +413,7 @@ def test_on_a_gpu_attention_has_few_heads(monkeypatch):
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
     attention = Attention(SAM(16, 4))
-    attention(torch.zeros(1, 16, 24, 16).as_subclass(OnCuda))
+    attention(torch.zeros(1, 18, 26, 16).as_subclass(OnCuda))
     assert seen == [(2 * 3 * 4, 1, 64, 4)]
 
 

@@ -3,8 +3,8 @@ import torch
 from ssiu_arch.inference.strips import Rows
 
 
-def rows_of(full, room, border=1):
-    return Rows(full.shape[1], full.shape[2], full[..., :0].new_empty(0, full.shape[3]), border=border, room=room)
+def rows_of(full, room, mirrored=True):
+    return Rows(full.shape[1], full.shape[2], full[..., :0].new_empty(0, full.shape[3]), room=room, mirrored=mirrored)
 
 
 def wide(full, lo, hi):
@@ -22,6 +22,17 @@ def test_border_is_reflect_padding():
     assert torch.equal(rows[-1:7], expected)
 
 
+def test_a_border_of_zeros():
+    full = torch.randn(1, 6, 5, 4)
+    rows = rows_of(full, room=2, mirrored=False)
+    for lo in range(0, 6, 2):
+        rows.append(wide(full, lo, lo + 2))
+    assert torch.equal(rows[-1:7], torch.nn.functional.pad(full, [0, 0, 1, 1, 1, 1]))
+    again = rows.restart()
+    again.append(wide(full, 0, 6))
+    assert torch.equal(again[-1:7], rows[-1:7])
+
+
 def test_rows_that_are_still_read_survive_moving_and_growing():
     full = torch.randn(1, 40, 5, 4)
     rows = rows_of(full, room=4)
@@ -35,11 +46,11 @@ def test_rows_that_are_still_read_survive_moving_and_growing():
 
 def test_released_rows_make_room():
     full = torch.randn(1, 1000, 3, 2)
-    rows = rows_of(full, room=8, border=0)
+    rows = rows_of(full, room=8)
     for lo in range(0, 1000, 4):
-        rows.append(full[:, lo : lo + 4])
+        rows.append(wide(full, lo, lo + 4))
         rows.release(lo)
-    assert rows.storage.shape[1] == 8
+    assert rows.storage.shape[1] == 8 + 2
 
 
 def test_the_border_above_stays_until_it_is_released():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ssiu_arch.models.async_losses import AsyncLosses
+from ssiu_arch.models.acceleration import AsyncLosses
 
 
 class OnTheGPU(torch.Tensor):

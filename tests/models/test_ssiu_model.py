@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.losses.fft_loss import fft_l1
-from ssiu_arch.models.async_losses import AsyncLosses
+from ssiu_arch.models.acceleration import AsyncLosses
 from ssiu_arch.utils.errors import UserError
 
 NETWORK = {"type": "SSIU", "upscale": 2, "num_feat": 16, "num_block": 3}
