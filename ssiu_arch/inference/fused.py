@@ -12,7 +12,7 @@ from ssiu_arch.archs.ssiu_arch import SAM, SSIU, reflect_to_multiple
 from ssiu_arch.inference.bands import Bands
 from ssiu_arch.inference.blocks import Parts
 from ssiu_arch.inference.precision import DTYPES, own_precision
-from ssiu_arch.inference.whole import Graphs, whole
+from ssiu_arch.inference.whole import whole
 from ssiu_arch.utils.memory import free_memory, is_out_of_memory, keep_freed_memory
 from ssiu_arch.utils.precisions import PRECISIONS
 
@@ -44,7 +44,8 @@ def fuse(
             feature maps in half precision. The image and its interpolation stay float32.
         compile: True, or arguments of ``torch.compile``. Torch compiles for the first size, and once more for all
             sizes when a second one comes.
-        cuda_graphs: True replays sizes that come again as one CUDA graph; ignored on other devices.
+        cuda_graphs: True replays a size that comes again as one CUDA graph, by torch's backend ``cudagraphs``, or with
+            ``compile`` by its mode ``reduce-overhead``; eight sizes at most, and on other devices none.
         strip: rows to compute at a time, a multiple of 16, in memory proportional to the width. None: the whole image
             or strips, whichever fits in the free memory.
 
@@ -130,10 +131,12 @@ class FusedSSIU(nn.Module):
         self.parts, self.allow_tf32, self.strip = parts, allow_tf32, strip
         self.upscale = parts.upscale
         self.compiles = compile is not False
-        self._whole: Callable[[Parts, Tensor], Tensor] = whole
-        if self.compiles:
-            self._whole = torch.compile(whole, **(compile if isinstance(compile, Mapping) else {}))
-        self._graphs = Graphs(self._whole) if cuda_graphs else None
+        options: dict[str, Any] = dict(compile) if isinstance(compile, Mapping) else {}
+        if cuda_graphs and not self.compiles:
+            options = {"backend": "cudagraphs", "dynamic": False}
+        elif cuda_graphs and not options.keys() & {"backend", "mode", "options"}:
+            options["mode"] = "reduce-overhead"
+        self._whole: Any = torch.compile(whole, **options) if self.compiles or cuda_graphs else whole
 
     def refresh(self, net: SSIU) -> None:
         """Copy the weights of ``net``; compiled code and captured graphs stay valid.
@@ -217,11 +220,6 @@ class FusedSSIU(nn.Module):
         if y.ndim != 4 or y.shape[1] != channels or 0 in y.shape or not y.is_floating_point():
             raise ValueError(f"y ({tuple(y.shape)}, {y.dtype}) must be (B, {channels}, h, w) in [0, 1], none of them 0")
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FusedSSIU":
-        if self._graphs is not None:  # they read the weights where these were
-            self._graphs = Graphs(self._whole)
-        return super()._apply(fn, recurse)
-
     def _ways(self, padded: Tensor) -> Iterator[tuple[str, Callable[[Tensor, torch.Size], Tensor]]]:
         """The ways that may fit in memory, with their names: from the fastest to that with the least memory."""
         free = free_memory(padded.device)
@@ -235,8 +233,8 @@ class FusedSSIU(nn.Module):
             strip = strip // 32 * 16
 
     def _at_once(self, padded: Tensor, size: torch.Size) -> Tensor:
-        x = (self._graphs or self._whole)(self.parts, padded)
-        return x[:, :, : self.upscale * size[0], : self.upscale * size[1]].clone()
+        x = self._whole(self.parts, padded)
+        return x[:, :, : self.upscale * size[0], : self.upscale * size[1]].clone()  # a graph writes to x again
 
     def _by_bands(self, way: Way, strip: int, padded: Tensor, size: torch.Size) -> Tensor:
         x = padded.new_empty((*padded.shape[:2], *(self.upscale * side for side in size)))

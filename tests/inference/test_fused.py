@@ -354,24 +354,28 @@ def test_ways_by_the_maps_they_need(monkeypatch, tiny):
     assert first(14 * one).startswith("by strips")
 
 
-def test_at_once_goes_through_the_graphs(tiny):
-    fused, calls = fused_by("at once", tiny, cuda_graphs=True), []
-    fused._graphs = lambda parts, y: (calls.append(y.shape), module.whole(parts, y))[1]
-    fused(image(tiny, 16, 16))
-    assert calls == [(1, 3, 16, 16)]
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"compile": True}, {}),
+        ({"compile": {"mode": "max-autotune"}}, {"mode": "max-autotune"}),
+        ({"cuda_graphs": True}, {"backend": "cudagraphs", "dynamic": False}),
+        ({"cuda_graphs": True, "compile": True}, {"mode": "reduce-overhead"}),
+        ({"cuda_graphs": True, "compile": {"dynamic": True}}, {"mode": "reduce-overhead", "dynamic": True}),
+        ({"cuda_graphs": True, "compile": {"mode": "max-autotune"}}, {"mode": "max-autotune"}),
+    ],
+)
+def test_what_torch_compile_is_asked_for(monkeypatch, tiny, options, expected):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function, **options: asked.append(options) or function)
+    fuse(tiny, **options)
+    assert asked == [expected]
 
 
-def test_weights_that_move_leave_no_graph_behind(tiny):
-    fused = fuse(tiny, cuda_graphs=True)
-    before = fused._graphs
-    assert fused.to(torch.float32)._graphs is not before
-
-
-def test_compile_passes_its_arguments_on(monkeypatch, tiny):
-    seen = {}
-    monkeypatch.setattr(torch, "compile", lambda function, **options: seen.update(options) or function)
-    fuse(tiny, compile={"mode": "max-autotune"})
-    assert seen == {"mode": "max-autotune"}
+def test_cuda_graphs_off_a_gpu_compile_nothing(monkeypatch, tiny):
+    fused, y = fuse(tiny, cuda_graphs=True), image(tiny, 20, 16)
+    monkeypatch.setattr(fused, "_whole", lambda *args: pytest.fail("compiled"))
+    torch.testing.assert_close(fused(y), eager(tiny, y), atol=1e-5, rtol=1e-5)
 
 
 def test_refresh_by_another_network_changes_nothing(tiny, sine_weights):

@@ -39,13 +39,14 @@ def test_the_form_stays_and_takes_over_new_weights(net, y):
     assert torch.equal(run(y), fuse(net)(y))
 
 
-def test_options_reach_the_fast_form(net):
-    options = {"precision": "bf16", "compile": {"backend": "eager"}, "cuda_graphs": True}
-    validator = Validator(options, 2)
+def test_options_reach_the_fast_form(net, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function, **options: asked.append(options) or function)
+    validator = Validator({"precision": "bf16", "compile": True, "cuda_graphs": True}, 2)
     validator.prepare(net)
     assert validator.fused.parts.head.weight.dtype == torch.bfloat16
     assert validator.fused.compiles
-    assert validator.fused._graphs is not None
+    assert asked == [{"mode": "reduce-overhead"}]
 
 
 @pytest.mark.parametrize("other", [MSRResNet(3, 3, 8, 1, 2), "ssiu with fast: false"])
