@@ -1,5 +1,6 @@
 """The scripts as commands: output, exit codes, interruption."""
 
+import io
 import os
 import runpy
 import signal
@@ -11,6 +12,9 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+
+from ssiu_arch.data.script import run as run_main
+from ssiu_arch.data.script import say
 
 SCRIPTS = ["benchmarks.py", "demo.py", "df2k.py", "photos.py", "verify.py"]
 
@@ -130,6 +134,13 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(root, photos, tmp_path):
     assert process.returncode == 130
     assert "same command again" in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+def test_names_beyond_the_encoding_of_stdout_are_escaped(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    run_main(lambda: say("写真.png\nb"))
+    assert stream.buffer.getvalue() == rb"\u5199\u771f.png" + b"\nb\n"
 
 
 def test_verify_counts_what_is_wrong(run, photos, tmp_path):
