@@ -37,12 +37,15 @@ def stored_grey(dataset: Any) -> list[str]:
 
 def weights(opt: dict[str, Any]) -> list[str]:
     """The weight files of a run, one line each; one line that says the weights are random if there is none."""
+    from ssiu_arch.weights.reading import read_sets, set_name, used_key
+
     lines = []
     for key, file in opt["path"].items():
         if key.startswith("pretrain_network_") and file is not None:
             network = key.removeprefix("pretrain_network_")
             param_key = opt["path"].get(f"param_key_{network}", "params")
-            lines.append(f"{file}, {param_key}, sha256 {file_hash(file)}")
+            used = set_name(used_key(file, read_sets(file), param_key))
+            lines.append(f"{file}, {used}, sha256 {file_hash(file)}")
     for network in (value for name, value in opt.items() if name.startswith("network_")):
         if network["type"] == "Spandrel" and network.get("path") is not None:
             file = weights_path(network["path"], network.get("upscale"))

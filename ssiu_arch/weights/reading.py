@@ -89,12 +89,17 @@ def read_state_dict(path: str | Path, param_key: str | None) -> StateDict:
             f"weights {path}: BasicSR cannot read safetensors; convert it: ssiu convert {path} -o "
             f"{Path(path).with_suffix('.pth')}"
         )
-    key = param_key if param_key in held else chosen(path, held, [param_key, "params"] if param_key else [])
+    key = used_key(path, held, param_key)
     weights = tensors_of(path, held, key)
     check_finite(path, weights)
     if key != param_key:
         log.info(f"weights {path}: have no {param_key or 'tensors at the root'}; uses {set_name(key)}")
     return weights
+
+
+def used_key(path: str | Path, held: dict[Any, Any], param_key: str | None) -> Any:
+    """The key of the weights that ``read_state_dict`` uses."""
+    return param_key if param_key in held else chosen(path, held, [param_key, "params"] if param_key else [])
 
 
 def chosen(path: str | Path, held: dict[Any, Any], wanted: Sequence[str], key: str | None = None) -> Any:

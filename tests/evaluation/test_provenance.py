@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ssiu_arch.evaluation.provenance import data_fingerprint, file_hash, network, stored_grey, versions, weights
 
@@ -76,10 +77,12 @@ def test_files_that_are_not_known_have_no_fingerprint(folder):
 
 
 def test_weights(tmp_path):
-    (tmp_path / "net.pth").write_bytes(b"w")
+    torch.save({"params": {"a": torch.ones(1)}, "net": {"params_ema": {"a": torch.ones(1)}}}, tmp_path / "net.pth")
     path = {"pretrain_network_g": str(tmp_path / "net.pth"), "param_key_g": "params_ema", "strict_load_g": True}
-    digest = hashlib.sha256(b"w").hexdigest()[:12]
-    assert weights({"path": path}) == [f"{tmp_path}/net.pth, params_ema, sha256 {digest}"]
+    assert weights({"path": path}) == [f"{tmp_path}/net.pth, params, sha256 {file_hash(tmp_path / 'net.pth')}"]
+    del path["param_key_g"]
+    torch.save({"net": {"params_ema": {"a": torch.ones(1)}}}, tmp_path / "net.pth")
+    assert weights({"path": path})[0].startswith(f"{tmp_path}/net.pth, net.params_ema, ")
     (line,) = weights({"path": {"pretrain_network_g": None}})
     assert line.endswith("weights are random")
 
