@@ -1,0 +1,91 @@
+"""An exported network in 8 bit: ONNX Runtime's static quantisation, calibrated on photos."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssiu_arch.inference.jobs import READ
+from ssiu_arch.inference.photo import read_photo
+from ssiu_arch.tools.export.to_onnx import INPUT
+from ssiu_arch.utils.errors import UserError
+
+OPERATORS = ["Conv", "MatMul", "Softmax", "Pad", "Mul", "Add", "Split", "MaxPool", "Resize", "DepthToSpace"]
+MOST, SIDE = 16, 96  # images, and pixels of their middle, for calibration
+
+Image = NDArray[np.float32]  # (1, C, h, w) in [0, 1]
+
+
+def calibration_images(folder: Path, channels: int) -> list[Image]:
+    """The middle of at most 16 images of a folder, spread over it, in colour or grey as the network takes them.
+
+    Raises:
+        UserError: the folder holds no image, or one cannot be read.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ)
+    if not paths:
+        raise UserError(f"--calibration {folder}: holds no image; name a folder of photos of the size to enlarge")
+    return [_middle(path, channels) for path in paths[:: -(-len(paths) // MOST)]]
+
+
+def _middle(path: Path, channels: int) -> Image:
+    photo = read_photo(path)
+    top, left = ((side - min(side, SIDE)) // 2 for side in photo.size)
+    colours = photo.samples.shape[2] - photo.has_alpha
+    cut = photo.samples[top : top + SIDE, left : left + SIDE, :colours].astype(np.float32).transpose(2, 0, 1)
+    if colours != channels:
+        cut = cut.mean(0, keepdims=True).repeat(channels, 0)
+    return cut[None] / np.iinfo(photo.samples.dtype).max
+
+
+def quantised(model: bytes, images: Sequence[Image]) -> bytes:
+    """``model`` with 8-bit integers between its first and its last convolution, as quantise and dequantise nodes.
+
+    Weights have a scale for each output channel, feature maps one for each map, from the least and the largest value on
+    ``images``. In float32 stay the convolutions at both ends, the skip connection, layer normalisation, GELU, and the
+    positions of the attention.
+
+    Args:
+        model: what ``to_onnx`` returns; from opset 20 on, where GELU is one operator, it runs faster.
+        images: see ``calibration_images``.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    exported = onnx.load_from_string(model)
+    inputs = iter([{INPUT: image} for image in images])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "int8.onnx")
+        logging.disable(logging.WARNING)  # it advises what is done already
+        try:
+            quantize_static(
+                exported,
+                path,
+                SimpleNamespace(get_next=partial(next, inputs, None)),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=OPERATORS,
+                nodes_to_quantize=_nodes(exported.graph),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        return onnx.load(path).SerializeToString(deterministic=True)
+
+
+def _nodes(graph: Any) -> list[str]:
+    """The names of the nodes to quantise."""
+    constants = {value.name for value in graph.initializer}
+    convolutions = [n for n, node in enumerate(graph.node) if node.op_type == "Conv"]
+    between = graph.node[convolutions[0] + 1 : convolutions[-1]]
+    image = next(node for node in graph.node if node.op_type == "Pad").input[0]  # which the skip connection enlarges
+    # A product with, or a sum of, a constant belongs to a shape, or to the scale and the positions of the attention.
+    maps = (node for node in between if node.op_type not in ("Mul", "Add") or constants.isdisjoint(node.input))
+    return [node.name for node in maps if node.op_type in OPERATORS and image not in node.input]
