@@ -19,7 +19,7 @@ TINY = {"upscale": 2, "num_feat": 8, "num_block": 3}
 
 def test_read_state_dict_follows_basicsr(tmp_path):
     file = tmp_path / "w.pth"
-    torch.save({"params": {"module.a": torch.ones(1)}, "other": {"b": torch.ones(1)}}, file)
+    torch.save({"params": {"module.a": torch.ones(1)}, "other": {"_orig_mod.b": torch.ones(1)}}, file)
     assert list(read_state_dict(file, "params")) == ["a"]
     assert list(read_state_dict(file, "params_ema")) == ["a"]  # params stands in
     assert list(read_state_dict(file, "other")) == ["b"]
