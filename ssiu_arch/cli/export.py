@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--opset", type=whole(OPSETS[0], OPSETS[-1]), metavar="N", help=opset)
     smaller = parser.add_mutually_exclusive_group().add_argument
     smaller("--fp16", action="store_true", help="weights and feature maps in float16; input and output stay float32")
-    smaller("--int8", action="store_true", help="weights and feature maps in 8 bit, attention and both ends in float32")
+    smaller("--int8", action="store_true", help="weights and feature maps in 8 bit; needs --calibration")
     add("--calibration", type=Path, metavar="FOLDER", help="photos for --int8, like those to enlarge; 16 are used")
     add("--static", type=image_size, metavar="HxW", help="only LR size the file takes, batch 1 (default: any)")
     add("--latency", nargs="+", type=image_size, default=[], metavar="HxW", help="LR sizes to time")
