@@ -95,6 +95,11 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
         ) from None
     with writing(folder):
         os.replace(partial, folder)
+        # The shards are removed next. Flush the new names first, or a power cut could lose database and shards.
+        for renamed in (folder, folder.parent) if os.name == "posix" else ():
+            handle = os.open(renamed, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
 
 
 class MetaLine(NamedTuple):

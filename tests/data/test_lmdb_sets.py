@@ -128,6 +128,14 @@ def test_killed_at_any_place_the_next_run_gives_the_same_bytes(tmp_path, shards,
         assert (target / name).read_bytes() == (tmp_path / "whole.lmdb" / name).read_bytes()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX flushes folders")
+def test_names_are_flushed_before_the_shards_can_be_removed(tmp_path, shards, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    make(tmp_path / "a.lmdb", shards)
+    assert flushed[-2:] == [path.stat().st_ino for path in (tmp_path / "a.lmdb", tmp_path)]
+
+
 @pytest.mark.parametrize("missing", [1, 4096, 20000])
 def test_a_truncated_map_is_found_without_touching_it(tmp_path, shards, missing):
     make(tmp_path / "a.lmdb", shards)
