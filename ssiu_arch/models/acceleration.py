@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
@@ -56,9 +57,25 @@ def prepare(net: nn.Module, train: Mapping[str, Any]) -> nn.Module:
     """
     if train.get("channels_last"):
         net = net.to(memory_format=torch.channels_last)
+    for module in net.modules() if train.get("precision") == "bf16" else []:
+        if type(module) is nn.Conv2d and module.padding_mode == "reflect":
+            module.__class__ = PadsAsItIs
     if train.get("checkpointing"):
         checkpoint_stages(net)
     return compile_network(net, "train.compile", train["compile"]) if train.get("compile") else net
+
+
+class PadsAsItIs(nn.Conv2d):
+    """A convolution that pads its input in the input's own type, also under autocast.
+
+    On a CPU autocast casts to float32 for reflect padding, and the convolution casts the result back to bfloat16. The
+    values are the same; both casts, and those of the backward pass, took a sixth of an iteration.
+    """
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            padded = F.pad(input, self._reversed_padding_repeated_twice, mode="reflect")
+        return F.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
 
 def compile_network(net: nn.Module, where: str, options: Mapping[str, Any] | bool) -> nn.Module:

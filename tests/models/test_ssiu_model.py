@@ -275,6 +275,24 @@ class TestFaster:
         gradients = [parameter.grad for parameter in model.net_g.parameters()]
         assert {value.dtype for value in parameters + states + gradients} == {torch.float32}
 
+    def test_bf16_is_padded_in_bf16(self, build, batch):
+        """CPUs' autocast would cast to float32 and back; the image itself is float32."""
+        seen, model = [], build(precision="bf16")
+
+        class Pads(TorchDispatchMode):
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                if func is torch.ops.aten.reflection_pad2d.default:
+                    seen.append(args[0].dtype)
+                return func(*args, **(kwargs or {}))
+
+        expected = SSIU(2, num_feat=16, num_block=3)
+        expected.load_state_dict(model.net_g.state_dict())
+        with Pads(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found = model.net_g(batch["lq"])
+        assert seen == [torch.float32, *[torch.bfloat16] * (len(seen) - 1)]
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(found, expected(batch["lq"]))
+
     @pytest.mark.parametrize("checkpointing", [False, True])
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_bf16_on_a_cpu_attends_by_products_and_softmax(self, build, batch, precision, checkpointing):
