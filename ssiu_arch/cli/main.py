@@ -4,13 +4,10 @@ BasicSR itself ships no command; ``basicsr`` here serves all of its networks. A 
 package, imported when it is used. BasicSR is imported when a verb needs it.
 """
 
-import errno
 import os
-import select
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TextIO
 
 from ssiu_arch.cli import which_basicsr
 from ssiu_arch.registration import apply_training_patches
@@ -74,26 +71,21 @@ def dispatch(command: Command, arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"{named}: {in_one_line(error)}", file=sys.stderr)
-        return 2
+        code, said = 2, in_one_line(error)
     except KeyboardInterrupt:
-        print(f"{named}: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        if _has_no_reader(sys.stdout):
-            return 141  # as a shell reports SIGPIPE
-        raise  # another pipe broke
+        code, said = 130, "interrupted"
     except (MemoryError, ImportError) as error:
         if isinstance(error, ImportError) and "failed to map segment" not in str(error):
             raise
-        print(f"{named}: out of memory; is it limited, as by ulimit -v?", file=sys.stderr)
-        return 1
+        code, said = 1, "out of memory; is it limited, as by ulimit -v?"
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise  # of a file: the commands' own files raise UserError
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
-        print(f"{named}: stdout cannot be written ({error.strerror})", file=sys.stderr)
-        return 1
+        if error.filename is not None or _takes_a_line():
+            raise  # not of stdout; of their files the verbs raise UserError
+        if isinstance(error, BrokenPipeError):
+            return 141  # as a shell reports SIGPIPE
+        code, said = 1, f"stdout cannot be written ({error.strerror})"
+    print(f"{named}: {said}", file=sys.stderr)
+    return code
 
 
 def _run(command: Command, verb: str, arguments: list[str]) -> int:
@@ -118,19 +110,14 @@ def _usable_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe whose reader has closed it; what remains in its buffer is then dropped."""
+def _takes_a_line() -> bool:
+    """Whether stdout can still be written, which an empty line shows; if not, what its buffer holds is dropped."""
     try:
-        stream.flush()
-    except BrokenPipeError:
-        broken = True
-    else:
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-        broken = bool(poll.poll(0))  # errors alone are reported
-    if broken:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return broken
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
+        return False
+    return True
 
 
 def _given(arguments: list[str] | None) -> list[str]:
