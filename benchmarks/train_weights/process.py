@@ -98,14 +98,14 @@ def first_weights(options: dict[str, Any], origin: str | None, folder: Path) -> 
     ``origin`` is a file or ``SCRATCH``; None stands for the file in the options, else the shipped one in ``folder``.
     The note has ``start`` (name and hash of a file) and ``earlier`` (runs in the shipped record behind that file).
     """
-    from ssiu_arch.weights import read_ssiu
+    from ssiu_arch.weights.ssiu import find_ssiu
 
     if origin == SCRATCH:
         return {"start": "from scratch", "earlier": 0}, ["--force_yml", "path:pretrain_network_g=none"]
     named = (options.get("path") or {}).get("pretrain_network_g")
     shipped = weights_file(folder, options["scale"])
     file = Path(origin or named or shipped)
-    found = read_ssiu(file)
+    found = find_ssiu(file)
     record = read_json(shipped.with_suffix(".json")) or {}
     earlier = len(record["runs"]) if record.get("sha256") == sha256(file) else 0
     note = {"start": f"{file.name}, sha256 {file_hash(file)}", "earlier": earlier}

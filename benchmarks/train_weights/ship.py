@@ -26,9 +26,9 @@ from ssiu_arch.inference import Upscaler
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import read_json, write_file, write_json
 from ssiu_arch.utils.timing import machine
-from ssiu_arch.weights import load, read_ssiu
+from ssiu_arch.weights import load
 from ssiu_arch.weights.shipped import weights_file
-from ssiu_arch.weights.ssiu import Weights
+from ssiu_arch.weights.ssiu import Weights, find_ssiu
 from ssiu_arch.weights.writing import as_bytes, halved
 
 Pair = tuple[Image, Image]  # HR (H, W, 3) and LR (h, w, 3), BGR
@@ -119,7 +119,7 @@ def newest_weights(models: Path) -> tuple[Weights, int]:
     if not saved:
         raise UserError(f"{models}: holds no net_g_N.pth; wait for the first checkpoint")
     file = saved[max(saved)]
-    found = read_ssiu(file)
+    found = find_ssiu(file)
     return found._replace(tensors=halved(found.tensors)), max(saved)
 
 

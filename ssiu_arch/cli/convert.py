@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 def _convert(source: Path, args: argparse.Namespace) -> None:
     from ssiu_arch.utils.files import size_text, write_file
     from ssiu_arch.weights.reading import SAFETENSORS, non_finite, set_name
-    from ssiu_arch.weights.ssiu import fingerprint, read_ssiu
+    from ssiu_arch.weights.ssiu import find_ssiu, fingerprint
     from ssiu_arch.weights.writing import FORMATS, as_bytes, halved
 
     check_output(args.output, *FORMATS, others=[source], overwrite=args.overwrite)
@@ -57,7 +57,7 @@ def _convert(source: Path, args: argparse.Namespace) -> None:
     if suffix == SAFETENSORS:
         require("safetensors", "safetensors", f"-o {args.output}")
 
-    weights, options, key = read_ssiu(source, args.key)
+    weights, options, key = find_ssiu(source, args.key)
     facts = [("read", f"{source}: SSIU, x{options['upscale']}, {set_name(key)}")]
     problem = non_finite(weights)
     if problem:

@@ -68,7 +68,7 @@ def load(path: str | Path, key: str | None = None, *, scale: int | None = None) 
     from ssiu_arch.archs.ssiu_arch import SSIU
 
     path = weights_path(path, scale)
-    weights, options, _ = read_ssiu(path, key)
+    weights, options = read_ssiu(path, key)
     check_scale(path, options["upscale"], scale)
     net = SSIU(**options).float()  # whatever torch's default is
     net.load_state_dict(weights)
@@ -82,8 +82,8 @@ def check_scale(weights: object, upscale: int, wanted: int | None) -> None:
         raise ValueError(f"scale ({wanted}): the weights {weights} are for x{upscale}; leave scale out")
 
 
-def read_ssiu(path: str | Path, key: str | None = None) -> Weights:
-    """The weights of an SSIU by our names, the arguments of ``SSIU`` that fit them, and the key of their set.
+def read_ssiu(path: str | Path, key: str | None = None) -> tuple[StateDict, dict[str, Any]]:
+    """The weights of an SSIU by our names, and the arguments of ``SSIU`` that fit them.
 
     Args:
         path: a checkpoint of BasicSR, a file that the authors released, or safetensors.
@@ -92,6 +92,11 @@ def read_ssiu(path: str | Path, key: str | None = None) -> Weights:
     Raises:
         UserError: as ``read_checkpoint``; or the set is missing, or does not fit an SSIU.
     """
+    return find_ssiu(path, key)[:2]
+
+
+def find_ssiu(path: str | Path, key: str | None = None) -> Weights:
+    """As ``read_ssiu``, with the key of the set."""
     held = read_sets(path)
     asked, key = key, chosen(path, held, SETS, key)
     settled = asked is not None or str(key).endswith("_ema")  # BasicSR, too, takes EMA weights before the others
@@ -162,7 +167,7 @@ def describe(path: Path, key: str | None) -> list[tuple[str, str]]:
     except UserError as error:
         return [*facts, ("weights", f"none: {str(error).removeprefix(where)}")]
     try:
-        found = read_ssiu(path, key)
+        found = find_ssiu(path, key)
         network, weights = f"SSIU: {', '.join(f'{name} {n}' for name, n in found.options.items())}", found.tensors
     except UserError as error:
         network = f"unknown: {str(error).removeprefix(where)}"

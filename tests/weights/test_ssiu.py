@@ -7,6 +7,7 @@ import ssiu_arch
 from ssiu_arch.archs.ssiu_arch import SSIU, rename_released
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.weights import read_ssiu, ssiu_options
+from ssiu_arch.weights.ssiu import find_ssiu
 from ssiu_arch.weights.writing import FORMATS, as_bytes
 
 TINY = {"upscale": 2, "num_feat": 16, "num_block": 3}
@@ -164,7 +165,7 @@ def test_nor_does_torchs_default_count(saved):
 
 def test_weights_come_in_the_order_of_the_network(saved):
     path = saved(lambda weights: dict(sorted(weights.items())))
-    weights, options, _ = read_ssiu(path)
+    weights, options = read_ssiu(path)
     assert list(weights) == list(SSIU(**options).state_dict())
 
 
@@ -204,10 +205,10 @@ def test_the_only_weights_are_found_wherever_they_are(tmp_path, sine_weights, wi
     for name in reversed(within):
         held = {name: held, "epoch": 3, "optimizer": {"state": {0: {"step": torch.ones(())}}}}
     torch.save(held, tmp_path / "x2.ckpt")
-    found = read_ssiu(tmp_path / "x2.ckpt")
+    found = find_ssiu(tmp_path / "x2.ckpt")
     assert found.key == ".".join(within)
     assert all(torch.equal(found.tensors[name], value) for name, value in weights.items())
-    assert torch.equal(read_ssiu(tmp_path / "x2.ckpt", found.key).tensors["head.bias"], weights["head.bias"])
+    assert torch.equal(read_ssiu(tmp_path / "x2.ckpt", found.key)[0]["head.bias"], weights["head.bias"])
 
 
 def test_two_networks_with_sets_of_one_name_are_named(tmp_path, sine_weights):
