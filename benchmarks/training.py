@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import ssiu_arch  # noqa: F401  (patches BasicSR before it is imported)
 from ssiu_arch.models import acceleration
-from ssiu_arch.utils.peak_memory import device_peak, resident_peak
+from ssiu_arch.utils.memory import device_peak, resident_peak
 from ssiu_arch.utils.precisions import TRAINING_PRECISIONS
 from ssiu_arch.utils.table import Table
 from ssiu_arch.utils.timing import in_turns, machine

@@ -39,7 +39,9 @@ def run(arguments: list[str]) -> int:
     elif advice := _advice(upscaler.device.type, args.threads):
         say(advice)
     failed = _upscale_all(jobs[rank::processes], upscaler, args)
-    return int(_failed_anywhere(failed, processes))
+    if processes > 1:
+        _wait_for_all()
+    return int(failed > 0)
 
 
 def _parser() -> Parser:
@@ -89,6 +91,17 @@ def _place() -> tuple[int, int]:
     if not 0 <= rank < processes:
         raise UserError(f"RANK ({texts[0]!r}) must be below WORLD_SIZE ({texts[1]!r}) in the environment: use torchrun")
     return rank, processes
+
+
+def _wait_for_all() -> None:
+    """Wait until every process is done: torchrun stops all of them as soon as one reports a failure."""
+    from datetime import timedelta
+
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=timedelta(days=30))
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def _upscaler(args: Namespace) -> "Upscaler":
@@ -189,19 +202,3 @@ def _options(upscaler: "Upscaler", args: Namespace) -> dict[str, object]:
     names = ("self_ensemble", "precision", "tile", "quality")
     weights = sha256(weights_path(args.weights, args.scale))
     return {"weights": weights, "scale": upscaler.upscale, **{name: getattr(args, name) for name in names}}
-
-
-def _failed_anywhere(failed: int, processes: int) -> bool:
-    """Whether images failed in any process. Waits for all of them: torchrun stops every process when one fails."""
-    if processes == 1:
-        return failed > 0
-    from datetime import timedelta
-
-    import torch
-    import torch.distributed as dist
-
-    dist.init_process_group("gloo", timeout=timedelta(days=30))
-    total = torch.tensor(failed)
-    dist.all_reduce(total)
-    dist.destroy_process_group()
-    return int(total) > 0

@@ -1,7 +1,11 @@
+"""Free memory, errors of being out of it, and peaks of works that allocate a known amount."""
+
+import json
+
 import pytest
 import torch
 
-from ssiu_arch.utils.memory import free_memory, is_out_of_memory
+from ssiu_arch.utils.memory import device_peak, free_memory, is_out_of_memory
 
 CPU = torch.device("cpu")
 
@@ -55,3 +59,46 @@ def test_of_an_invalidated_capture_the_first_error_decides(first, expected):
     error = RuntimeError("CUDA error: operation failed due to a previous error during capture")
     error.__context__ = first
     assert is_out_of_memory(error) is expected
+
+
+PROBES = """
+import json
+from pathlib import Path
+from ssiu_arch.utils import memory
+
+def megabytes(count):
+    return b"x" * (count * 10**6)  # written, hence resident
+
+def probe(work):
+    peak = memory.resident_peak(work)
+    print(json.dumps(peak and peak / 1e6))
+
+def highest():
+    megabytes(150)
+    first = megabytes(100)
+    return first, megabytes(200)
+
+can_reset, memory.CLEAR_REFS = memory.CLEAR_REFS, Path("/proc/self/no_such_file/x")
+probe(lambda: megabytes(300))
+memory.CLEAR_REFS = can_reset
+kept = megabytes(50)
+megabytes(700)
+probe(highest)
+"""
+
+
+def test_resident_peaks(python):
+    """Works that allocate a known number of bytes, in one process: with the peak reset, or not at all."""
+    done = python("-c", PROBES)
+    assert done.returncode == 0, done.stderr
+    unknown, reset = map(json.loads, done.stdout.splitlines())
+    assert unknown is None
+    assert reset == pytest.approx(300, rel=0.02)  # neither what existed before nor the earlier peak counts
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("is_captured", [False, True])
+def test_memory_of_a_gpu(is_captured):
+    device = torch.device("cuda:0")
+    peak = device_peak(lambda: torch.ones(25_000_000, device=device), device, is_captured)
+    assert peak == pytest.approx(100e6, rel=0.03)

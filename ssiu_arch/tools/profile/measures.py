@@ -15,8 +15,7 @@ from ssiu_arch.checks.finding import located
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import Candidate, Prepared, Size
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.memory import is_out_of_memory
-from ssiu_arch.utils.peak_memory import device_peak, resident_peak
+from ssiu_arch.utils.memory import device_peak, is_out_of_memory, resident_peak
 
 SMALL = 16  # side in pixels of the image that loads the libraries
 OUT_OF_MEMORY = "out of memory"
