@@ -53,9 +53,9 @@ def _number(low: float, high: float) -> Kind:
 
 
 def _whole(low: int, high: int) -> Kind:
-    """A whole number; ``5e3`` is one."""
+    """A whole number; the loader makes one of ``5e3``."""
     what = f"a whole number from {low:,} to {high:,}"
-    return Kind(what, lambda value: _is_number(value) and value == int(value) and low <= value <= high)
+    return Kind(what, lambda value: type(value) is int and low <= value <= high)
 
 
 def _list_of(kind: Kind) -> Kind:

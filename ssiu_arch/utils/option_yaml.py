@@ -56,7 +56,7 @@ class OptionLoader(yaml.SafeLoader):
     - Tags other than those of plain data are refused: none can name Python code.
     - A key twice in one mapping is refused. ``<<`` merges anchors, and the mapping's own keys win over theirs. An alias
       is a copy.
-    - ``2e-4`` is a number: YAML 1.1 asks for ``2.0e-4``. A date is text.
+    - ``2e-4`` is a number: YAML 1.1 asks for ``2.0e-4``. ``5e3`` is a whole one. A date is text.
 
     Args:
         stream: text, or an open file; its bytes are read as UTF-8, whichever encoding it was opened with.
@@ -129,7 +129,8 @@ def _limited(name: str) -> Callable[[OptionLoader, yaml.Node], Any]:
         except (ValueError, KeyError, IndexError):  # of ``!!int x``, ``!!bool maybe``, or too many digits
             read = None
         loader._demand(fits(read), f"{node.value[:60]!r} is not {what}", node.start_mark)
-        return read
+        is_count = EXPONENT.match(node.value) and name == "float" and read == int(read)  # with which BasicSR slices
+        return int(read) if is_count else read
 
     return value
 

@@ -119,6 +119,7 @@ BAD_OPTIONS = [
     ("network_g:num_block=10", "network_g|num_block (10)|divisible by 3"),
     ("network_g:upscale=2", "network_g.upscale (2)|scale (4)"),
     ("scale=~", "scale is missing"),
+    ("datasets:train:batch_size_per_gpu=4.0", "datasets.train.batch_size_per_gpu (4.0)|a whole number"),
     ("datasets:train:gt_size=130", "datasets.train.gt_size (130)|divisible by scale (4)"),
     ("datasets:train:gt_size=160", "(144x144)|gt_size (160)"),
     ("train:scheduler:periods=[300]", "train.scheduler.periods|300|train.total_iter (400)"),

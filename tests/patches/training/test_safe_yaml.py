@@ -9,12 +9,14 @@ def load(text):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2e-4", 2e-4), ("5e3", 5e3), ("-1E+2", -100.0), ("1.e3", 1e3), (".5e1", 5.0), ("1.0e-3", 1e-3), ("1_0e1", 100.0)],
+    [
+        *(("2e-4", 2e-4), ("1.0e-3", 1e-3), ("25e-1", 2.5), ("2.0", 2.0)),
+        *(("5e3", 5000), ("-1E+2", -100), ("1.e3", 1000), (".5e1", 5), ("1_0e1", 100), ("!!float 5e3", 5000)),
+    ],
 )
-def test_exponents_are_numbers(text, value):
+def test_exponents_are_numbers_whole_ones_to_count_with(text, value):
     found = load(f"lr: {text}")["lr"]
-    assert isinstance(found, float)
-    assert found == value
+    assert (type(found), found) == (type(value), value)
 
 
 @pytest.mark.parametrize("text", ["e3", "1e", "x1e3", "1e3x", "0001_s001", "12"])
