@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssiu_arch.data.download import Download, fetch
-from ssiu_arch.data.images import Image, encode_png, list_images, lr_path, read_image
+from ssiu_arch.data.images import BadImage, Image, encode_png, list_images, lr_path, read_image
 from ssiu_arch.data.known_sets import SETS, set_name
 from ssiu_arch.data.script import SetIncomplete, say
 from ssiu_arch.data.sources import paths_below
@@ -69,20 +69,16 @@ def prepare_benchmarks(
 ) -> list[Path]:
     """Copy the benchmark sets below ``source`` to ``root/benchmark``, make missing LR images, and verify them.
 
-    Args:
-        source: folder that holds them; ``root/benchmark`` itself is checked and completed.
-        root: folder of the data sets.
-        scales: scales of the LR images.
-        force: replace existing files that differ.
-        remake_lr: make all LR images from HR, even existing ones.
-
-    Returns:
-        The folders of the sets.
+    A ``source`` that is ``root/benchmark`` itself is checked and completed. ``force`` replaces existing files that
+    differ; ``remake_lr`` makes all LR images from HR, even existing ones. Returns the folders of the sets.
 
     Raises:
         SetIncomplete: images are missing or do not fit; each was printed, and the others are in place.
         UserError: there is no set, or an unusable one.
     """
+    where = f"--download fetches {ARCHIVE.url} (without Manga109, which {MANGA109} gives out on request)"
+    if not source.exists():
+        raise UserError(f"{source}: there is no such folder; name that of your copies by --source; {where}")
     done, problems = [], 0
     for layout in find_sets(source):
         target = root / "benchmark" / layout.name
@@ -90,11 +86,10 @@ def prepare_benchmarks(
         for line in dict.fromkeys(found):
             say(f"problem: {line}")
         if any("MATLAB" in line for line in found):
-            say("--remake-lr replaces LR images that MATLAB's bicubic did not make")
+            say("--remake-lr --force replaces LR images that MATLAB's bicubic did not make")
         problems += len(dict.fromkeys(found))
         done.append(target)
     absent = [name for name in SETS if name not in {folder.name for folder in done}]
-    where = f"--download fetches {ARCHIVE.url} (without Manga109, which {MANGA109} gives out on request)"
     if not done:
         raise UserError(f"{source}: has no folder named {', '.join(SETS)}; {where}")
     if absent:
@@ -105,10 +100,7 @@ def prepare_benchmarks(
 
 
 def download(folder: Path) -> Path:
-    """Fetch EDSR's archive of Set5, Set14, B100 and Urban100, and unpack it; resumes after an interruption.
-
-    Returns:
-        ``folder``, which then holds the sets.
+    """Fetch EDSR's archive of Set5, Set14, B100 and Urban100, and unpack it in ``folder``, which is returned.
 
     Raises:
         UserError: the archive cannot be fetched, is damaged, or there is no room.
@@ -116,7 +108,7 @@ def download(folder: Path) -> Path:
     unpacked = folder / "EDSR"
     if not unpacked.is_dir():
         archive = fetch(ARCHIVE, folder)
-        with tempfile.TemporaryDirectory(dir=folder) as partial, writing(unpacked):
+        with writing(unpacked), tempfile.TemporaryDirectory(dir=folder) as partial:
             try:
                 with tarfile.open(archive, "r:") as tar:
                     tar.extractall(Path(partial, "all"), filter="data")
@@ -134,6 +126,8 @@ def _place_set(layout: Layout, target: Path, scales: Sequence[int], force: bool,
     for path in images:
         try:
             hr = read_image(path)
+            if min(hr.shape[:2]) < max(scales):
+                raise BadImage(f"{path}: a side is below {max(scales)} pixels, which leaves nothing of LR")
             _place(target / "HR" / f"{path.stem}.png", hr, path, force)
             for scale in scales:
                 given = None if remake_lr else _given_lr(layout, path, scale, hr)

@@ -33,14 +33,8 @@ def enlarge(lr: Image, scale: int) -> Image:
 def bicubic_baseline(model: Any, loader: Any) -> dict[str, list[float]]:
     """Scores of bicubic interpolation on a validation set, per image, by metric of ``val.metrics``; logs the means.
 
-    They are measured once and kept in ``model.bicubic_scores``.
-
-    Args:
-        model: a model of BasicSR.
-        loader: BasicSR's validation loader.
-
-    Returns:
-        Nothing without GT, or if the size of GT is not a multiple of that of LQ.
+    ``model`` and ``loader`` are BasicSR's. The scores are measured once and kept in ``model.bicubic_scores``; there are
+    none without GT, or if the size of GT is not a multiple of that of LQ.
     """
     from basicsr.metrics import calculate_metric
     from basicsr.utils import get_root_logger

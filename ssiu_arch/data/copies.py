@@ -69,7 +69,8 @@ def match(
     ``template`` is BasicSR's ``filename_tmpl``. A file of another name is found if only its endings differ.
     """
     pairs = {path: lr for path in gt if (lr := lr_path(path, folder, scale, template))}
-    left = {bare(path.stem): path for path in lq if path not in pairs.values()}
+    paired = set(pairs.values())
+    left = {bare(path.stem): path for path in lq if path not in paired}
     renamed = {path: left.pop(bare(path.stem)) for path in gt if path not in pairs and bare(path.stem) in left}
     missing = [path.stem for path in gt if path not in pairs and path not in renamed]
     problems = []
@@ -167,11 +168,8 @@ def compare(
 ) -> tuple[list[str], list[str]]:
     """Compare each LR image with MATLAB's bicubic of HR, and HR with the published image; returns problems and notes.
 
-    Args:
-        copy: what is known of the HR images.
-        pairs: HR file or LMDB key, and what reads HR and LR.
-        scale: of LR.
-        are_tiles: the images are cut from larger ones, so that LR at the border depends on pixels outside HR.
+    Each of ``pairs`` is the HR file or LMDB key, and what reads HR and LR. ``are_tiles`` if the images are cut from
+    larger ones, so that LR at the border depends on pixels outside HR.
     """
     inner = core if are_tiles else np.asarray
     published = SETS[copy.name].images if copy.name else {}
@@ -184,6 +182,9 @@ def compare(
             hr, lr = read_hr(), read_lr()
         except BadImage as problem:
             broken.append(str(problem))
+            continue
+        if min(hr.shape[:2]) < scale:
+            wrong["HR", f"a side below {scale} pixels, which leaves nothing of LR"].append(path.stem)
             continue
         known, digest = copy.known.get(path), pixel_digest(lr)[:DIGITS]
         is_published = known is not None and digest == known.lr.get(scale)

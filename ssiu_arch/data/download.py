@@ -29,10 +29,7 @@ class Download:
 def fetch(item: Download, folder: Path, pause: float = 2.0) -> Path:
     """Download ``item`` into ``folder`` unless it exists; resumes from ``NAME.part``.
 
-    Args:
-        item: the file.
-        folder: created if necessary.
-        pause: seconds before the next attempt; doubled after each attempt that brings nothing.
+    ``pause`` is in seconds before the next attempt; it doubles after each attempt that brings nothing.
 
     Raises:
         UserError: the server refuses, the connection fails repeatedly, the MD5 is wrong, or the disk is full.

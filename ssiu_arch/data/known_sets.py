@@ -69,11 +69,7 @@ def pixel_digest(image: "NDArray[Any]") -> str:
 
 
 def set_digest(images: Iterable[tuple[str, tuple[int, int], str]]) -> str:
-    """The digest of a set: SHA-256 over the lines ``STEM WxH DIGEST`` of its images, sorted by file name; 16 digits.
-
-    Args:
-        images: file name without extension, width and height, ``pixel_digest``.
-    """
+    """The digest of a set: SHA-256 over the lines ``STEM WxH DIGEST`` of its images, sorted by file name; 16 digits."""
     ordered = sorted(images, key=lambda image: f"{image[0]}.png")
     lines = [f"{stem} {width}x{height} {digest}\n" for stem, (width, height), digest in ordered]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]

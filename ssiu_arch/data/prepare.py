@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,14 +90,7 @@ def is_finished(target: SubImageSet, sources: Sequence[Source] | None = None) ->
 def prepare(
     target: SubImageSet, sources: Sequence[Source], *, jobs: int = 1, force: bool = False, skip_bad: bool = False
 ) -> None:
-    """Make ``target`` from ``sources``, unless it is finished; see the head of this module.
-
-    Args:
-        target: the set.
-        sources: its images.
-        jobs: threads.
-        force: replace existing files.
-        skip_bad: leave bad images out.
+    """Make ``target`` from ``sources`` in ``jobs`` threads, unless it is finished; see the head of this module.
 
     Raises:
         SetIncomplete: there were bad images, each named on stderr, without ``skip_bad``; the shards of the others stay.
@@ -119,8 +113,11 @@ def prepare(
                 raise UserError(f"{target.folder}: none of the {len(sources)} images can be used")
             note = {"sources": _digest(sources), "left_out": sorted(left_out)}
             write_json(target.merging, note)
-        elif note["sources"] != _digest(sources):
-            raise UserError(f"{target.folder}: images changed during the preparation; start over with --force")
+        elif not isinstance(note, dict) or note.get("sources") != _digest(sources) or "left_out" not in note:
+            raise UserError(
+                f"{target.folder}: images changed during the preparation, or another version of this program began it; "
+                "start over with --force"
+            )
         _merge(target, [source for source in sources if source.key not in note["left_out"]], note)
 
 
@@ -152,6 +149,7 @@ def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad
     waiting = [item for item in sources if not all(is_shard_of(target.shard(output, item), item) for output in outputs)]
     if waiting:
         say(f"{target.name}: {len(sources)} images, read so:\n{IMAGE_RULES}")
+        _say_size(target, sources, waiting[len(waiting) // 2])
 
     def work(source: Source) -> BadImage | None:
         try:
@@ -183,6 +181,16 @@ def _cut_all(target: SubImageSet, sources: Sequence[Source], jobs: int, skip_bad
             "remove the bad ones and run the same command again, or leave them out with --skip-bad"
         )
     return set(left_out)
+
+
+def _say_size(target: SubImageSet, sources: Sequence[Source], sample: Source) -> None:
+    """Say how much disk the set takes, judged by one of its images; nothing if that one is bad."""
+    with suppress(BadImage):
+        tiles = cut(sample, target.recipe)
+        share = sample.size / sum(source.size for source in sources)
+        size = sum(len(tile.png) for output in tiles.values() for tile in output) / share
+        free = size_text(shutil.disk_usage(target.folder).free)
+        say(f"It takes about {size_text(size)} in {target.folder}, twice that while it is made; {free} are free.")
 
 
 def _merge(target: SubImageSet, used: Sequence[Source], note: dict[str, Any]) -> None:

@@ -53,8 +53,8 @@ class Source:
                 data = self.path.read_bytes()
         except OSError as error:
             raise BadImage(f"{self.name}: cannot be read ({error.strerror or error})") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise BadImage(f"{self.name}: is damaged in the archive ({error}); download the archive again") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:  # the last: encrypted
+            raise BadImage(f"{self.name}: cannot be read from the archive ({error}); download it again") from None
         return decode_image(data, self.name)
 
 

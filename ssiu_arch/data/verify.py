@@ -64,13 +64,17 @@ def _from_options(path: Path) -> Iterator[PairedSet]:
     if not isinstance(datasets, dict) or not datasets:
         raise UserError(f"{path}: has no data sets under 'datasets:'")
     for phase, dataset in datasets.items():
-        if not isinstance(dataset, dict) or "dataroot_gt" not in dataset or "dataroot_lq" not in dataset:
-            raise UserError(f"{path}: datasets: {phase}: needs dataroot_gt and dataroot_lq to be verified")
-        scale = dataset.get("scale", options.get("scale"))
+        given = dataset if isinstance(dataset, dict) else {}
+        gt, lq = given.get("dataroot_gt"), given.get("dataroot_lq")
+        if not isinstance(gt, str) or not isinstance(lq, str):
+            raise UserError(f"{path}: datasets: {phase}: needs dataroot_gt and dataroot_lq, both folders")
+        template = given.get("filename_tmpl", "{}")
+        if not re.fullmatch(r"[^{}]*\{\}[^{}]*", str(template)):
+            raise UserError(f"{path}: datasets: {phase}: filename_tmpl ({template!r}) must have one {{}}, as in {{}}x4")
+        scale = given.get("scale", options.get("scale"))
         if not isinstance(scale, int) or scale < 1:
             raise UserError(f"{path}: scale ({scale!r}) must be a whole number of at least 1")
-        gt, lq = (Path(dataset[root]).expanduser() for root in ("dataroot_gt", "dataroot_lq"))
-        yield PairedSet(gt, lq, scale, dataset.get("filename_tmpl", "{}"))
+        yield PairedSet(Path(gt).expanduser(), Path(lq).expanduser(), scale, template)
 
 
 def _from_folder(folder: Path) -> Iterator[PairedSet]:

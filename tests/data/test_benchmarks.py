@@ -135,6 +135,14 @@ def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr
     assert (tmp_path / "benchmark/B100/LR_bicubic/X4/babyx4.png").is_file()
 
 
+def test_hr_that_leaves_nothing_of_lr_is_named(tmp_path, hr, capsys):
+    lay_out(tmp_path / "in" / "Set5", {**hr, "bird": hr["bird"][:3]}, "HR", None, "")
+    with pytest.raises(SetIncomplete):
+        prepare_benchmarks(tmp_path / "in", tmp_path, [2, 4])
+    assert "bird.png: a side is below 4 pixels" in capsys.readouterr().out
+    assert (tmp_path / "benchmark/Set5/LR_bicubic/X4/babyx4.png").is_file()
+
+
 def test_the_selfexsr_layout_is_refused_by_name(tmp_path, hr):
     lay_out(tmp_path / "in" / "Set5", hr, "image_SRF_4", None, "")
     with pytest.raises(UserError, match=r"in/Set5: .*SelfExSR"):
@@ -144,7 +152,7 @@ def test_the_selfexsr_layout_is_refused_by_name(tmp_path, hr):
 def test_a_folder_without_sets_says_which_names_it_looked_for(tmp_path):
     with pytest.raises(UserError, match="Set5, B100"):
         prepare_benchmarks(tmp_path, tmp_path, [4])
-    with pytest.raises(UserError, match="there is no such folder"):
+    with pytest.raises(UserError, match=r"none: there is no such folder; .*--source; --download fetches https://"):
         prepare_benchmarks(tmp_path / "none", tmp_path, [4])
 
 

@@ -1,12 +1,13 @@
 import hashlib
 import os
+import re
 
 import numpy as np
 import pytest
 
 from ssiu_arch.data import prepare as prepare_module
 from ssiu_arch.data.images import write_image
-from ssiu_arch.data.lmdb_sets import read_meta
+from ssiu_arch.data.lmdb_sets import open_lmdb, read_meta
 from ssiu_arch.data.prepare import SubImageSet, is_finished, prepare
 from ssiu_arch.data.script import SetIncomplete
 from ssiu_arch.data.sources import from_folder
@@ -183,7 +184,22 @@ def test_images_that_change_while_the_sets_are_written_are_noticed(folder_of_pho
     (photos / "img1.png").unlink()
     with pytest.raises(UserError, match=r"out: images changed .*--force"):
         prepare(target, from_folder(photos))
+    (photos / "img1.png").write_bytes((photos / "img0.png").read_bytes())
+    for other in ('["an older version"]', '{"sources": "", "used": []}'):
+        target.merging.write_text(other)
+        with pytest.raises(UserError, match=r"out: .*another version .*--force"):
+            prepare(target, from_folder(photos))
     prepare(target, from_folder(photos), force=True)
+
+
+def test_the_size_of_a_set_is_foretold(folder_of_photos, target, capsys):
+    prepare(target, from_folder(folder_of_photos()))
+    number, unit = re.search(r"It takes about (\S+) (\w+) in ", capsys.readouterr().out).groups()
+    stored = 0
+    for output in OUTPUTS:
+        with open_lmdb(target.lmdb(output)) as env, env.begin() as transaction:
+            stored += sum(len(png) for _, png in transaction.cursor())
+    assert float(number) * {"kB": 1e3, "MB": 1e6}[unit] == pytest.approx(stored, rel=0.2)
 
 
 # Forks a child for each run, so that packages are imported once and most of a child's life is work.
@@ -227,7 +243,6 @@ def test_killed_at_random_moments_the_result_is_the_same_to_the_byte(folder_of_p
 
 def test_the_lr_sub_images_are_those_of_the_whole_lr_image(folder_of_photos, target):
     from ssiu_arch.data.images import decode_image, read_image
-    from ssiu_arch.data.lmdb_sets import open_lmdb
     from ssiu_arch.data.sub_images import make_lr
 
     photos = folder_of_photos(1)

@@ -135,6 +135,11 @@ def options(tmp_path, text):
     return tmp_path / "o.yml"
 
 
+def test_hr_that_leaves_nothing_of_lr_is_named(folder_pair, photo):
+    write_image(folder_pair.dataroot_gt / "1.png", photo(50, 3))
+    assert "HR of 1: a side below 4 pixels, which leaves nothing of LR" in verify(folder_pair).problems
+
+
 def test_an_option_file_names_its_sets(tmp_path):
     path = options(
         tmp_path,
@@ -146,14 +151,29 @@ def test_an_option_file_names_its_sets(tmp_path):
     assert (str(second.dataroot_lq), second.scale, second.filename_tmpl) == ("d", 4, "{}x4")
 
 
+VAL = "scale: 4\ndatasets: {val: {dataroot_gt: a, dataroot_lq: b"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: [", "invalid YAML"),
         ("scale: 4", "has no data sets under 'datasets:'"),
         ("- 1", "holds a list, not options"),
-        ("scale: 4\ndatasets: {train: {dataroot_gt: a}}", "datasets: train: needs dataroot_gt and dataroot_lq"),
+        (
+            "scale: 4\ndatasets: {train: {dataroot_gt: a}}",
+            "datasets: train: needs dataroot_gt and dataroot_lq",
+        ),
         ("datasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(None\) must be a whole number"),
+        (
+            "scale: 4\ndatasets: {val: {dataroot_gt: a, dataroot_lq: null}}",
+            "needs dataroot_gt and dataroot_lq",
+        ),
+        (
+            "scale: 4\ndatasets: {val: {dataroot_gt: 5, dataroot_lq: b}}",
+            "needs dataroot_gt and dataroot_lq",
+        ),
+        *((f"{VAL}, filename_tmpl: {bad}}}}}", "filename_tmpl") for bad in ("4", "x4", "'{}{}'", "'{x}'", "'{}{'")),
         ("scale: 4.0\ndatasets: {val: {dataroot_gt: a, dataroot_lq: b}}", r"scale \(4\.0\) must be"),
     ],
 )
