@@ -53,10 +53,7 @@ def _by_set(scores: list) -> dict[str, float]:
 def beside(options: dict[str, Any], scale: int, sets: list[str]) -> tuple[dict[str, dict[str, float]], str | None]:
     """Printed scores that compare with a metric, by method and benchmark, and a remark on them or why there are none.
 
-    Args:
-        options: options of the metric in the option file.
-        scale: scale of the run.
-        sets: names of its data sets.
+    ``options`` are the metric's in the option file, ``sets`` the names of its data sets.
     """
     kind = options["type"]
     if kind not in PSNR + SSIM or not any(known_sets.set_name(name) for name in sets) or not rows(scale):

@@ -48,12 +48,6 @@ def result_file(name: str, path: Path, hr: Path, scale: int) -> Path:
     Folders are searched recursively. Like ``baby.png`` are named ``baby.png``, ``babyx4.png`` (the scale), and either
     followed by ``_`` and anything, such as ``baby_SSIU.png`` or ``babyx4_test_SSIU_x4.png`` (``basicsr test``).
 
-    Args:
-        name: of the result.
-        path: its file or folder.
-        hr: the HR file.
-        scale: of the result.
-
     Raises:
         UserError: the path does not exist, or not exactly one file in the folder is named like HR.
     """
@@ -71,16 +65,9 @@ def result_file(name: str, path: Path, hr: Path, scale: int) -> Path:
 
 
 def read(hr_file: Path, files: Mapping[str, Path], scale: int, crops: Sequence[Box] = ()) -> dict[str, Image]:
-    """Read HR and the results, and make the bicubic one: HR reduced and enlarged as MATLAB does.
+    """By name HR, Bicubic and the results in ``files``: all of one size, (H, W, 3), BGR, uint8.
 
-    Args:
-        hr_file: the original.
-        files: of the results, by name.
-        scale: of the results; HR is cropped to multiples of it at the right and bottom.
-        crops: that must lie inside HR.
-
-    Returns:
-        By name HR, Bicubic and the results: all of one size, (H, W, 3), BGR, uint8.
+    HR is cropped to multiples of the scale at the right and bottom; Bicubic is HR reduced and enlarged as MATLAB does.
 
     Raises:
         UserError: a file is no image, has the wrong size, HR is too small for SSIM, or a crop is empty or outside.
@@ -123,12 +110,8 @@ def most_different(images: Mapping[str, Image], scale: int, side: int) -> Box:
     """The square with the largest variance over the results, summed over pixels and channels.
 
     Ties go to the topmost, then the leftmost square. Bicubic interpolation counts as a result; alone, it is compared
-    with HR. Squares lie inside the border that scores leave out.
-
-    Args:
-        images: HR first.
-        scale: of the results, and width of the border in pixels.
-        side: of the square in pixels; reduced if the image is smaller.
+    with HR, the first image. Squares lie inside the border that scores leave out, ``scale`` pixels wide, and are
+    smaller than ``side`` if the image is.
     """
     compared = [*images.values()][len(images) > 2 :]
     stack = np.stack(compared)[:, scale:-scale, scale:-scale].astype(np.int64)

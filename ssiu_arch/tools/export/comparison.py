@@ -38,11 +38,7 @@ BARS = {"fp32": 1e-4, "fp16": 1 / 510, "int8": 0.5}
 
 
 def opened(model: bytes, threads: int) -> Net:
-    """What runs an exported file: ``(B, C, h, w)`` to ``(B, C, s*h, s*w)``, float32, on the CPU.
-
-    Args:
-        model: the file's bytes.
-        threads: of the CPU.
+    """What runs the bytes of an exported file: ``(B, C, h, w)`` to ``(B, C, s*h, s*w)``, float32, on the CPU.
 
     Raises:
         UserError: this ONNX Runtime does not take it. What is returned raises MemoryError for an image too large.
@@ -125,14 +121,7 @@ def parity_table(differences: list[Difference], precision: str) -> Table:
 
 
 def latencies(exported: Net, net: SSIU, size: tuple[int, int], runs: int) -> dict[str, Latency]:
-    """Seconds for one image of ``size``: the network in torch, its optimised form, and ``exported``, in turns.
-
-    Args:
-        exported: the exported network.
-        net: the network, float32 on the CPU.
-        size: LR height and width.
-        runs: rounds that count.
-    """
+    """Seconds for one image of ``size`` (LR height and width), in turns: ``net`` on the CPU, optimised, exported."""
     y = random_images((1, *size), net.head.weight.shape[1])
     forms: dict[str, Net] = {EAGER: net, FUSED: fuse(net), EXPORTED: exported}
     with torch.inference_mode():

@@ -141,14 +141,8 @@ def gini(values: NDArray[np.float64]) -> float:
 def attribute(network: Network, lr: NDArray[np.uint8], patch: Patch, steps: int, device: torch.device) -> Attribution:
     """Attribute the edges in a patch of a network's result to the pixels of ``lr``.
 
-    The network computes in float32; path and sums are float64.
-
-    Args:
-        network: its parameters move to ``device``.
-        lr: the whole image that the network sees, (h, w, 3), RGB.
-        patch: in the result.
-        steps: of the integration.
-        device: where to compute.
+    The network sees all of ``lr``, (h, w, 3), RGB, and computes in float32; path and sums are float64. Its parameters
+    move to ``device``.
 
     Raises:
         UserError: blur does not change the patch, the result is not finite, out of memory, the network has no gradient

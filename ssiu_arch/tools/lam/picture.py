@@ -20,12 +20,7 @@ SHARE = PowerNorm(0.5, 0, 1)  # by the square root: 1 % of the largest contribut
 
 
 def draw(target: Target, attributions: Sequence[Attribution]) -> Figure:
-    """Draw two rows: the image and each network's map; below, the patch and each contribution area.
-
-    Args:
-        target: what the networks saw.
-        attributions: of one or more networks.
-    """
+    """Draw two rows: the image and each network's map; below, the patch and each contribution area."""
     (height, width), columns = target.lr.shape[:2], 1 + len(attributions)
     size = (PANEL * columns + BAR, 2 * (PANEL * height / width + 0.5))
     figure = Figure(size, dpi=150, layout="constrained")
