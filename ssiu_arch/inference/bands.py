@@ -45,17 +45,18 @@ class Bands:
     def by_stage(self) -> Iterator[Tensor]:
         """One stage after the other over whole maps; yields ``(1, 3, s R, s W)``, from top to bottom."""
         # In memory: f_y, the experts, and the maps of one stage, which the next stage overwrites. An alpha that is not
-        # an expert is overwritten by the output of the stage that has read it: alpha.restart().
+        # an expert shares its storage with the output of the stage that reads it (alpha.restart()). That is safe, since
+        # ``advance(height)`` mixes all rows of alpha before it refines the first row of the output.
         f_y = alpha = self._map(self.height)
         for lo, hi in strips(0, self.height, self.strip):
             self._shallow(f_y, lo, hi)
 
-        maps = self._maps(f_y, self.height)
+        maps = self._maps(self.height)
         kept = {0: f_y}
         for t, stage in enumerate(self.parts.stages, 1):
             out = self._map(self.height) if t - 1 in kept else alpha.restart()
             StageByStrips(stage, alpha, f_y, out, maps, self.strip).advance(self.height)
-            maps, alpha = maps.restart(), out
+            maps, alpha = Maps(*(rows.restart() for rows in maps)), out
             if t in self.parts.experts:
                 kept[t] = alpha
         del maps
@@ -72,7 +73,7 @@ class Bands:
         stages = []
         for part in self.parts.stages:
             out = self._map(room)
-            stages.append(StageByStrips(part, alphas[-1], f_y, out, self._maps(f_y, room), self.strip))
+            stages.append(StageByStrips(part, alphas[-1], f_y, out, self._maps(room), self.strip))
             alphas.append(out)
         experts = [alphas[t] for t in self.parts.experts]
 
@@ -95,8 +96,12 @@ class Bands:
     def _map(self, room: int) -> Rows:
         return Rows(self.height, self.width, self.like, room=room)
 
-    def _maps(self, f_y: Rows, room: int) -> Maps:
-        return Maps.of(f_y, self.parts.stages[0].pooling, room)
+    def _maps(self, room: int) -> Maps:
+        s = self.parts.stages[0].pooling
+        size, room_there = (self.height // s, self.width // s), room // s + 1
+        active, attended = (Rows(*size, self.like, room=room_there, mirrored=mirrored) for mirrored in (False, True))
+        wide = Rows(size[0], self.width, self.like, room=room_there if s == 2 else 0)
+        return Maps(self._map(room), self._map(room), active, attended, wide)
 
     def _shallow(self, f_y: Rows, lo: int, hi: int) -> None:
         """Compute rows ``lo`` to ``hi`` of the features of the head."""

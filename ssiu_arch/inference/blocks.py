@@ -6,6 +6,7 @@ A feature map is ``(B, H, W, C)`` here. The input of a 3x3 convolution has a ref
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,7 +14,66 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssiu_arch.archs.ssiu_arch import MSGM, SAM, SSIU, MoEFS
-from ssiu_arch.inference.product import product
+
+
+def product(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    gelu: bool = False,
+    times: Tensor | None = None,
+    plus: Tensor | None = None,
+) -> Tensor:
+    """``x weight^T + bias``, then one of: GELU, ``* times``, ``+ plus``; gradients are not computed.
+
+    On a CPU oneDNN does both while a result is in the cache; after ``F.linear`` it would be read again. oneDNN also
+    compiles its products for the CPU in use, which MKL does not do on every vendor's.
+
+    Shape: ``x`` is ``(..., K)``, ``weight`` ``(N, K)``, ``bias`` ``(N,)``, ``times``, ``plus`` and the result
+    ``(..., N)``.
+    """
+    if _by_onednn(x):
+        linear = torch.ops.mkldnn._linear_pointwise
+        if times is not None:
+            return linear.binary(x, times, weight, bias, "mul")
+        if plus is not None:
+            return linear.binary(x, plus, weight, bias, "add")
+        return linear(x, weight, bias, *(("gelu", [], "none") if gelu else ("none", [], "")))
+    result = F.linear(x, weight, bias)
+    if gelu:
+        return F.gelu(result)
+    if times is not None:
+        return result * times
+    return result if plus is None else result + plus
+
+
+def _by_onednn(x: Tensor) -> bool:
+    """Whether to use oneDNN's fused products for ``x``; not while tracing, since compilers fuse by themselves."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or not torch.backends.mkldnn.enabled:
+        return False
+    return _onednn_computes(x.dtype)
+
+
+@cache
+def _onednn_computes(dtype: torch.dtype) -> bool:
+    """Whether torch has these operators, private ones of inductor, and they compute correctly on this CPU."""
+    try:
+        has_bf16 = dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        if not has_bf16 and not (dtype == torch.float32 and torch.backends.mkldnn.is_available()):
+            return False
+        x = torch.eye(8, dtype=dtype, device="cpu")
+        ones, twos = torch.ones_like(x), torch.full_like(x, 2.0)
+        linear = torch.ops.mkldnn._linear_pointwise
+        results = {  # of the product 3
+            3.0: linear(x, ones, twos[0], "none", [], ""),
+            2.9959: linear(x, ones, twos[0], "gelu", [], "none"),
+            6.0: linear.binary(x, twos, ones, twos[0], "mul"),
+            5.0: linear.binary(x, twos, ones, twos[0], "add"),
+        }
+    except (AttributeError, RuntimeError):
+        return False
+    return all(((result.float() - expected).abs() < 0.02).all() for expected, result in results.items())
 
 
 class Weights(nn.Module):
@@ -63,7 +123,11 @@ class Conv3x3(Weights):
 
 
 class Gating(nn.Module):
-    """MSGM: ``W_o( GELU(W_1 x) * W_4( DW( W_3 x ) ) )``, in four products that include GELU, ``*`` and ``plus``."""
+    """MSGM: ``W_o( GELU(W_1 x) * W_4( DW( W_3 x ) ) ) + plus``, five passes over memory instead of nine::
+
+    x ---- W_1, GELU ------------.
+    x ---- W_3 ---- DW ---- W_4, * ---- W_o, + plus
+    """
 
     def __init__(self, msgm: MSGM) -> None:
         super().__init__()
@@ -253,10 +317,8 @@ class Parts(nn.Module):
     @property
     def experts(self) -> list[int]:
         """The stages, from 1, whose outputs the selector reads; without a selector the last one."""
-        count = len(self.stages)
-        if self.selector is None:
-            return [count]
-        return [count * n // MoEFS.num_expert for n in range(1, MoEFS.num_expert + 1)]
+        count = 1 if self.selector is None else MoEFS.num_expert
+        return [len(self.stages) * n // count for n in range(1, count + 1)]
 
     def select(self, experts: list[Tensor]) -> Tensor:
         """f_x from the outputs of the stages ``experts``."""

@@ -136,6 +136,7 @@ class FusedSSIU(nn.Module):
             options = {"backend": "cudagraphs", "dynamic": False}
         elif cuda_graphs and not options.keys() & {"backend", "mode", "options"}:
             options["mode"] = "reduce-overhead"
+        # Without a compiler a graph replays the kernels of ``whole`` as they are; torch pools the memory of all graphs.
         self._whole: Any = torch.compile(whole, **options) if self.compiles or cuda_graphs else whole
 
     def refresh(self, net: SSIU) -> None:
@@ -208,7 +209,7 @@ class FusedSSIU(nn.Module):
             yield band.to(y.dtype)
 
     def _cropped(self, bands: Iterator[Tensor], size: torch.Size) -> Iterator[Tensor]:
-        # Bands below the image, of padding alone, are not computed.
+        # A band is computed when it is asked for: those below the image, of padding alone, never are.
         left, width = (self.upscale * side for side in size)
         while left > 0:
             band = next(bands)[:, :, :left, :width]

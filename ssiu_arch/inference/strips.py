@@ -114,30 +114,13 @@ def mirror_columns(rows: Tensor) -> None:
 
 
 class Maps(NamedTuple):
-    """The maps between the steps of a stage; h and w are H and W, or with ESAM half of them."""
+    """The maps between the steps of a stage; ``(h, w)`` is ``(H, W)``, or with ESAM half of that."""
 
     difference: Rows  # d = u - beta, (H, W)
     beta: Rows  # (H, W)
     active: Rows  # input of the attention, (h, w), with a border of zeros
     attended: Rows  # SAM(active), (h, w)
     wide: Rows  # e before its rows are doubled, (h, W); not with SAM
-
-    @classmethod
-    def of(cls, f_y: Rows, pooling: int, room: int) -> "Maps":
-        """Maps for the stages over a map like ``f_y``, with ``room`` rows at first."""
-        height, width, like = f_y.height, f_y.width, f_y.storage
-        size, room_there = (height // pooling, width // pooling), room // pooling + 1
-        return cls(
-            Rows(height, width, like, room=room),
-            Rows(height, width, like, room=room),
-            Rows(*size, like, room=room_there, mirrored=False),
-            Rows(*size, like, room=room_there),
-            Rows(size[0], width, like, room=room_there if pooling == 2 else 0),
-        )
-
-    def restart(self) -> "Maps":
-        """Maps for the next stage, in the same storage."""
-        return Maps(*(rows.restart() for rows in self))
 
 
 class StageByStrips:
@@ -161,7 +144,18 @@ class StageByStrips:
         self.pooling = stage.pooling
 
     def advance(self, rows: int) -> None:
-        """Mix at most ``rows`` more rows of ``alpha``, an even number, and do every step that these allow."""
+        """Mix at most ``rows`` more rows of ``alpha``, an even number, and do every step that these allow.
+
+        Each step asks what the step before it knows, less what it reads beyond; and releases what it has read. Say 64
+        rows of alpha are known, of a taller map, with ESAM::
+
+            mix      rows  0 ... 61   reads alpha to row 62; 62 of 63, since pixels are pooled by pairs
+            attend   rows  0 ... 23   of 31 pooled ones; the windows' next row has to be known too: 24 of 30
+            spread   rows  0 ... 22   of the pooled map
+            refine   rows  0 ... 41   2 * (23 - 2)
+
+        So a stage ends some 25 rows above the one before it. Once a map is complete, its border row is the row beyond.
+        """
         difference, beta, active, attended, wide = self.maps
         window = self.stage.attention.window
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ssiu_arch.inference import product as module
-from ssiu_arch.inference.product import product
+from ssiu_arch.inference import blocks as module
+from ssiu_arch.inference.blocks import product
 
 
 @pytest.fixture(params=["oneDNN", "torch"])
