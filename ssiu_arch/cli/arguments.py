@@ -1,6 +1,7 @@
 """Command-line arguments that the verbs of ``ssiu`` share, and checks of output files."""
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,10 @@ from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import writing
 
 LARGEST = 2**14  # pixels a side of an LR image
+LAUNCHERS = {  # the command of each, and the variables that it sets: rank, number of processes, and more
+    "pytorch": ("torchrun", ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")),
+    "slurm": ("srun", ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")),
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,17 +63,10 @@ def check_labels(labels: Sequence[str], remedy: str) -> None:
 def check_output(
     path: Path, *endings: str, option: str = "-o", others: Iterable[Path] = (), overwrite: bool = False
 ) -> None:
-    """Fail early if an output cannot be written or would overwrite a file.
+    """Raise ``UserError`` if the file of ``option`` cannot be written or would overwrite a file, before any work.
 
-    Args:
-        path: the file that ``option`` names.
-        endings: that its name may have; any if none is given.
-        option: starts the message.
-        others: files that the same run reads or writes; never overwritten.
-        overwrite: whether other existing files may be overwritten.
-
-    Raises:
-        UserError: the output cannot or must not be written.
+    Its name must have one of ``endings``, if there are any. ``others`` are files that the same run reads or writes:
+    they are never overwritten, and all others only with ``overwrite``.
     """
     with writing(path):
         if path.is_dir():
@@ -83,3 +81,23 @@ def check_output(
             raise UserError(f"{option} {path}: exists; choose another name, or add --overwrite")
         with TemporaryFile(dir=path.parent):  # permissions alone do not tell whether this works
             pass
+
+
+def place(launcher: str) -> tuple[int, int | None]:
+    """Rank of this process and number of processes, from the environment; 0 and None without one of ``LAUNCHERS``.
+
+    Raises:
+        UserError: a variable that the launcher sets is missing or has an impossible value.
+    """
+    if launcher not in LAUNCHERS:
+        return 0, None
+    command, names = LAUNCHERS[launcher]
+    for name in names:
+        value = os.environ.get(name, "")
+        if not value or not (value.isdecimal() or name in ("MASTER_ADDR", "SLURM_NODELIST")):
+            said = f"is {value!r}, no number" if value else "is not set"
+            raise UserError(f"{name} {said}, in the environment: start the processes with {command}")
+    rank, processes = (int(os.environ[name]) for name in names[:2])
+    if rank >= processes:
+        raise UserError(f"{names[0]} ({rank}) must be below {names[1]} ({processes}) in the environment: use {command}")
+    return rank, processes

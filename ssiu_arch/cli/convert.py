@@ -11,21 +11,13 @@ from ssiu_arch.utils.extras import require
 EXAMPLE = "example: ssiu convert SSIU_x4.pt -o SSIU_x4.pth; ssiu convert --info SSIU_x4.pt"
 
 
-def run(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> int:
     """Convert a file, or say what files hold; bad input raises ``UserError`` before anything is written."""
     args = _parser().parse_intermixed_args(arguments)
     from ssiu_arch.weights.shipped import weights_path
 
     args.files = [weights_path(path) for path in args.files]
-    if args.info:
-        _info(args)
-        return
-    source = args.files[0]
-    if len(args.files) > 1:
-        raise UserError(f"{args.files[1]}: convert one file at a time; --info takes several")
-    if args.output is None:
-        raise UserError("-o is missing: name the output file, or add --info to see what a file holds")
-    _convert(source, args)
+    return _info(args) if args.info else _convert(args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +38,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _convert(source: Path, args: argparse.Namespace) -> None:
+def _convert(args: argparse.Namespace) -> int:
+    source = args.files[0]
+    if len(args.files) > 1:
+        raise UserError(f"{args.files[1]}: convert one file at a time; --info takes several")
+    if args.output is None:
+        raise UserError("-o is missing: name the output file, or add --info to see what a file holds")
+
     from ssiu_arch.utils.files import size_text, write_file
     from ssiu_arch.weights.reading import SAFETENSORS, non_finite, set_name
     from ssiu_arch.weights.ssiu import find_ssiu, fingerprint
@@ -68,10 +66,11 @@ def _convert(source: Path, args: argparse.Namespace) -> None:
     write_file(args.output, data)
     facts += [("written to", f"{args.output} ({size_text(len(data))})"), ("weights", fingerprint(weights))]
     _print(facts)
+    return 0
 
 
-def _info(args: argparse.Namespace) -> None:
-    """Print what every file holds; files that cannot be read come last, as an error."""
+def _info(args: argparse.Namespace) -> int:
+    """Print what every file holds, and a line for each that cannot be read; 2 if there are such files."""
     unwanted = {"-o": args.output, "--half": args.half, "--overwrite": args.overwrite}
     for option, given in unwanted.items():
         if given:
@@ -79,18 +78,15 @@ def _info(args: argparse.Namespace) -> None:
 
     from ssiu_arch.weights.ssiu import describe
 
-    problems = []
+    code = 0
     for path in args.files:
         try:
             _print([("file", str(path)), *describe(path, args.key)])
-        except UserError as error:
-            problems.append(error)
-        else:
             print()
-    for problem in problems[:-1]:
-        _warn(in_one_line(problem))
-    if problems:
-        raise problems[-1]
+        except UserError as error:
+            _warn(in_one_line(error))
+            code = 2
+    return code
 
 
 def _print(facts: list[tuple[str, str]]) -> None:

@@ -6,16 +6,8 @@ import sys
 from importlib import import_module
 
 from ssiu_arch.cli import which_basicsr
+from ssiu_arch.cli.arguments import LAUNCHERS, place
 from ssiu_arch.plugins import load_plugins
-from ssiu_arch.utils.errors import UserError
-
-LAUNCHERS = {  # how to start each, and what it sets: rank, number of processes, and more that BasicSR needs
-    "pytorch": (
-        "torchrun --no-python --nproc_per_node=2 basicsr ...",
-        ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
-    ),
-    "slurm": ("srun", ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")),
-}
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
@@ -39,26 +31,6 @@ def add_force_yml(parser: argparse.ArgumentParser) -> None:
     """Add ``--force_yml``; given several times, all count."""
     what = "options that override the file's"
     parser.add_argument("--force_yml", nargs="+", action="extend", default=[], metavar="KEY:KEY=VALUE", help=what)
-
-
-def place(launcher: str) -> tuple[int, int | None]:
-    """Rank of this process and number of processes, from the environment; 0 and None without a launcher.
-
-    Raises:
-        UserError: a variable that the launcher sets is missing or has an impossible value.
-    """
-    if launcher not in LAUNCHERS:
-        return 0, None
-    start, names = LAUNCHERS[launcher]
-    for name in names:
-        value = os.environ.get(name, "")
-        if not value or not (value.isdecimal() or name in ("MASTER_ADDR", "SLURM_NODELIST")):
-            said = f"is {value!r}, no number" if value else "is not set"
-            raise UserError(f"--launcher {launcher}: {name} {said} in the environment; start the run with {start}")
-    rank, processes = (int(os.environ[name]) for name in names[:2])
-    if rank >= processes:
-        raise UserError(f"--launcher {launcher}: {names[0]} ({rank}) must be below {names[1]} ({processes})")
-    return rank, processes
 
 
 def run(verb: str, arguments: list[str]) -> None:

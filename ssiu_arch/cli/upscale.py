@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssiu_arch.cli.arguments import Parser, whole
+from ssiu_arch.cli.arguments import Parser, place, whole
 from ssiu_arch.utils.errors import UserError, in_one_line, printable
 from ssiu_arch.utils.precisions import PRECISIONS
 
@@ -22,7 +22,8 @@ OUTPUTS = ("auto", "png", "jpg", "webp", "tiff", "bmp", "avif")
 def run(arguments: list[str]) -> int:
     """Enlarge every image that is named and not done yet; 1 if some failed, with a line each on stderr, else 0."""
     args = _parser().parse_args(arguments)
-    rank, processes = _place()
+    is_alone = os.environ.get("RANK", "0") == "0" and os.environ.get("WORLD_SIZE", "1") == "1"
+    rank, processes = place("none" if is_alone else "pytorch")
     if args.device == "mps":  # read when torch is imported
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
@@ -38,8 +39,8 @@ def run(arguments: list[str]) -> int:
         say("operators that MPS lacks run on the CPU (PYTORCH_ENABLE_MPS_FALLBACK); not measured by us")
     elif advice := _advice(upscaler.device.type, args.threads):
         say(advice)
-    failed = _upscale_all(jobs[rank::processes], upscaler, args)
-    if processes > 1:
+    failed = _upscale_all(jobs[rank :: processes or 1], upscaler, args)
+    if processes:
         _wait_for_all()
     return int(failed > 0)
 
@@ -79,18 +80,6 @@ def _tile(text: str) -> int:
     if value % 16:
         raise ArgumentTypeError(f"{text!r} is not a multiple of 16")
     return value
-
-
-def _place() -> tuple[int, int]:
-    """Rank and number of processes, as ``torchrun`` sets them in the environment."""
-    texts = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    try:
-        rank, processes = map(int, texts)
-    except ValueError:
-        rank, processes = -1, 0
-    if not 0 <= rank < processes:
-        raise UserError(f"RANK ({texts[0]!r}) must be below WORLD_SIZE ({texts[1]!r}) in the environment: use torchrun")
-    return rank, processes
 
 
 def _wait_for_all() -> None:

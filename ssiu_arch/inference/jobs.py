@@ -208,14 +208,8 @@ def upscale_file(
 ) -> tuple[int, int]:
     """Enlarge ``job.source`` into ``job.target``, written atomically; height and width of the result.
 
-    Where the format changes, the image is turned upright: many viewers ignore a PNG's orientation.
-
-    Args:
-        job: what to do.
-        upscaler: the network.
-        quality: see ``encode``.
-        records: where the result is recorded.
-        advance: see ``Upscaler.bands``.
+    Where the format changes, the image is turned upright: many viewers ignore a PNG's orientation. For ``quality`` see
+    ``encode``, for ``advance`` see ``Upscaler.bands``. The result is recorded in ``records``.
 
     Raises:
         UserError: the image cannot be read, does not fit in memory, or cannot be written in that format.

@@ -26,23 +26,14 @@ ELSEWHERE = (b"iCCP", b"pHYs", b"APP0")  # chunks and segments whose content is 
 
 @dataclass
 class Metadata:
-    """Metadata of an image, each part as its file has it.
+    """Metadata of an image, each part as its file has it."""
 
-    Attributes:
-        exif: from its byte order on; empty: none, as with ``icc`` and ``xmp``.
-        icc: the ICC profile.
-        xmp: the packet.
-        dpi: pixels per inch, horizontal and vertical, or None.
-        own: further parts with their names: chunks of a PNG, ``APPn`` and ``COM`` segments of a JPEG.
-        dropped: names of parts that could not be read or kept.
-    """
-
-    exif: bytes = b""
-    icc: bytes = b""
-    xmp: bytes = b""
-    dpi: tuple[float, float] | None = None
-    own: list[tuple[bytes, bytes]] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
+    exif: bytes = b""  # from its byte order on
+    icc: bytes = b""  # the ICC profile
+    xmp: bytes = b""  # the packet
+    dpi: tuple[float, float] | None = None  # pixels per inch, horizontal and vertical
+    own: list[tuple[bytes, bytes]] = field(default_factory=list)  # chunks of a PNG; APPn and COM segments of a JPEG
+    dropped: list[str] = field(default_factory=list)  # names of parts that could not be read or kept
 
     @property
     def orientation(self) -> int:

@@ -23,17 +23,9 @@ from ssiu_arch.utils.image_files import PNG_SIGNATURE, BadImage
 Samples = NDArray[Any]  # uint8 or uint16
 
 FORMATS = {  # that are read and written: Pillow's names
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".avif": "AVIF",
-}
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
+    ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF",
+}  # fmt: skip
 READ_ONLY = {".gif": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}  # with the endings of their results
 CONVERTED = {  # Pillow's modes as which it decodes, and what is made of them
     "1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB",
@@ -43,17 +35,11 @@ CONVERTED = {  # Pillow's modes as which it decodes, and what is made of them
 
 @dataclass(frozen=True)
 class Photo:
-    """A still image.
-
-    Attributes:
-        samples: ``(H, W, C)`` as stored, uint8 or uint16, full range: grey, grey and alpha, RGB, or RGB and alpha.
-        meta: everything else that the file says.
-        format: Pillow's name of the file format.
-    """
+    """A still image: samples ``(H, W, C)`` as stored, in full range: grey, grey and alpha, RGB, or RGB and alpha."""
 
     samples: Samples
     meta: Metadata
-    format: str
+    format: str  # Pillow's name of the file's
 
     @property
     def size(self) -> tuple[int, int]:
@@ -144,15 +130,10 @@ def _with_transparent(photo: Photo, transparent: bytes, depth: int) -> Photo:
 
 
 def from_pillow(image: Image.Image, name: str = "image", meta: Metadata | None = None) -> Photo:
-    """A Pillow image of 8 bits or fewer, or of 16-bit grey, as ``Photo``.
-
-    Args:
-        image: as opened or made.
-        name: starts the message of an error.
-        meta: its metadata; None: those that Pillow has of it.
+    """A Pillow image of 8 bits or fewer, or of 16-bit grey, with ``meta`` or else the metadata that Pillow has of it.
 
     Raises:
-        BadImage: its mode is not supported, or it is damaged.
+        BadImage: its mode is not supported, or it is damaged; the message begins with ``name``.
     """
     try:
         image.load()
@@ -216,6 +197,10 @@ def _of_tiff(found: tags.Directories, name: str) -> Photo:
         raise BadImage(f"{name}: has {frames} frames; export them as single images first")
     icc, xmp = (found.raw(main[tag]) if tag in main else b"" for tag in (tags.ICC, tags.XMP))
     dropped = list(dict.fromkeys(what for tag, what in tags.NOT_KEPT.items() if tag in main))
+    colours = {0: 1, 1: 1, 2: 3}.get(photometric, channels)
+    extra = read.get(338, (2,))[0] if channels > colours else None  # what is not told is alpha, as for Pillow
+    if extra == 0:
+        dropped.append("a channel that is not alpha")
     meta = Metadata(tags.exif_of_tiff(found), icc, xmp, tags.dpi_of_tiff(found), dropped=dropped)
     pixels = tags.pixels_of_tiff(found)
     if bits < 16:
@@ -228,7 +213,6 @@ def _of_tiff(found: tags.Directories, name: str) -> Photo:
     if photometric > 2 or (read.get(284, (1,))[0] != 1 and channels > 1):
         kind = "in separate planes" if photometric <= 2 else "of a kind that is not read (CMYK, Lab)"
         raise BadImage(f"{name}: has 16 bit {kind}; export it as grey or RGB with interleaved channels")
-    extra = read.get(338, (0,))[0]
     samples = _by_opencv(pixels, name, is_grey=photometric < 2, has_alpha=extra in (1, 2))
     if photometric == 0:
         samples[:, :, 0] = 65535 - samples[:, :, 0]  # white is zero

@@ -15,15 +15,9 @@ PATIENCE = 60  # seconds
 
 
 def check(where: str, folder: str, keys: list[str]) -> None:
-    """Check that a database has every key of its meta_info.txt, and that some of its images can be read.
+    """Raise ``UserError`` if a database lacks a key of its meta_info.txt, or if one of ``keys`` cannot be read.
 
-    Args:
-        where: the data set in the option file.
-        folder: an LMDB folder that ``data.lmdb_sets.open_lmdb`` opens.
-        keys: the keys to read.
-
-    Raises:
-        UserError: a key is missing, or the database is damaged.
+    ``folder`` is an LMDB that ``data.lmdb_sets.open_lmdb`` opens; ``where``, its data set, starts the message.
     """
     command = [sys.executable, "-m", "ssiu_arch.utils.lmdb_health", folder, *keys]
     again = "the database is damaged; copy or prepare it again"

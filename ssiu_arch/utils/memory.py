@@ -58,13 +58,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         error = error.__context__
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
-    signs = (
-        "DefaultCPUAllocator",
-        "CUBLAS_STATUS_ALLOC_FAILED",
-        "CUDNN_STATUS_ALLOC_FAILED",
-        "CUDA error: out of memory",
-        invalidated,
-    )
+    signs = ("DefaultCPUAllocator", "STATUS_ALLOC_FAILED", "CUDA error: out of memory", invalidated)
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
 
 

@@ -8,19 +8,12 @@ WIDTH = 100  # characters, of the text around a table
 
 @dataclass
 class Table:
-    """A title, named columns, and rows that begin with a name.
+    """A title, named columns, and rows that begin with a name."""
 
-    Attributes:
-        title: one line above.
-        columns: their names.
-        rows: name and cells, as many as there are columns.
-        note: one line below, or None.
-    """
-
-    title: str
+    title: str  # a line above
     columns: list[str]
-    rows: list[tuple[str, list[str]]] = field(default_factory=list)
-    note: str | None = None
+    rows: list[tuple[str, list[str]]] = field(default_factory=list)  # a name and as many cells as columns
+    note: str | None = None  # a line below
 
     def text(self) -> str:
         """The table with columns aligned by spaces, numbers to the right."""

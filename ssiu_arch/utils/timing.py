@@ -39,11 +39,7 @@ def in_turns(
 ) -> dict[str, Latency]:
     """Time works round by round, each once a round, in their order: a b c a b c ...
 
-    Args:
-        works: by name.
-        runs: rounds that count.
-        warmup: rounds before them that do not.
-        tick: called with a work's name before each of its runs.
+    ``runs`` rounds count, ``warmup`` rounds before them do not. ``tick`` gets a work's name before each of its runs.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(warmup + runs):

@@ -129,7 +129,7 @@ def test_runs_have_the_options_of_basicsr(verb, capsys):
 def test_a_launcher_that_did_not_start_this(launcher, variable, monkeypatch, capsys):
     monkeypatch.delenv(variable, raising=False)
     assert command.main(["train", "-opt", "x.yml", "--launcher", launcher]) == 2
-    assert f"--launcher {launcher}: {variable} is not set" in capsys.readouterr().err
+    assert f"basicsr train: {variable} is not set" in capsys.readouterr().err
 
 
 def test_missing_opt_is_exit_code_2(capsys):

@@ -71,6 +71,12 @@ class TestWhatTheSamplesOfATiffMean:
         tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", extrasamples=["unspecified"])
         photo = read_photo(tmp_path / "a.tif")
         assert np.array_equal(photo.samples, image[:, :, :3])
+        assert photo.meta.dropped == ["a channel that is not alpha"]
+
+    def test_a_fourth_channel_without_a_word_is_alpha(self, tmp_path, noise, dtype):
+        image = noise(5, 7, 4, dtype)
+        cv2.imwrite(str(tmp_path / "a.tif"), image[:, :, [2, 1, 0, 3]])  # OpenCV writes no tag for it
+        assert np.array_equal(read_photo(tmp_path / "a.tif").samples, image)
 
 
 def test_a_tiff_in_planes(tmp_path, noise):
