@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ssiu_arch.data.script import parser, positive, run
+from ssiu_arch.data.script import parser, run
 from ssiu_arch.utils.errors import UserError
 
 
@@ -18,7 +18,10 @@ def main() -> None:
         "--download", action="store_true", help="fetch Set5, Set14, B100 and Urban100 to ROOT/downloads (250 MB)"
     )
     arguments.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets")
-    arguments.add_argument("--scales", type=positive, nargs="+", default=[2, 3, 4], help="scales of the LR images")
+    scales = (2, 3, 4)
+    arguments.add_argument(
+        "--scales", type=int, nargs="+", choices=scales, default=scales, help="scales of the LR images"
+    )
     arguments.add_argument(
         "--remake-lr", action="store_true", help="make all LR images with MATLAB's bicubic, even existing ones"
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ssiu_arch.data.download import Download, fetch
 from ssiu_arch.data.images import BadImage, Image, encode_png, list_images, lr_path, read_image
-from ssiu_arch.data.known_sets import SETS, set_name
+from ssiu_arch.data.known_sets import SETS, set_of
 from ssiu_arch.data.script import SetIncomplete, say
 from ssiu_arch.data.sources import paths_below
 from ssiu_arch.data.sub_images import make_lr
@@ -48,7 +48,7 @@ def find_sets(source: Path) -> Iterator[Layout]:
     seen: set[str] = set()
     refused: dict[str, Path] = {}
     for folder in (source, *(path for path in paths_below(source, DEPTH) if path.is_dir())):
-        name = set_name(folder.name)
+        name = set_of(folder)
         if name is None or name in seen:
             continue
         hr = next((folder / sub for sub in HR_FOLDERS if (folder / sub).is_dir() and list_images(folder / sub)), None)

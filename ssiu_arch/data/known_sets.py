@@ -5,8 +5,10 @@ files of EDSR's archive, and to the 109 PNG files of Manga109.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -56,6 +58,11 @@ def set_name(name: str) -> str | None:
     bare = re.sub(r"[_-]?(hr|gt|test)$", "", name.lower())
     others = {"bsd100": "B100", "bsds100": "B100", "cbsd100": "B100", "urban": "Urban100", "manga": "Manga109"}
     return {**{known.lower(): known for known in SETS}, **others}.get(bare)
+
+
+def set_of(folder: Path) -> str | None:
+    """``set_name`` of a folder, which may be given as ``.``."""
+    return set_name(os.path.basename(os.path.abspath(folder)))
 
 
 def core(image: "NDArray[Any]") -> "NDArray[Any]":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssiu_arch.data.copies import Copy, compare, match, named, recognise
 from ssiu_arch.data.images import BadImage, Image, decode_image, list_images, read_image
-from ssiu_arch.data.known_sets import set_name
+from ssiu_arch.data.known_sets import set_of
 from ssiu_arch.data.lmdb_sets import MetaLine, open_lmdb, read_meta
 from ssiu_arch.utils import lmdb_health, option_yaml
 from ssiu_arch.utils.errors import UserError
@@ -110,7 +110,7 @@ def _verify_folders(pair: PairedSet) -> Report:
     gt, lq = list_images(pair.dataroot_gt), list_images(pair.dataroot_lq)
     if not gt:
         raise UserError(f"{pair.dataroot_gt}: holds no images")
-    copy = recognise(set_name(pair.dataroot_gt.parent.name) or set_name(pair.dataroot_gt.name), gt)
+    copy = recognise(set_of(pair.dataroot_gt.parent) or set_of(pair.dataroot_gt), gt)
     pairs, problems = match(gt, lq, pair.dataroot_lq, pair.scale, pair.filename_tmpl)
     readers = ((hr, partial(read_image, hr), partial(read_image, lr)) for hr, lr in pairs.items())
     found, notes = compare(copy, readers, pair.scale)

@@ -1,5 +1,6 @@
 import os
 import re
+from pathlib import Path
 
 import cv2
 import lmdb
@@ -133,6 +134,15 @@ def test_lr_of_another_kind_is_a_note_in_a_set_of_your_own(folder_pair):
 def options(tmp_path, text):
     write_file(tmp_path / "o.yml", text.encode())
     return tmp_path / "o.yml"
+
+
+def test_a_benchmark_is_known_from_within_its_folder(folder_pair, tmp_path, monkeypatch):
+    (tmp_path / "Set5" / "LR_bicubic").mkdir(parents=True)
+    folder_pair.dataroot_gt.rename(tmp_path / "Set5" / "HR")
+    folder_pair.dataroot_lq.rename(tmp_path / "Set5" / "LR_bicubic" / "X4")
+    monkeypatch.chdir(tmp_path / "Set5")
+    (pair,) = find_pairs(Path("."))
+    assert "3 images instead of 5" in verify(pair).problems
 
 
 def test_hr_that_leaves_nothing_of_lr_is_named(folder_pair, photo):

@@ -2,8 +2,12 @@
 
 import hashlib
 import shutil
+import struct
+import zlib
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -74,6 +78,15 @@ def test_files_that_are_not_known_have_no_fingerprint(folder):
     assert data_fingerprint(SimpleNamespace(opt={})) is None
     assert data_fingerprint(SimpleNamespace(opt={}, paths=["x.png"])) is None
     assert data_fingerprint(on_disk(folder, order=("absent",))) is None
+
+
+def test_metadata_that_pillow_refuses_do_not_end_a_test(folder):
+    png = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
+    body = b"zTXt" + b"note\0\0" + zlib.compress(bytes(2**21))
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (folder / "HR/x.png").write_bytes(png[:33] + chunk + png[33:])
+    (folder / "HR/y.png").write_bytes(png)
+    assert stored_grey(on_disk(folder)) == ["y"]
 
 
 def test_weights(tmp_path):
