@@ -45,11 +45,11 @@ def _middle(path: Path, channels: int) -> Image:
 
 
 def quantised(model: bytes, images: Sequence[Image]) -> bytes:
-    """``model`` with 8-bit integers between its first and its last convolution, as quantise and dequantise nodes.
+    """``model`` with 8-bit integers from its first to its last convolution, as quantise and dequantise nodes.
 
     Weights have a scale for each output channel, feature maps one for each map, from the least and the largest value on
-    ``images``. In float32 stay the convolutions at both ends, the skip connection, layer normalisation, GELU, and the
-    positions of the attention.
+    ``images``. In float32 stay the skip connection, layer normalisation, GELU, and the positions of the attention. The
+    last convolution is not spared: it costs 0.003 dB, and its maps are the largest.
 
     Args:
         model: what ``to_onnx`` returns; from opset 20 on, where GELU is one operator, it runs faster.
@@ -84,8 +84,8 @@ def _nodes(graph: Any) -> list[str]:
     """The names of the nodes to quantise."""
     constants = {value.name for value in graph.initializer}
     convolutions = [n for n, node in enumerate(graph.node) if node.op_type == "Conv"]
-    between = graph.node[convolutions[0] + 1 : convolutions[-1]]
+    network = graph.node[convolutions[0] : convolutions[-1] + 1]
     image = next(node for node in graph.node if node.op_type == "Pad").input[0]  # which the skip connection enlarges
     # A product with, or a sum of, a constant belongs to a shape, or to the scale and the positions of the attention.
-    maps = (node for node in between if node.op_type not in ("Mul", "Add") or constants.isdisjoint(node.input))
+    maps = (node for node in network if node.op_type not in ("Mul", "Add") or constants.isdisjoint(node.input))
     return [node.name for node in maps if node.op_type in OPERATORS and image not in node.input]
