@@ -1,4 +1,4 @@
-"""Prepare Set5, Set14, B100, Urban100 and Manga109 for testing, in datasets/benchmark, from your copies of them."""
+"""Prepare Set5, Set14, B100, Urban100 and Manga109 for testing: from your copies or by download."""
 
 from pathlib import Path
 
