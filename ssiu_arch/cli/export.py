@@ -80,7 +80,7 @@ def _export(net: "SSIU", args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     source = [args.weights.name, *([args.key] if args.key else []), f"sha256 {file_hash(args.weights)}"]
     weights = {"weights": ", ".join(source)}
-    photos = args.int8 and calibration_images(args.calibration, net.head.weight.shape[1])
+    photos = args.int8 and calibration_images(args.calibration, net.head.weight.shape[1], args.static)
     facts = {"precision": args.precision, **weights}
     model = to_onnx(net, opset=args.opset, half=args.fp16, static=args.static, facts=facts)
     model = quantised(model, photos) if photos else model

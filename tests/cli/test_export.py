@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from ssiu_arch import SSIU
 from ssiu_arch.weights.shipped import shipped
@@ -71,6 +72,17 @@ def test_half_precision_and_one_size(export, tmp_path):
     assert (tmp_path / "x4.onnx").stat().st_size > 1000
 
 
+def test_8_bit_by_photos(export, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.linear_gradient("L").resize((40, 30)).save(tmp_path / "photos/a.png")
+    code, out, err = export("net.pth", "-o", "x4.onnx", "--int8", "--calibration", "photos", "--static", "16x24")
+    assert code == 0, err
+    assert "ONNX Runtime, int8, against torch in float32" in out
+    assert re.search(r"^precision +int8$", out, re.MULTILINE)
+    assert re.search(r"^opset +20$", out, re.MULTILINE)
+    assert b"DequantizeLinear" in (tmp_path / "x4.onnx").read_bytes()
+
+
 def test_what_is_not_the_network_is_not_written(export, tmp_path, monkeypatch):
     from ssiu_arch.tools.export import to_onnx
 
@@ -131,6 +143,10 @@ BAD = {
         ["net.pth", *OUT, "--static", "16x16", "--latency", "16x16", "8x8"],
         r"--latency 8x8: .*16x16",
     ),
+    "8 bit without photos": (["net.pth", *OUT, "--int8"], r"--int8 and --calibration FOLDER"),
+    "photos without 8 bit": (["net.pth", *OUT, "--calibration", "."], r"--int8 and --calibration FOLDER"),
+    "two precisions": (["net.pth", *OUT, "--int8", "--fp16"], r"--fp16: not allowed with argument --int8"),
+    "a folder without photos": (["net.pth", *OUT, "--int8", "--calibration", "."], r"--calibration \.: holds no image"),
     "no runs": (["net.pth", *OUT, "--runs", "0"], r"--runs: '0'"),
     "no threads": (["net.pth", *OUT, "--threads", "0"], r"--threads: '0'"),
     "half an option": (["net.pth", *OUT, "--over"], r"--over; .*--help"),

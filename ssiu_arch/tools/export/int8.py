@@ -22,8 +22,10 @@ MOST, SIDE = 16, 96  # images, and pixels of their middle, for calibration
 Image = NDArray[np.float32]  # (1, C, h, w) in [0, 1]
 
 
-def calibration_images(folder: Path, channels: int) -> list[Image]:
+def calibration_images(folder: Path, channels: int, static: tuple[int, int] | None = None) -> list[Image]:
     """The middle of at most 16 images of a folder, spread over it, in colour or grey as the network takes them.
+
+    With ``static``, the only size that the network takes, smaller images are mirrored up to it.
 
     Raises:
         UserError: the folder holds no image, or one cannot be read.
@@ -31,17 +33,22 @@ def calibration_images(folder: Path, channels: int) -> list[Image]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ)
     if not paths:
         raise UserError(f"--calibration {folder}: holds no image; name a folder of photos of the size to enlarge")
-    return [_middle(path, channels) for path in paths[:: -(-len(paths) // MOST)]]
+    images = [_middle(path, channels, *(static or (SIDE, SIDE))) for path in paths[:: -(-len(paths) // MOST)]]
+    return [_mirrored(image, *static) for image in images] if static else images
 
 
-def _middle(path: Path, channels: int) -> Image:
+def _middle(path: Path, channels: int, height: int, width: int) -> Image:
     photo = read_photo(path)
-    top, left = ((side - min(side, SIDE)) // 2 for side in photo.size)
+    top, left = (max(0, n - m) // 2 for n, m in zip(photo.size, (height, width), strict=True))
     colours = photo.samples.shape[2] - photo.has_alpha
-    cut = photo.samples[top : top + SIDE, left : left + SIDE, :colours].astype(np.float32).transpose(2, 0, 1)
+    cut = photo.samples[top : top + height, left : left + width, :colours].astype(np.float32).transpose(2, 0, 1)
     if colours != channels:
         cut = cut.mean(0, keepdims=True).repeat(channels, 0)
     return cut[None] / np.iinfo(photo.samples.dtype).max
+
+
+def _mirrored(image: Image, height: int, width: int) -> Image:
+    return np.pad(image, [(0, 0), (0, 0), (0, height - image.shape[2]), (0, width - image.shape[3])], "symmetric")
 
 
 def quantised(model: bytes, images: Sequence[Image]) -> bytes:
@@ -81,7 +88,6 @@ def quantised(model: bytes, images: Sequence[Image]) -> bytes:
 
 
 def _nodes(graph: Any) -> list[str]:
-    """The names of the nodes to quantise."""
     constants = {value.name for value in graph.initializer}
     convolutions = [n for n, node in enumerate(graph.node) if node.op_type == "Conv"]
     network = graph.node[convolutions[0] : convolutions[-1] + 1]

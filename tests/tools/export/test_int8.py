@@ -64,6 +64,10 @@ def test_the_images_for_calibration(photos, tmp_path):
     assert [image.shape for image in images] == [(1, 3, 30, 40), (1, 3, 20, SIDE), (1, 3, 50, 50)]
     whole = np.asarray(Image.open(photos / "1.png"), np.float32).transpose(2, 0, 1)[None] / 255
     assert np.array_equal(images[1], whole[..., 22 : 22 + SIDE])
+    mirrored = calibration_images(photos, 3, (25, 100))  # higher than the second image, wider than the others
+    assert {image.shape for image in mirrored} == {(1, 3, 25, 100)}
+    assert np.array_equal(mirrored[1][:, :, :20], whole[..., 20:120])
+    assert np.array_equal(mirrored[1][:, :, 20:], mirrored[1][:, :, 19:14:-1])
     for n in range(40):
         Image.fromarray(np.full((4, 4), n * 257, np.uint16)).save(tmp_path / f"{n:02}.png")
     (tmp_path / "notes.txt").touch()
