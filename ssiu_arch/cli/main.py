@@ -11,7 +11,8 @@ from importlib import import_module
 
 from ssiu_arch.cli import which_basicsr
 from ssiu_arch.registration import apply_training_patches
-from ssiu_arch.utils.errors import UserError, in_one_line, printable
+from ssiu_arch.utils.ending import ended
+from ssiu_arch.utils.errors import UserError, printable
 from ssiu_arch.utils.version import __version__
 
 
@@ -59,33 +60,9 @@ SSIU = Command(
 
 
 def dispatch(command: Command, arguments: list[str]) -> int:
-    """Run one verb.
-
-    Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 stdout was closed.
-    """
-    _usable_streams()
+    """Run one verb; for its exit codes see ``ended``."""
     verb, *rest = arguments or ["--help"]
-    named = f"{command.name} {printable(verb)}"
-    try:
-        code = _run(command, verb, rest)
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        code, said = 2, in_one_line(error)
-    except KeyboardInterrupt:
-        code, said = 130, "interrupted"
-    except (MemoryError, ImportError) as error:
-        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
-            raise
-        code, said = 1, "out of memory; is it limited, as by ulimit -v?"
-    except OSError as error:
-        if error.filename is not None or _takes_a_line():
-            raise  # not of stdout; of their files the verbs raise UserError
-        if isinstance(error, BrokenPipeError):
-            return 141  # as a shell reports SIGPIPE
-        code, said = 1, f"stdout cannot be written ({error.strerror})"
-    print(f"{named}: {said}", file=sys.stderr)
-    return code
+    return ended(f"{command.name} {printable(verb)}", lambda: _run(command, verb, rest))
 
 
 def _run(command: Command, verb: str, arguments: list[str]) -> int:
@@ -98,26 +75,6 @@ def _run(command: Command, verb: str, arguments: list[str]) -> int:
     if verb not in command.verbs:
         raise UserError(f"there is no verb {verb!r}; use {', '.join(command.verbs)}")
     return import_module(f"ssiu_arch.cli.{verb}").run(arguments) or 0
-
-
-def _usable_streams() -> None:
-    """Let closed streams (``>&-``) lead nowhere, and streams of any encoding take every name."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (until the process ends)
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _takes_a_line() -> bool:
-    """Whether stdout can still be written, which an empty line shows; if not, what its buffer holds is dropped."""
-    try:
-        print(flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
-        return False
-    return True
 
 
 def _given(arguments: list[str] | None) -> list[str]:

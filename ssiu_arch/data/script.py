@@ -7,34 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError, printable
 
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"}
 
 
 class SetIncomplete(UserError):
-    """Some images are bad and were named; the others are ready. Exit code 1."""
+    """Some images are bad and were named; the others are ready."""
+
+    exit_code = 1
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script and exit with 0; 1 after ``SetIncomplete``, 2 after any other ``UserError``, 130 after Ctrl-C.
+    """Run a script and exit; for the exit codes see ``ended``.
 
     Call it before numpy and OpenCV are imported: it makes them use one thread each, since the scripts work on several
     images in parallel, and silences OpenCV's warnings.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # for file names beyond its encoding
-    try:
-        main()
-    except UserError as error:
-        print(f"{Path(sys.argv[0]).name}: {printable(str(error))}", file=sys.stderr)
-        raise SystemExit(1 if isinstance(error, SetIncomplete) else 2) from None
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished parts are kept: run the same command again to resume.", file=sys.stderr)
-        raise SystemExit(130) from None
+    stopped = "interrupted; finished parts are kept: run the same command again to resume"
+    if code := ended(Path(sys.argv[0]).name, main, stopped):
+        raise SystemExit(code)
 
 
 def parser(description: str | None, example: str) -> argparse.ArgumentParser:

@@ -4,8 +4,10 @@
 class UserError(Exception):
     """An error that the user can fix: one line that says what, where, which value, and what to do.
 
-    Commands and scripts print the message to stderr without a traceback and leave with exit code 2.
+    Commands and scripts print the message to stderr without a traceback and leave with ``exit_code``.
     """
+
+    exit_code = 2
 
 
 def in_one_line(error: UserError) -> str:

@@ -116,6 +116,30 @@ def test_photos_ends_with_0_1_or_2(run, photos, tmp_path):
     assert wrong.err.count("\n") == 1
 
 
+def test_a_script_works_with_stderr_closed(run, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run("photos.py", photos, "--root", tmp_path / "out").code == 0
+
+
+def test_a_reader_of_stdout_that_has_gone_ends_a_script_quietly(monkeypatch, capfd):
+    closed = io.TextIOWrapper(io.BufferedWriter(Closed()))
+    monkeypatch.setattr(sys, "stdout", closed)
+    monkeypatch.setattr(os, "dup2", lambda *files: None)  # of the test's own stdout
+    with pytest.raises(SystemExit) as end:
+        run_main(lambda: say("ready"))
+    assert (end.value.code, capfd.readouterr().err) == (141, "")
+
+
+class Closed(io.RawIOBase):
+    """A pipe that nobody reads."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(root, photos, tmp_path):
     for i in range(600):  # enough that it is at work when the signal comes
         (photos / f"copy{i}.png").symlink_to(photos / "0.png")

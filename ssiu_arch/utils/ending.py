@@ -1,0 +1,55 @@
+"""How a command or a script ends: its exit code, and one line on stderr about what the user can mend."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from ssiu_arch.utils.errors import UserError, in_one_line
+
+
+def ended(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
+    """Run ``work`` under a name for messages and return its exit code.
+
+    Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 stdout was closed.
+    """
+    _usable_streams()
+    try:
+        code = work() or 0
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        code, said = error.exit_code, in_one_line(error)
+    except KeyboardInterrupt:
+        code, said = 130, interrupted
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
+            raise
+        code, said = 1, "out of memory; is it limited, as by ulimit -v?"
+    except OSError as error:
+        if error.filename is not None or _takes_a_line():
+            raise  # not of stdout; of their files commands raise UserError
+        if isinstance(error, BrokenPipeError):
+            return 141  # as a shell reports SIGPIPE
+        code, said = 1, f"stdout cannot be written ({error.strerror})"
+    print(f"{name}: {said}", file=sys.stderr)
+    return code
+
+
+def _usable_streams() -> None:
+    """Let closed streams (``>&-``) lead nowhere, and streams of any encoding take every name."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (until the process ends)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _takes_a_line() -> bool:
+    """Whether stdout can still be written, which an empty line shows; if not, what its buffer holds is dropped."""
+    try:
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try once more as it ends
+        return False
+    return True
