@@ -51,8 +51,8 @@ def fuse(
 
     Raises:
         ValueError: an argument is not one of these.
-        NotReproduced: ``net`` computes something else than the published SSIU. Subclasses, replaced modules, hooks and
-            wrappers are noticed by comparing both on a small random image.
+        NotReproduced: ``net`` computes something else than the published SSIU. Hooks are refused; subclasses, replaced
+            modules and wrappers are noticed by comparing both on a small random image.
     """
     if not all(hasattr(net, name) for name in ("upscale", "head", "stages", "selector", "tail")):
         raise ValueError(f"net ({type(net).__name__}) must be an SSIU, without a wrapper such as DataParallel")
@@ -76,6 +76,9 @@ def _parts(net: SSIU) -> Parts:
     Raises:
         NotReproduced: they do not compute what ``net`` computes.
     """
+    # A hook is refused without a comparison: it may act on some sizes only, or collect what passes.
+    if hooked := [name for name, part in net.named_modules() if part._forward_hooks or part._forward_pre_hooks]:
+        raise NotReproduced(f"{type(net).__name__} has no optimised form: its {hooked[0] or 'forward'} has a hook")
     try:
         with torch.inference_mode(False):  # or ``refresh`` could not write to them later
             parts = Parts(net).eval()
@@ -268,8 +271,8 @@ class Itself(nn.Module):
 
     @torch.no_grad()
     def forward(self, y: Tensor) -> Tensor:
-        """The network's own result."""
-        return self.net(y)
+        """The network's own result, in the precision of its weights."""
+        return self.net(y.to(self.net.head.weight.dtype)).to(y.dtype)
 
     def bands(self, y: Tensor) -> Iterator[Tensor]:
         """The result of ``y`` in one band."""

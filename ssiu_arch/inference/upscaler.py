@@ -131,6 +131,8 @@ class Upscaler:
 
     def _bands(self, y: Tensor, advance: Advance) -> Iterator[Tensor]:
         """The result in finite bands; from where half precision overflows on, float32's."""
+        # The network in float32 begins at the top again, and its bands may have other heights. ``at`` counts its rows,
+        # ``done`` those that were given away: of a band that reaches beyond them, the rows after ``done`` are new.
         rows, done = self.upscale * y.shape[2], 0
         for net in self._nets():
             at = 0
@@ -252,14 +254,15 @@ def upscale(
         named = path = weights_path(net, scale)
         status = path.stat() if os.path.isfile(path) else None
         net = _network(path, status and (status.st_mtime_ns, status.st_size))
-    check_scale(named, net.upscale, scale)
     upscaler = net if isinstance(net, Upscaler) else Upscaler(net, **options)
+    check_scale(named, upscaler.upscale, scale)
     if isinstance(net, Upscaler) and options:
         raise ValueError(f"options ({', '.join(options)}) belong to the Upscaler: give them when you make it")
     if isinstance(image, Image.Image):
         return _of_pillow(image, upscaler)
-    if isinstance(image, np.ndarray) and image.ndim == 2:
-        return upscaler(image[:, :, None])[:, :, 0]
+    if isinstance(image, np.ndarray):
+        image = np.asarray(image)  # a matrix has two dimensions, whatever its shape says
+        return upscaler(image[:, :, None])[:, :, 0] if image.ndim == 2 else upscaler(image)
     return upscaler(image)
 
 

@@ -72,6 +72,11 @@ def hooked(net):
     return net
 
 
+def hooked_for_one_size(net):
+    net.register_forward_hook(lambda module, inputs, output: output * (1 - 0.5 * (inputs[0].shape[3] == 13)))
+    return net
+
+
 def input_hooked(net):
     net.register_forward_pre_hook(lambda module, inputs: (1 - inputs[0],))
     return net
@@ -104,6 +109,7 @@ CHANGES = {
     "LoRA": replaced("stages.0.ffn.wo", Lora),
     "a forward hook": hooked,
     "a hook on the input": input_hooked,
+    "a hook for one size": hooked_for_one_size,
     "a forward of an instance": own_forward,
     "other padding": zero_padded,
     "a norm switched off": without_scale,
@@ -143,6 +149,15 @@ def test_upscaling_runs_the_network_itself(changed):
     assert np.array_equal(Upscaler(changed)(image), expected.permute(1, 2, 0).numpy())
     with pytest.raises(ValueError, match=r"precision.*fp32"):
         Upscaler(changed, precision="bf16")
+
+
+def test_a_network_in_half_precision_runs_in_it():
+    torch.manual_seed(0)
+    net = SSIU(**TINY).eval().half()
+    image = np.random.default_rng(0).random((11, 13, 3), dtype=np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(image.transpose(2, 0, 1))[None].half())[0].float().clamp(0, 1)
+    assert np.array_equal(Upscaler(net)(image), expected.permute(1, 2, 0).numpy())
 
 
 @pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])

@@ -142,6 +142,14 @@ def test_arrays_as_they_lie_in_memory(net, noise):
         found = ssiu_arch.upscale(native.astype(np.dtype(kind).newbyteorder(">")), net)
         assert found.dtype == np.dtype(kind).newbyteorder(">")
         assert np.array_equal(found, ssiu_arch.upscale(native, net))
+    grey = image[:, :, 0]
+    assert np.array_equal(ssiu_arch.upscale(np.asmatrix(grey), net), ssiu_arch.upscale(grey, net))
+
+
+@pytest.mark.parametrize("wrapped", [None, {}, torch.nn.Identity()])
+def test_what_is_no_network(wrapped, noise):
+    with pytest.raises(ValueError, match=r"net \(\w+\) must be an SSIU"):
+        ssiu_arch.upscale(noise(4, 4), wrapped)
 
 
 @pytest.mark.parametrize(
