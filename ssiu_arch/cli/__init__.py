@@ -1,1 +1,1 @@
-"""The ``basicsr`` command. One file a verb; ``main.py`` chooses."""
+"""The commands ``basicsr`` and ``ssiu``: one file per verb; ``main.py`` runs the one that is named."""

@@ -84,11 +84,7 @@ def check_output(
 
 
 def place(launcher: str) -> tuple[int, int | None]:
-    """Rank of this process and number of processes, from the environment; 0 and None without one of ``LAUNCHERS``.
-
-    Raises:
-        UserError: a variable that the launcher sets is missing or has an impossible value.
-    """
+    """Rank and number of processes, from the environment, where ``UserError`` names what is wrong; else 0 and None."""
     if launcher not in LAUNCHERS:
         return 0, None
     command, names = LAUNCHERS[launcher]

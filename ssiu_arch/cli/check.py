@@ -2,6 +2,7 @@
 
 import argparse
 
+from ssiu_arch.cli.arguments import Parser
 from ssiu_arch.cli.pipeline import add_force_yml
 from ssiu_arch.plugins import load_plugins
 from ssiu_arch.utils.errors import UserError
@@ -28,7 +29,7 @@ def run(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     what = "Check an option file, its data and weights, one training iteration and one validation step. Writes nothing."
-    parser = argparse.ArgumentParser(prog="basicsr check", description=what, epilog=EXAMPLE)
+    parser = Parser(prog="basicsr check", description=what, epilog=EXAMPLE, allow_abbrev=False)
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML) of a training or a test")
     parser.add_argument("--strict", action="store_true", help="treat unknown options as errors, not warnings")
     parser.add_argument("--launcher", choices=["pytorch", "slurm"], help="who will start several processes")

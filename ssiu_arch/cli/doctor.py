@@ -1,6 +1,5 @@
 """``basicsr doctor``: what is installed here, and known conflicts."""
 
-import argparse
 import platform
 import sys
 import traceback
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 
 from ssiu_arch import patches, plugins
 from ssiu_arch.cli import which_basicsr
+from ssiu_arch.cli.arguments import Parser
 from ssiu_arch.patches.patch import NEEDED
 from ssiu_arch.utils.errors import UserError
 
@@ -26,7 +26,7 @@ Line = tuple[str, str, str]  # ok, warning or broken; subject; finding
 def run(arguments: list[str]) -> None:
     """Print one line per finding; if something is broken, ``UserError`` says how much."""
     what = "Print versions, the basicsr in use, plugins, registries, GPU, known conflicts, and the state of each patch."
-    argparse.ArgumentParser("basicsr doctor", description=what, epilog="example: basicsr doctor").parse_args(arguments)
+    Parser("basicsr doctor", description=what, epilog="example: basicsr doctor").parse_args(arguments)
     broken = 0
     for level, subject, finding in lines():
         print(f"{level:8}{subject}: {finding}", flush=True)

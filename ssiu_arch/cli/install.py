@@ -4,7 +4,6 @@ pip also builds it in an isolated environment, for which it downloads torch once
 environment that is there, with a ``sitecustomize.py`` (``install_shim``) that lets its ``setup.py`` run.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ssiu_arch.cli import which_basicsr
+from ssiu_arch.cli.arguments import Parser
 from ssiu_arch.utils.errors import UserError
 
 REQUIREMENT = "basicsr==1.4.2"
@@ -23,9 +23,7 @@ SHIM = Path(__file__).parent / "install_shim"
 def run(arguments: list[str]) -> None:
     """Build and install BasicSR with what it depends on, unless it is installed; ``UserError`` if pip fails."""
     what = f"Install {REQUIREMENT} and what it depends on, on any Python; does nothing if basicsr is installed."
-    argparse.ArgumentParser("basicsr install", description=what, epilog="example: basicsr install").parse_args(
-        arguments
-    )
+    Parser("basicsr install", description=what, epilog="example: basicsr install").parse_args(arguments)
     if which_basicsr.imported() is None:
         with TemporaryDirectory() as folder:
             pip("install", str(build_wheel(Path(folder))))

@@ -6,13 +6,13 @@ import sys
 from importlib import import_module
 
 from ssiu_arch.cli import which_basicsr
-from ssiu_arch.cli.arguments import LAUNCHERS, place
+from ssiu_arch.cli.arguments import LAUNCHERS, Parser, place
 from ssiu_arch.plugins import load_plugins
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
     """A parser of the options that BasicSR's ``train.py`` and ``test.py`` have."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"basicsr {verb}",
         description=f"{verb.capitalize()} a network from an option file, with BasicSR's {verb}_pipeline.",
         epilog=f"example: basicsr {verb} -opt options/demo/{verb}_SSIU_x4.yml",

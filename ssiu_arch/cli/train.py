@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ssiu_arch.cli import pipeline
+from ssiu_arch.cli.arguments import place
 from ssiu_arch.patches.training.guarded_iterations import Stopped, stop
 
 
 def run(arguments: list[str]) -> None:
     """Train a network from an option file; see ``pipeline.run``."""
     launcher = pipeline.parser("train").parse_args(arguments).launcher
-    with stopping_after_an_iteration(is_alone=(pipeline.place(launcher)[1] or 1) == 1):
+    with stopping_after_an_iteration(is_alone=(place(launcher)[1] or 1) == 1):
         try:
             pipeline.run("train", arguments)
         except Stopped as stopped:
@@ -50,6 +51,7 @@ def stopping_after_an_iteration(is_alone: bool) -> Iterator[None]:
 
 def end_workers() -> None:
     """Kill the loaders' workers that are left: they would outlive a failed run by some seconds."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch raises an error when a worker ends
+    if hasattr(signal, "SIGCHLD"):  # torch raises an error when a worker ends; Windows has no such signal
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for worker in multiprocessing.active_children():
         worker.kill()

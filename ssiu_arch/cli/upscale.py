@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,19 +67,12 @@ def _parser() -> Parser:
     parser.add_argument("--device", default="auto", help=device)
     precision = "precision of the network's computations (default: fp32)"
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=precision)
-    tile = "tile side in LR pixels, a multiple of 16 (approximate; default: whole image)"
-    parser.add_argument("--tile", type=_tile, metavar="N", help=tile)
+    tile = "tile side in LR pixels (approximate; default: whole image)"
+    parser.add_argument("--tile", type=whole(64), metavar="N", help=tile)
     parser.add_argument("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
     parser.add_argument("--overwrite", action="store_true", help="redo and replace all output files")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
-
-
-def _tile(text: str) -> int:
-    value = whole(64)(text)
-    if value % 16:
-        raise ArgumentTypeError(f"{text!r} is not a multiple of 16")
-    return value
 
 
 def _wait_for_all() -> None:

@@ -154,6 +154,8 @@ def exif_of_tiff(source: Directories) -> bytes:
     """EXIF with the descriptive tags of a TIFF file, in its byte order; empty if there are none."""
     block = bytearray(source.data[:2] + struct.pack(source.order + "HI", 42, 0))
 
+    # A directory holds the offsets of its values and of further directories, so those are written before it: the first
+    # directory comes last, and the header, written above, learns its place at the end.
     def write(entries: dict[int, Entry], depth: int) -> int:
         values = {tag: (entry.kind, entry.amount, source.raw(entry)) for tag, entry in entries.items()}
         for tag in values.keys() & {EXPOSURE, GPS, INTEROPERABILITY} if depth < 3 else ():

@@ -32,15 +32,10 @@ def check_format(photo: Photo, form: str, upscale: int, name: object) -> None:
 
 
 def encode(photo: Photo, form: str, quality: int) -> tuple[bytes, list[str]]:
-    """``photo`` as a file, and the names of the metadata that it cannot hold.
+    """``photo`` as a file, and the names of the metadata that it cannot hold; ``BadImage`` if it cannot be written.
 
-    Args:
-        photo: an image that passes ``check_format``; upright for formats in ``NOT_TURNED``.
-        form: Pillow's name of the format.
-        quality: of JPEG, WebP and AVIF, 1 to 100; JPEG and AVIF without chroma subsampling.
-
-    Raises:
-        BadImage: it cannot be written.
+    ``photo`` passes ``check_format`` for ``form``, Pillow's name of the format, and is upright for those in
+    ``NOT_TURNED``. ``quality`` is that of JPEG, WebP and AVIF, 1 to 100; JPEG and AVIF keep all chroma samples.
     """
     samples = photo.samples[:, :, :-1] if photo.has_alpha and form in PLAIN else photo.samples  # there it is opaque
     channels, is_deep = samples.shape[2], samples.dtype == np.uint16

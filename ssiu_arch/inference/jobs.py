@@ -1,4 +1,4 @@
-"""Upscaling files: which images are read, where their results go, what is done already, and one file's way."""
+"""Upscaling files: which images are read, where results go, what is done already, and how one file is upscaled."""
 
 import glob
 import hashlib
@@ -189,7 +189,7 @@ class Records:
 
 def _read_records(path: Path) -> dict[tuple[Path, str], Any]:
     known = {}
-    for line in path.read_bytes().splitlines() if os.access(path, os.R_OK) else ():
+    for line in path.read_bytes().splitlines() if path.is_file() and os.access(path, os.R_OK) else ():
         try:
             record = json.loads(line)
             known[path.with_name(record.pop("result")), record.pop("sha256")] = record

@@ -27,7 +27,7 @@ FORMATS = {  # that are read and written: Pillow's names
     ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF",
 }  # fmt: skip
 READ_ONLY = {".gif": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}  # with the endings of their results
-CONVERTED = {  # Pillow's modes as which it decodes, and what is made of them
+CONVERTED = {  # Pillow's modes, and the modes to which they are converted
     "1": "L", "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA", "YCbCr": "RGB", "HSV": "RGB",
     "CMYK": "RGB",
 }  # fmt: skip

@@ -45,7 +45,6 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
         ValueError: see ``check_tiles``.
         RuntimeError: out of memory even with the smallest tiles.
     """
-    check_tiles(tile, overlap)
     while True:
         try:
             return _blended(net, y, upscale, tile, overlap)
@@ -74,6 +73,7 @@ def tiled_bands(
 
     Arguments are those of ``tiled``; smaller tiles are not tried.
     """
+    check_tiles(tile, overlap)
     s, (h, w) = upscale, y.shape[2:]
     columns = _along(w, s, tile, overlap, y.device)
     rows = _along(h, s, tile, overlap, y.device)
@@ -93,7 +93,7 @@ def _along(size: int, s: int, tile: int, overlap: int, device: torch.device) -> 
 
     Tiles start at multiples of 16, so the windows of the attention are those of the whole image.
     """
-    stride = max((tile - overlap) // WINDOWS, 1) * WINDOWS if tile - overlap >= WINDOWS else tile - overlap
+    stride = (tile - overlap) // WINDOWS * WINDOWS
     count = max(-(-(size - tile) // stride), 0) + 1
     starts = [n * stride for n in range(count)]
     places = [slice(start, min(start + tile, size)) for start in starts]

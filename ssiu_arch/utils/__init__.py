@@ -1,1 +1,1 @@
-"""What every room uses and what uses none of them."""
+"""Helpers of all layers: errors, files, memory, timing, tables, option files."""

@@ -85,7 +85,7 @@ def device_peak(work: Callable[[], object], device: torch.device, is_captured: b
 def resident_peak(work: Callable[[], object]) -> int | None:
     """The highest resident memory of this process during ``work`` above that before it; None without Linux's /proc."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # only glibc has it
+    with suppress(OSError, AttributeError, TypeError):  # only glibc has it; Windows does not take None
         ctypes.CDLL(None).malloc_trim(0)  # give freed memory back to the system
     try:
         CLEAR_REFS.write_text("5")  # proc(5): the highest resident size becomes the present one

@@ -8,12 +8,9 @@ STAGE = re.compile(r"stages\.(\d{1,6})\.")
 
 
 def ssiu_options(state_dict: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arguments of ``SSIU`` that fit weights, read from names and shapes; None if they are not an SSIU's.
+    """The arguments of ``SSIU`` that fit weights by our names, read from names and shapes; None if they are no SSIU's.
 
     Incomplete or inconsistent weights may give arguments that ``SSIU`` refuses.
-
-    Args:
-        state_dict: weights by our names (see ``rename_released``).
     """
     needed = [state_dict.get(name) for name in ("head.weight", "tail.0.weight", "stages.0.attention.rel_h")]
     shapes = [tensor.shape for tensor in needed if tensor is not None and tensor.ndim == 4 and tensor.numel()]

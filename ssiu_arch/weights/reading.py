@@ -58,11 +58,7 @@ def _plain(value: Any, depth: int = 3) -> Any:
 
 
 def read_sets(path: str | Path) -> dict[Any, Any]:
-    """What a checkpoint holds; sets of weights within an entry stand beside it, by names such as ``model.params_ema``.
-
-    Raises:
-        UserError: see ``read_checkpoint``.
-    """
+    """As ``read_checkpoint``, with sets of weights within an entry in its place, named such as ``model.params_ema``."""
     held: dict[Any, Any] = {}
     for name, value in read_checkpoint(path).items():
         inner = {} if is_set(value) or not isinstance(value, dict) else value
@@ -105,10 +101,7 @@ def used_key(path: str | Path, held: dict[Any, Any], param_key: str | None) -> A
 def chosen(path: str | Path, held: dict[Any, Any], wanted: Sequence[str], key: str | None = None) -> Any:
     """``key``, or if that is None: the key of the first of ``wanted``, else of the only set; None for the root.
 
-    Args:
-        path: the file, for the message.
-        held: see ``read_sets``.
-        wanted: names of sets; they also stand for sets within an entry, such as ``model.params_ema``.
+    ``held`` is what ``read_sets`` returns. ``params_ema`` also stands for a set within an entry, ``model.params_ema``.
 
     Raises:
         UserError: there is no ``key``; or none of ``wanted`` and several other sets, or several of one name.

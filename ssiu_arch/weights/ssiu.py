@@ -141,11 +141,7 @@ def fingerprint(weights: StateDict) -> str:
 
 
 def describe(path: Path, key: str | None) -> list[tuple[str, str]]:
-    """Names and values of the facts about a weight file, of an SSIU or of another network.
-
-    Args:
-        path: a file of torch.save or safetensors.
-        key: the set of weights to describe; None: the one that ``load`` uses.
+    """Names and values of the facts about a weight file, of an SSIU or not, and its set ``key`` (None: as ``load``).
 
     Raises:
         UserError: the file cannot be read, or has no ``key``.

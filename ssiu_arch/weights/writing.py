@@ -29,11 +29,7 @@ def as_bytes(weights: StateDict, suffix: str) -> bytes:
 
 
 def halved(weights: StateDict) -> StateDict:
-    """The weights rounded to float16.
-
-    Raises:
-        UserError: a value exceeds the range of float16.
-    """
+    """The weights rounded to float16; ``UserError`` if a value exceeds its range."""
     rounded = {name: value.half() for name, value in weights.items()}
     for name, value in weights.items():
         if not torch.equal(rounded[name].isfinite(), value.isfinite()):

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 import ssiu_arch
 from ssiu_arch.cli import main as command
+from ssiu_arch.cli import train
 from ssiu_arch.utils.errors import UserError, printable
 
 
@@ -132,11 +134,18 @@ def test_a_launcher_that_did_not_start_this(launcher, variable, monkeypatch, cap
     assert f"basicsr train: {variable} is not set" in capsys.readouterr().err
 
 
-def test_missing_opt_is_exit_code_2(capsys):
-    with pytest.raises(SystemExit) as left:
-        command.main(["train"])
-    assert left.value.code == 2
-    assert "-opt" in capsys.readouterr().err
+def test_a_training_ends_where_there_is_no_sigchld(monkeypatch):
+    monkeypatch.delattr(signal, "SIGCHLD")  # as on Windows
+    train.end_workers()
+
+
+@pytest.mark.parametrize("verb", ["train", "test", "check"])
+def test_a_missing_option_file_is_a_line(capsys, verb):
+    assert command.main([verb]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "-opt" in said
+    assert f"basicsr {verb} --help" in said
 
 
 @pytest.mark.parametrize(
@@ -147,8 +156,6 @@ def test_missing_opt_is_exit_code_2(capsys):
     ],
 )
 def test_exit_codes(monkeypatch, capsys, raised, code, line):
-    from ssiu_arch.cli import train
-
     def fail(arguments):
         raise raised
 

@@ -118,8 +118,8 @@ def test_16_bit_stays(upscale):
 
 def test_self_ensemble_and_tiles(upscale):
     samples = image("a.png", 70, 80)
-    assert upscale("a.png", "-o", "b.png", "--self-ensemble", "--tile", "64", "--precision", "bf16")[0] == 0
-    options = {"self_ensemble": True, "tile": 64, "precision": "bf16"}
+    assert upscale("a.png", "-o", "b.png", "--self-ensemble", "--tile", "68", "--precision", "bf16")[0] == 0
+    options = {"self_ensemble": True, "tile": 68, "precision": "bf16"}
     assert np.array_equal(read("b.png"), ssiu_arch.upscale(samples, "x2.pth", **options))
 
 
@@ -303,7 +303,6 @@ BAD = {
     "a device of another kind": (["a.png", "-o", "out", "--device", "meta"], r"--device meta: .*use cpu"),
     "a precision": (["a.png", "-o", "out", "--precision", "fp8"], r"argument --precision: invalid choice: 'fp8'"),
     "small tiles": (["a.png", "-o", "out", "--tile", "16"], r"argument --tile: '16' .* 64"),
-    "uneven tiles": (["a.png", "-o", "out", "--tile", "100"], r"argument --tile: '100' .*multiple of 16"),
     "threads": (["a.png", "-o", "out", "--threads", "0"], r"--threads: '0' .* 1 to 4096"),
     "an abbreviation": (["a.png", "-o", "out", "--self"], r"unrecognized arguments: --self"),
 }

@@ -233,6 +233,13 @@ class TestDone:
         self.record(job)
         assert self.is_done(job)
 
+    def test_a_folder_in_place_of_the_records_holds_none(self, job):
+        path = job.target.with_name(RECORDS)
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(BadImage):
+            self.is_done(job)
+
     def test_records_of_other_processes_are_seen(self, job, folder):
         ours, second = Records(self.made_with), Job(job.source, folder("out/b.png", 8, 6))
         assert ours.is_done(job)

@@ -14,11 +14,7 @@ def weights_file(folder: Path, upscale: int) -> Path:
 
 
 def shipped(upscale: int = 4) -> Path:
-    """The package's own weights for a scale.
-
-    Raises:
-        UserError: The package has none for that scale.
-    """
+    """The package's own weights for a scale; ``UserError`` if it has none."""
     path = weights_file(FOLDER, upscale)
     if not path.is_file():
         raise UserError(f"no weights for x{upscale} come with ssiu_arch: name a file, as by --weights SSIU_x4.pth")
