@@ -1,5 +1,1 @@
-"""SSIU in other programs, and other programs' networks here.
-
-``spandrel`` makes SSIU known to spandrel, which chaiNNer and ComfyUI load networks by; ``comfyui`` assembles a folder
-for ComfyUI; ``rivals`` registers every network that spandrel knows in BasicSR.
-"""
+"""SSIU in other programs (``spandrel``, ``comfyui``, ``web``), and other programs' networks in BasicSR (``rivals``)."""
