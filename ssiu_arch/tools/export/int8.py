@@ -91,7 +91,6 @@ def _nodes(graph: Any) -> list[str]:
     constants = {value.name for value in graph.initializer}
     convolutions = [n for n, node in enumerate(graph.node) if node.op_type == "Conv"]
     network = graph.node[convolutions[0] : convolutions[-1] + 1]
-    image = next(node for node in graph.node if node.op_type == "Pad").input[0]  # which the skip connection enlarges
     # A product with, or a sum of, a constant belongs to a shape, or to the scale and the positions of the attention.
     maps = (node for node in network if node.op_type not in ("Mul", "Add") or constants.isdisjoint(node.input))
-    return [node.name for node in maps if node.op_type in OPERATORS and image not in node.input]
+    return [node.name for node in maps if node.op_type in OPERATORS]
