@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add("presets", nargs="*", metavar="PRESET", help=named)
     add("-opt", nargs="+", default=[], metavar="FILE", help="option files whose network_g to measure too")
     add("--upscale", type=whole(1, 8), metavar="N", help="scale (default: that of -opt, or 4)")
-    add("--size", nargs="+", type=image_size, metavar="HxW", help="LR sizes, height x width (default: for a result of 720x1280)")
+    sizes = "LR sizes, height x width (default: for a result of 720x1280)"
+    add("--size", nargs="+", type=image_size, metavar="HxW", help=sizes)
     add("--batch", type=whole(1), default=1, metavar="N", help="images at a time (default: 1)")
     add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     add("--threads", type=whole(1, 4096), metavar="N", help="CPU threads (default: torch's)")
