@@ -70,6 +70,8 @@ def find_jobs(
 def _images(text: str, out: Path, left_out: LeftOut) -> list[tuple[Path, Path]]:
     """The image files that ``text`` names, with their places in the output folder; others go to ``left_out``."""
     path = Path(text)
+    if not text:  # Path calls it the current folder
+        raise UserError("an INPUT is empty text, as of an unset variable; name a file or folder")
     if path.is_dir():
         base, found = path, _walk(path, left_out)
     elif path.exists():
@@ -115,6 +117,8 @@ def _summary(left_out: LeftOut) -> str:
 
 def _placed(found: list[tuple[Path, Path]], inputs: list[str], out: Path, suffix: str | None) -> list[Job]:
     """The jobs of images, each given with its place in the output folder."""
+    if out.suffix.lower() in READ_ONLY and not out.is_dir():
+        raise UserError(f"-o {out}: {out.suffix} is read and not written; use {', '.join(FORMATS)}, or name a folder")
     is_file = out.suffix.lower() in FORMATS and not out.is_dir()
     if is_file:
         if len(found) > 1 or Path(inputs[0]).is_dir():

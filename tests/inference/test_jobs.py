@@ -55,6 +55,16 @@ def test_a_file_that_is_named_twice_is_one(folder):
     assert pairs("in", "in/a.png", "./in/../in/a.png", "in/*.png") == [("in/a.png", "out/a.png")]
 
 
+@pytest.mark.parametrize(
+    ("inputs", "out", "part"),
+    [(["a.png", ""], "out", "INPUT is empty"), (["a.png"], "a.GIF", "-o a.GIF: .GIF is read")],
+)
+def test_what_would_be_taken_for_a_folder(folder, inputs, out, part):
+    folder("a.png")
+    with pytest.raises(UserError, match=part):
+        pairs(*inputs, out=out)
+
+
 def test_dots_in_names_stay(folder):
     folder("a.b.png")
     assert pairs("a.b.png", suffix=".jpg") == [("a.b.png", "out/a.b.jpg")]
