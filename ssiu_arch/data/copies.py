@@ -108,6 +108,8 @@ def recognise(name: str | None, paths: Sequence[Path]) -> Copy:
 
 def _compare_each(copy: Copy, published: dict[str, KnownImage], images: dict[Path, Listed], stems: set[str]) -> None:
     """Find the published image of each file, by its pixels or else by its name; ``stems``: of damaged files, too."""
+    # Pixels decide, not names: a renamed image is the published one, and a picture under another's name is not. Only a
+    # changed picture is told by its name, so that ``faults`` can say what was done to it.
     by_digest = {known.hr: stem for stem, known in published.items()}
     missing = published.keys() - stems
     renamed = []

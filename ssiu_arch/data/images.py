@@ -101,8 +101,8 @@ def _may_have_alpha(data: bytes) -> bool:
 def _on_white(image: NDArray[Any], raw: NDArray[Any] | None) -> NDArray[Any]:
     """Blend ``image`` with white by the alpha channel of ``raw``, the same image before EXIF rotation.
 
-    ``raw`` is turned by that of the eight EXIF orientations that gives ``image``. None does if the fourth channel is
-    not alpha (CMYK).
+    ``raw`` is turned by that of the eight EXIF orientations that gives ``image``. If none does, its fourth channel is
+    not alpha (CMYK), and ``image`` is returned as it is.
     """
     if raw is None or raw.ndim != 3 or raw.shape[2] != 4:
         return image

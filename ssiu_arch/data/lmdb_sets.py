@@ -75,7 +75,8 @@ def write_lmdb(folder: Path, shards: Sequence[Path], advance: Callable[[int], ob
     entries = [entry for shard in shards for entry in shard_entries(shard)]
     lines = [f"{key}.png ({height},{width},3) {PNG_LEVEL}\n" for key, height, width, _ in entries]
     write_file(partial / "meta_info.txt", "".join(lines).encode("ascii"))
-    # Room for each value in whole pages of its own, for its share of a tree of half full pages, and for the rest.
+    # LMDB must know the largest size of its file. A value fills whole pages of its own, up to one more than its bytes
+    # need; two more hold its place in the tree, whose pages may be half empty; 256 are for everything else.
     map_size = (sum(size // mmap.PAGESIZE + 3 for *_, size in entries) + 256) * mmap.PAGESIZE
     try:
         for start in range(0, len(shards), BATCH):

@@ -106,6 +106,8 @@ def prepare(
     check_keys(sources)
     with locked(target.lock, f"{target.lock.parent}: another run is preparing this set"):
         _claim(target, force)
+        # From here on shards are removed as soon as they are in a database. So what was left out of the set is noted
+        # first: a run after a kill can no longer tell it from a shard that is in a database already.
         note = read_json(target.merging)
         if note is None:
             left_out = _cut_all(target, sources, jobs, skip_bad)

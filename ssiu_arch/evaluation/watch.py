@@ -1,6 +1,6 @@
 """Records the scores of every image while BasicSR's own validator runs, unchanged.
 
-Inside ``watched`` two names that BasicSR's modules look up lead here; outside a validation both act as before:
+``watched`` replaces two functions of BasicSR; outside a validation both act as before:
 
 - ``build_model``, in the module of the pipeline: the model's ``validation`` then reports each data set;
 - ``calculate_metric``, in every module that imported it: each score is recorded, with the image the model was fed last.

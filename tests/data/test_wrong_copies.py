@@ -95,11 +95,20 @@ def moved(image):
     return np.concatenate([image[:, :1], image[:, :-1]], axis=1)
 
 
+def sharpened(image):
+    return cv2.addWeighted(image, 1.5, cv2.GaussianBlur(image, (0, 0), 1.5), -0.5, 0)
+
+
 def clamped(image, scale):
     """LR with a border of its own, as ports that clamp there have it."""
     made = make_lr(image, scale).copy()
     made[0] ^= 4
     return made
+
+
+def blurred(image, scale):
+    width, height = lr_size(image, scale)
+    return cv2.GaussianBlur(image, (7, 7), 1.6)[: height * scale : scale, : width * scale : scale]
 
 
 def by_opencv(flag):
@@ -164,12 +173,15 @@ WRONG = {  # what was done, and what is said of scale 4
     "HR moved": (hr(moved), f"HR of {ALL}shifted by 1 pixels to the right and 0 down"),
     "LR moved": (lr(lambda image, scale: moved(make_lr(image, scale))), f"LR of {ALL}shifted by 1 pixels to the right"),
     "HR blurred": (hr(lambda image: cv2.GaussianBlur(image, (0, 0), 1.5)), f"HR of {ALL}less detail"),
+    "HR sharpened": (hr(sharpened), f"HR of {ALL}more detail"),
     "HR brighter": (hr(lambda image: (image * 0.9 + 25).astype(np.uint8)), f"HR of {ALL}brighter, darker"),
     "another picture": (hr(lambda image: image // (1, 5, 5), "bird"), "HR of bird: another picture"),
     "LR with another border": (lr(clamped), f"LR of {ALL}other pixels near the border only"),
     "OpenCV": (lr(by_opencv(cv2.INTER_CUBIC)), f"LR of {ALL}made by OpenCV's bicubic, not by MATLAB's"),
     "one by OpenCV": (lr(by_opencv(cv2.INTER_AREA), "bird"), "LR of bird: made by OpenCV's area average"),
     "Pillow": (lr(by_pillow), f"LR of {ALL}made by Pillow's bicubic, not by MATLAB's"),
+    "BD": (lr(blurred), f"LR of {ALL}made by a Gaussian blur and subsampling (BD), not by MATLAB's"),
+    "LR turned": (lr(lambda image, scale: np.rot90(make_lr(image, scale))), f"LR of {ALL}turned by 90 degrees"),
     "other rounding": (lr(by_floats), f"LR of {ALL}off by one from MATLAB's bicubic"),
     "LR grey": (lr(lambda image, scale: grey(make_lr(image, scale))), f"LR of {ALL}grey, HR is in colour"),
     "X2 in X4": (copied(2, 4), f"LR of {ALL}x2 files in place of x4"),

@@ -50,14 +50,14 @@ def opened(model: bytes, threads: int) -> Net:
     options.log_severity_level = ERRORS
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # a type of its own for every reason
+    except Exception as error:  # ONNX Runtime has a type for every reason
         said = f"onnxruntime {onnxruntime.__version__} does not take the exported file"
         raise UserError(f"{said}: update it, or try an older --opset ({error})") from error
 
     def run(y: Tensor) -> Tensor:
         try:
             (x,) = session.run(None, {INPUT: y.numpy()})
-        except Exception as error:  # types of its own again
+        except Exception as error:  # again of many types
             if any(sign in str(error) for sign in NO_MEMORY):
                 raise MemoryError(str(error)) from error
             raise
@@ -67,14 +67,14 @@ def opened(model: bytes, threads: int) -> Net:
 
 
 class Difference(NamedTuple):
-    """Of two results for the same image."""
+    """How far two results for the same image are apart."""
 
     case: Case
     largest: float  # of any value, in units of the larger of 1 and the largest value of torch's
     psnr: float  # of one against the other, in dB, 1 being white; infinite if they are equal
 
     def is_within(self, bar: float) -> bool:
-        """Whether the largest difference is no more than ``bar``; what is not a number never is."""
+        """Whether the largest difference is at most ``bar``; NaN never is."""
         return self.largest <= bar
 
 
@@ -86,7 +86,7 @@ def random_images(case: Case, channels: int) -> Tensor:
 
 @torch.no_grad()
 def difference(exported: Net, net: SSIU, case: Case) -> Difference:
-    """That of ``exported`` to ``net`` for random images of a size.
+    """The difference of ``exported`` from ``net`` on random images of one size.
 
     Raises:
         ValueError: the two results differ in shape.

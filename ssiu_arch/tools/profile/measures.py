@@ -88,4 +88,4 @@ def _peak(candidate: Candidate, device: torch.device, size: Size, batch: int) ->
         with suppress(Exception):
             prepared(prepared.input((min(size[0], SMALL), min(size[1], SMALL)), 1))
     peak = resident_peak(lambda: prepared(x))
-    return "this system does not tell it" if peak is None else peak
+    return "not available on this system" if peak is None else peak

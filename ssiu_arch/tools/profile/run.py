@@ -122,7 +122,7 @@ def _fill_latency(plan: Plan, rows: list[Row], ready: list[Prepared]) -> None:
 
 
 def _runs(work: Work, row: Row) -> bool:
-    """Run once, compiling if the candidate does; False, and a note, if memory does not suffice."""
+    """Run once, compiling if the candidate does; out of memory gives False and a note."""
     with located(f"{row}: cannot run"):
         try:
             work()
