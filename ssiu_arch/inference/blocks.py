@@ -233,7 +233,8 @@ class Selector(nn.Module):
     def forward(self, experts: list[Tensor]) -> Tensor:
         """Three maps to one."""
         gates = torch.stack([gate(alpha) for gate, alpha in zip(self.gates, experts, strict=True)])
-        s = sum(w * alpha for w, alpha in zip(gates.softmax(dim=0), experts, strict=True))
+        w = gates.softmax(dim=0)
+        s = torch.addcmul(torch.addcmul(w[0] * experts[0], w[1], experts[1]), w[2], experts[2])
         return self.fuse(s, plus=s)
 
 
@@ -292,8 +293,9 @@ class Tail(Weights):
 
         start, stop = s * above, s * (rows - below)
         taps = taps.unflatten(0, (3, 3, -1))
-        columns = sum(taps[i, ..., start + i : stop + i, :] for i in range(3))  # (3, out_ch, B, s R, s W + 2)
-        x = sum(columns[j, ..., j : j + s * width] for j in range(3))
+        upper, own, lower = (taps[i, ..., start + i : stop + i, :] for i in range(3))
+        left, middle, right = (upper + own).add_(lower)  # (out_ch, B, s R, s W + 2) each
+        x = (left[..., :-2] + middle[..., 1:-1]).add_(right[..., 2:])
         return x.transpose(0, 1) + self.bias[:, None, None]
 
     def _shuffled(self, f: Tensor, products: nn.ModuleList, *more: nn.ModuleList) -> Iterator[Tensor]:

@@ -254,19 +254,26 @@ def up2_rows(lo: int, hi: int, height: int, dtype: torch.dtype, device: torch.de
 
         row of the map            0          1          2
         rows of the doubled map   0    1     2    3     4        at 0, 7/15, 14/15, 21/15, 28/15
-
-    So each line of the matrix has two entries, which add up to 1: the shares of the rows above and below.
     """
     y = torch.arange(lo, hi, device="cpu").abs()
     y = torch.minimum(y, 2 * (height - 1) - y)  # mirrored
     source = y * (torch.tensor(height // 2 - 1, dtype=torch.float32, device="cpu") / (height - 1))
-    upper = source.floor().long().clamp(0, height // 2 - 2)
+    matrix, rows = between_rows(source, height // 2)
+    return matrix.to(device, dtype), rows
+
+
+def between_rows(source: Tensor, height: int) -> tuple[Tensor, slice]:
+    """Linear interpolation at the rows ``source`` of a map of ``height`` rows: ``result = matrix @ map[rows]``.
+
+    Each line of the matrix has two entries, which add up to 1: the shares of the rows above and below the position.
+    """
+    upper = source.floor().long().clamp(0, height - 2)
     share = (source - upper).clamp(0, 1)
     first, stop = int(upper.min()), int(upper.max()) + 2
-    matrix = torch.zeros(hi - lo, stop - first, dtype=torch.float32, device="cpu")
+    matrix = torch.zeros(len(source), stop - first, dtype=torch.float32, device="cpu")
     matrix.scatter_(1, (upper - first)[:, None], (1 - share)[:, None])
     matrix.scatter_(1, (upper - first + 1)[:, None], share[:, None])
-    return matrix.to(device, dtype), slice(first, stop)
+    return matrix, slice(first, stop)
 
 
 def _known(rows: Rows, but: int) -> int:

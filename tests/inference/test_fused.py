@@ -108,6 +108,15 @@ def test_bands_are_the_result_from_the_top(net):
         torch.testing.assert_close(torch.cat(bands, 2), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
+def test_the_interpolated_image_is_exact_far_down_at_x3(sine_weights):
+    """Where positions are large, their rounding shows: 1/3 has no exact float."""
+    parts, y = fuse(sine_weights(SSIU(3, **TINY))).parts, torch.rand(1, 3, 3200, 16)
+    expected = F.interpolate(y, scale_factor=3, mode="bilinear", align_corners=False)
+    bands = Bands(parts, y, 16)
+    found = torch.cat([bands._base(lo, lo + 160) for lo in range(0, 3200, 160)], dim=2)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
 def test_a_copy_of_the_class_in_a_fork(tiny):
     spec = importlib.util.spec_from_file_location("fork_ssiu_arch", arch.__file__)
     fork = importlib.util.module_from_spec(spec)
