@@ -45,24 +45,20 @@ def tiled(net: Callable[[Tensor], Tensor], y: Tensor, *, upscale: int, tile: int
         ValueError: see ``check_tiles``.
         RuntimeError: out of memory even with the smallest tiles.
     """
+    x = y.new_empty((*y.shape[:2], upscale * y.shape[2], upscale * y.shape[3]))
     while True:
         try:
-            return _blended(net, y, upscale, tile, overlap)
+            row = 0
+            for band in tiled_bands(net, y, upscale=upscale, tile=tile, overlap=overlap):
+                x[:, :, row : row + band.shape[2]] = band
+                row += band.shape[2]
+            return x
         except (RuntimeError, MemoryError) as error:
             smaller = max(tile // 2, 2 * overlap, SMALLEST)
             if not is_out_of_memory(error) or smaller >= tile:
                 raise
             log.warning(f"{tuple(y.shape)}: not enough memory for tiles of {tile}, trying {smaller}")
             tile = smaller
-
-
-def _blended(net: Callable[[Tensor], Tensor], y: Tensor, s: int, tile: int, overlap: int) -> Tensor:
-    x = y.new_empty((*y.shape[:2], s * y.shape[2], s * y.shape[3]))
-    row = 0
-    for band in tiled_bands(net, y, upscale=s, tile=tile, overlap=overlap):
-        x[:, :, row : row + band.shape[2]] = band
-        row += band.shape[2]
-    return x
 
 
 @torch.no_grad()
