@@ -202,6 +202,20 @@ def test_the_size_of_a_set_is_foretold(folder_of_photos, target, capsys):
     assert float(number) * {"kB": 1e3, "MB": 1e6}[unit] == pytest.approx(stored, rel=0.2)
 
 
+def test_shards_go_as_soon_as_they_are_in_a_database(folder_of_photos, target, monkeypatch):
+    left = []
+    monkeypatch.setattr(
+        prepare_module,
+        "write_lmdb",
+        lambda *given, original=prepare_module.write_lmdb: (
+            left.append({path.parent.name for path in target.work.rglob("*.shard")}),
+            original(*given),
+        ),
+    )
+    prepare(target, from_folder(folder_of_photos()))
+    assert left == [{"HR", "X2", "X3", "X4"}, {"X2", "X3", "X4"}, {"X3", "X4"}, {"X4"}]
+
+
 # Forks a child for each run, so that packages are imported once and most of a child's life is work.
 KILL_AND_RESUME = """
 import os, random, signal, sys, time

@@ -38,7 +38,8 @@ def test_two_images_of_one_key_are_both_named(tmp_path):
 def test_archives_are_read_in_place(tmp_path, photo, kind):
     images = {f"top/{name}.png": photo(20, 30, i) for i, name in enumerate(("b", "a", "c"))}
     path = tmp_path / f"set.{kind}"
-    pack(path, {**{name: encode_png(image) for name, image in images.items()}, "top/readme.txt": b"hello"})
+    others = {"top/readme.txt": b"hello", "top/._a.png": b"what macOS adds"}
+    pack(path, {**{name: encode_png(image) for name, image in images.items()}, **others})
     sources = from_archive(path)
     assert [source.key for source in sources] == ["a", "b", "c"]
     for source in sources:
@@ -62,6 +63,20 @@ def test_a_compressed_tar_is_named(tmp_path):
         pass
     with pytest.raises(UserError, match=r"set\.tar: is not a complete zip or uncompressed tar"):
         from_archive(tmp_path / "set.tar")
+
+
+def test_a_member_with_a_password_or_gone_since_is_named_when_it_is_read(tmp_path, photo):
+    path = tmp_path / "set.zip"
+    pack(path, {"in/a.png": encode_png(photo(64, 64))})
+    (source,) = from_archive(path)
+    data = path.read_bytes()
+    at = data.index(b"PK\1\2") + 8  # flags in the directory
+    path.write_bytes(data[:at] + bytes([data[at] | 1]) + data[at + 1 :])
+    with pytest.raises(BadImage, match=r"set\.zip/in/a\.png: .*encrypted"):
+        source.read()
+    pack(path, {"in/b.png": b"another"})
+    with pytest.raises(BadImage, match=r"set\.zip/in/a\.png: cannot be read from the archive"):
+        source.read()
 
 
 def test_a_damaged_member_is_named_when_it_is_read(tmp_path, photo):
