@@ -66,6 +66,14 @@ def keep(kept, image):
     return image
 
 
+def test_two_metrics_with_equal_options_keep_their_own_scores(run, watching):
+    with watching() as watch:
+        run(metrics={"a": PSNR, "b": dict(PSNR)}, bicubic=False)
+    scores = watch.sets[0].scores
+    assert len(scores["a"]) == 3
+    assert scores["a"] == scores["b"]
+
+
 def test_bicubic_is_measured_once_a_set_and_as_everywhere(run, loader, pictures, watching, log):
     with watching() as watch:
         model = run()
@@ -125,7 +133,8 @@ def test_float_output_is_neither_clamped_nor_rounded(run, watching, metric):
 
     options = metric(look)
     with watching():
-        run(metrics={"f": {**options, "float_output": True}, "i": options}, bicubic=False)
+        model = run(metrics={"f": {**options, "float_output": True}, "i": options}, bicubic=False)
+    assert not {"feed_data", "get_current_visuals"} & vars(model).keys()
     for (as_float, gt), (as_integers, same_gt) in zip(seen[0::2], seen[1::2], strict=True):
         assert as_float.dtype == np.float64
         assert (as_float % 1 != 0).mean() > 0.9
