@@ -17,6 +17,7 @@ from torch import Tensor
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.extras import require
 from ssiu_arch.utils.files import zip_damage
+from ssiu_arch.utils.memory import is_out_of_memory
 
 StateDict = dict[str, Tensor]
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -223,6 +224,8 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # torch raises half a dozen types for a damaged file
         asked = REFUSED.search(str(error))
         problem = f"damaged, or not a torch.save file ({_reason(error)})"
+        if is_out_of_memory(error):
+            problem = "does not fit in the free memory"
         if asked:
             problem = (
                 f"holds Python objects besides tensors (asks for {asked[0]}), which could run code; nothing has been "

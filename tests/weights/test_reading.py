@@ -156,6 +156,17 @@ def test_a_damaged_file_gives_the_reason_and_not_torchs_advice(tmp_path, content
     assert word not in str(refused.value)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_whole_file_is_not_called_damaged_where_memory_is_short(tmp_path, monkeypatch, error):
+    def load(*arguments, **options):
+        raise error
+
+    torch.save({"a": torch.zeros(3)}, tmp_path / "a.pth")
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(UserError, match=r"a\.pth: does not fit in the free memory$"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
 def test_the_oldest_files_of_torch_are_refused(tmp_path):
     with tarfile.open(tmp_path / "w.pth", "w") as tar:
         for name in ("storages", "tensors", "pickle"):
