@@ -96,4 +96,6 @@ def place(launcher: str) -> tuple[int, int | None]:
     rank, processes = (int(os.environ[name]) for name in names[:2])
     if rank >= processes:
         raise UserError(f"{names[0]} ({rank}) must be below {names[1]} ({processes}) in the environment: use {command}")
+    if launcher == "pytorch" and int(port := os.environ["MASTER_PORT"]) > 65535:
+        raise UserError(f"MASTER_PORT ({port}) must be at most 65535 in the environment: use {command}")
     return rank, processes

@@ -129,6 +129,9 @@ def load_optimizers(optimizers: Sequence[Any], saved: Sequence[Mapping[str, Any]
                     raise ValueError("another type of optimiser saved it")
                 merged.append({**old, **group, "params": old["params"]})
             optimizer.load_state_dict({"state": state["state"], "param_groups": merged})
+            for parameter, moments in optimizer.state.items():  # a fused step would read beyond others
+                if any(value.shape != parameter.shape for name, value in moments.items() if "avg" in name):
+                    raise ValueError("its moments are of other shapes than the parameters")
         except Exception as error:  # torch raises half a dozen types
             reason = " ".join(str(error).split())
             raise UserError(f"the state does not fit the optimiser {kind} of the option file: {reason}") from error

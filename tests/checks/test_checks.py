@@ -390,6 +390,7 @@ def test_compile_on_several_gpus_needs_a_launcher(monkeypatch):
             {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"},
             "RANK (2) must be below WORLD_SIZE",
         ),
+        ({"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "here", "MASTER_PORT": "99999"}, "MASTER_PORT (99999)"),
     ],
 )
 def test_what_a_launcher_must_set(place, capsys, monkeypatch, environment, part):

@@ -1,6 +1,7 @@
 """Resuming needs a CUDA device, looks for states below the wrong folder, and fails at a damaged newest state."""
 
 import logging
+import math
 import sys
 from copy import deepcopy
 from pathlib import Path
@@ -141,6 +142,10 @@ def resume_state(upstream: Function) -> list[Function]:
         found = newest_state(opt) if opt["auto_resume"] else (named, load_state(named)) if named else None
         if found is not None:
             opt["path"]["resume_state"], state = found
+            if named and Path(named).absolute() != Path(found[0]).absolute():
+                print(f"--auto_resume: uses {found[0]}, not path.resume_state ({named})", file=sys.stderr)
+            if state["iter"] >= opt["train"].get("total_iter", math.inf):
+                print(f"nothing is left to train: iteration {state['iter']} is done; raise total_iter", file=sys.stderr)
             if not opt["auto_resume"]:
                 check_weights(opt, state["iter"])
             check_resume(opt, state["iter"])

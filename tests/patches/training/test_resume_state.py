@@ -141,6 +141,18 @@ def test_weights_are_no_state(options):
         train.load_resume_state(options)
 
 
+def test_what_a_resumed_run_does_not_use_is_said(options, capsys):
+    train.load_resume_state(options)
+    assert capsys.readouterr().err == ""
+    options["path"]["resume_state"] = named = options["path"]["training_states"] + "/30.state"
+    options["train"]["total_iter"] = 200
+    assert train.load_resume_state(options)["iter"] == 200
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert f"200.state, not path.resume_state ({named})" in said[0]
+    assert "nothing is left to train: iteration 200 is done" in said[1]
+
+
 def test_nothing_to_resume(options, tmp_path):
     options["path"]["training_states"] = str(tmp_path / "none")
     assert train.load_resume_state(options) is None
@@ -206,7 +218,7 @@ def test_no_code_in_a_state_is_run(options, change, tmp_path, monkeypatch):
         ([trained(torch.optim.SGD)], "another type"),
         ([trained(torch.optim.AdamW)], "another type"),
         ([trained(net=network(num_block=2))], "doesn't match the size"),
-        ([trained(net=network(num_feat=8))], "size"),
+        ([trained(net=network(num_feat=8))], "other shapes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
