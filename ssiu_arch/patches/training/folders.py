@@ -8,7 +8,7 @@ from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces
 from ssiu_arch.utils.errors import UserError
-from ssiu_arch.utils.files import locked, new_file
+from ssiu_arch.utils.files import locked, new_file, writing
 
 FOLDERS = {"experiments_root", "results_root", "models", "training_states", "log", "visualization"}
 
@@ -27,7 +27,8 @@ def path_keys(upstream: Function) -> list[Function]:
     def make_exp_dirs(opt: dict[str, Any]) -> None:
         """Make the folders of a run, and no others."""
         known = {key: folder for key, folder in opt["path"].items() if key in FOLDERS}
-        upstream({**opt, "path": known})
+        with writing(Path(known["experiments_root" if opt["is_train"] else "results_root"])):
+            upstream({**opt, "path": known})
 
     return [make_exp_dirs]
 

@@ -50,3 +50,11 @@ def test_other_processes_of_a_run_take_no_lock(opt, tmp_path):
     assert basicsr.train.load_resume_state({**opt, "rank": 1}) is None
     other_name = {**opt, "path": {**opt["path"], "experiments_root": str(tmp_path / "y")}}
     assert basicsr.train.load_resume_state(other_name) is None
+
+
+def test_a_folder_that_cannot_be_archived_is_one_line(opt, tmp_path, monkeypatch):
+    monkeypatch.setattr(basicsr.utils.misc, "get_time_str", lambda: "now")
+    for name in ("x", "x_archived_now"):
+        (tmp_path / name / "models").mkdir(parents=True)
+    with pytest.raises(UserError, match="x: cannot be written"):
+        basicsr.test.make_exp_dirs(opt)
