@@ -27,6 +27,10 @@ WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")  # prefixes
 TRAINING_STATE = {"epoch", "iter", "optimizers", "schedulers"}  # what BasicSR saves beside the weights
 DEEPEST = 100  # levels of nesting in a pickle; training states have fewer than 20
 IN_PLACE = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}  # opcodes that change what they are given
+MISTAKEN = {  # first bytes of what people download instead of a file, and what to do
+    b"version https://git-lfs": "is a pointer of Git LFS: run git lfs pull, or download the file itself",
+    b"<": "is a web page: download the file itself (on GitHub and Hugging Face by its download button)",
+}
 log = logging.getLogger("basicsr")
 
 
@@ -215,7 +219,11 @@ def _read_torch(path: Path) -> Any:
     if not path.stat().st_size:
         raise UserError(f"weights {path}: is empty (0 bytes)")
     with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\3\4"  # as torch.load decides
+        start = file.read(100)
+    for mistaken, problem in MISTAKEN.items():
+        if start.lstrip().startswith(mistaken):
+            raise UserError(f"weights {path}: {problem}")
+    zipped = start.startswith(b"PK\3\4")  # as torch.load decides
     try:
         _check_pickles(path, zipped)
         with warnings.catch_warnings():

@@ -179,3 +179,16 @@ def test_names_are_shown_in_one_line_without_control_characters():
     assert shown("head.weight") == "head.weight"
     assert shown("\x1b[2Jhead\nweight") == r"'\x1b[2Jhead\nweight'"
     assert len(shown("x" * 1000)) == 80
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3311505\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html><body>x4.pth</body></html>", "web page"),
+    ],
+)
+def test_what_was_downloaded_instead_of_weights_is_named(tmp_path, content, said):
+    (tmp_path / "x4.pth").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_checkpoint(tmp_path / "x4.pth")
