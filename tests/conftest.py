@@ -5,6 +5,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the suite runs in
 import torch
 
 import ssiu_arch  # noqa: F401  (patches BasicSR before any test imports it)
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in a background job; tests interrupt what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

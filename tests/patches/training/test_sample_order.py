@@ -158,9 +158,7 @@ class Handlers(Draws):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_only_a_loaders_worker_leaves_signals_to_its_parent(monkeypatch, workers, request):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores the signal
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+def test_only_a_loaders_worker_leaves_signals_to_its_parent(monkeypatch, workers):
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: "any program")
     leave_signals_to_the_parent.cache_clear()
     loader = torch.utils.data.DataLoader(SeededSamples(Handlers(), 5), sampler=[(0, 0)], num_workers=workers)
