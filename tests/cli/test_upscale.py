@@ -392,4 +392,5 @@ def test_a_process_that_is_done_waits_for_the_others(python, tmp_path):
         port = str(free.getsockname()[1])
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     done = python("-c", RANKS, cwd=tmp_path, env=place)
-    assert done.stdout.split() == ["ready", "ready", "done", "done"], done.stderr
+    said = "".join(done.stdout.split())  # the processes share stdout, so their line ends may meet
+    assert said == "readyreadydonedone", done.stderr
