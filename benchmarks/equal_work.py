@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks.train_weights.log import read_logs
 from ssiu_arch.cli import main as command
-from ssiu_arch.utils import option_yaml
+from ssiu_arch.utils import ending, option_yaml
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import new_file, write_file
 from ssiu_arch.utils.table import Table
@@ -179,21 +179,20 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def show(given: argparse.Namespace) -> None:
+    """Print the table of the trainings that have ended, and draw the figure if it is asked for."""
+    results = ended()
+    print(table(results).markdown(), end="")
+    if given.figure:
+        with new_file(given.figure) as file:
+            figure(results).savefig(file, format="png", metadata={"Software": None})
+
+
 def main() -> int:
     """Run the command line; return the exit code."""
     given = parser().parse_args()
-    try:
-        if given.verb == "train":
-            return train(given)
-        results = ended()
-        print(table(results).markdown(), end="")
-        if given.figure:
-            with new_file(given.figure) as file:
-                figure(results).savefig(file, format="png", metadata={"Software": None})
-    except UserError as error:
-        print(f"equal_work {given.verb}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    work = {"train": train, "table": show}[given.verb]
+    return ending.ended(f"equal_work {given.verb}", lambda: work(given))
 
 
 if __name__ == "__main__":

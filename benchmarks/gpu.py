@@ -10,6 +10,7 @@ Exit code 1 names each mode that is wrong or cannot run. ``--device cpu --quick`
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from ssiu_arch.plugins import load_plugins
 from ssiu_arch.tools.profile.candidates import PRESETS, Size, from_preset
 from ssiu_arch.tools.profile.run import Plan, Row, measure
 from ssiu_arch.utils.device import check_device
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.memory import is_out_of_memory
@@ -135,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    modes.run(main, "gpu.py")
+    sys.exit(ended("gpu.py", main))

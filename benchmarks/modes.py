@@ -27,6 +27,7 @@ from ssiu_arch.inference.precision import tf32
 from ssiu_arch.inference.tiles import SMALLEST
 from ssiu_arch.inference.whole import whole
 from ssiu_arch.utils.device import check_device
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError, printable
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.precisions import PRECISIONS
@@ -278,14 +279,5 @@ def report(faults: list[str], script: str) -> None:
         raise SystemExit(1)
 
 
-def run(main: Callable[[], None], script: str) -> None:
-    """Run a script; exit with 2 after a ``UserError``, which is printed in one line."""
-    try:
-        main()
-    except UserError as error:
-        print(f"{script}: {printable(str(error))}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
 if __name__ == "__main__":
-    run(main, "modes.py")
+    sys.exit(ended("modes.py", main))

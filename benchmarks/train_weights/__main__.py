@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.train_weights import process
-from ssiu_arch.utils.errors import UserError
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.weights.shipped import FOLDER
 
 VERBS = {
@@ -59,12 +59,7 @@ def run(given: argparse.Namespace) -> str:
 def main() -> int:
     """Run the command line; return the exit code."""
     given = parser().parse_args()
-    try:
-        print(run(given))
-    except UserError as error:
-        print(f"train_weights {given.verb}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended(f"train_weights {given.verb}", lambda: print(run(given)))
 
 
 if __name__ == "__main__":

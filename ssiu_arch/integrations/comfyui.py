@@ -8,6 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import write_file
 from ssiu_arch.utils.version import __version__
@@ -104,11 +105,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="DEST", help="folder to write, such as ComfyUI/custom_nodes/ssiu")
     parser.add_argument("--spandrel", action="store_true", help="write what spandrel's repository needs instead")
     args = parser.parse_args()
-    try:
+
+    def work() -> None:
         write(for_spandrel() if args.spandrel else for_comfyui(), args.folder)
-    except UserError as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
-    print(f"written to {args.folder}")
+        print(f"written to {args.folder}")
+
+    if code := ended(parser.prog, work):
+        raise SystemExit(code)
 
 
 def _text(name: str) -> str:
