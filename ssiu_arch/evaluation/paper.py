@@ -3,8 +3,7 @@
 Ni et al., "Structural Similarity-Inspired Unfolding for Lightweight Image Super-Resolution", IEEE TIP 34, 2025. The
 numbers are as printed. SSIU's own SSIM follows another protocol than the other rows (``ssiu_arch.metrics.published``)
 and is about 0.003 too high to compare with them; its PSNR compares. Multiply-adds belong to a result of 1280x720 pixels
-and are not all counted alike: one counter over the published codes agrees with most of the x4 rows, and has CRAFT at
-52.4, Omni-SR at 50.9 and ATD-light at 100.1.
+and are not all counted alike: those of Omni-SR and CRAFT leave out the products of attention (docs/profile.md).
 """
 
 from typing import Any, NamedTuple
