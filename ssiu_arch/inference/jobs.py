@@ -70,8 +70,6 @@ def find_jobs(
 def _images(text: str, out: Path, left_out: LeftOut) -> list[tuple[Path, Path]]:
     """The image files that ``text`` names, with their places in the output folder; others go to ``left_out``."""
     path = Path(text)
-    if not text:  # Path calls it the current folder
-        raise UserError("an INPUT is empty text, as of an unset variable; name a file or folder")
     if path.is_dir():
         base, found = path, _walk(path, left_out)
     elif path.exists():
@@ -164,6 +162,7 @@ class Records:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self._known: dict[tuple[Path, str], Any] = {}  # by result and its SHA-256
+        self._read: dict[Path, int] = {}  # bytes of each file that ``_known`` has
 
     def _made_of(self, job: Job) -> dict[str, Any]:
         kept = {name: value for name, value in self.options.items() if name != "quality" or job.form in LOSSY}
@@ -185,21 +184,27 @@ class Records:
             return False
         key = target, sha256(target) if os.path.isfile(target) and os.access(target, os.R_OK) else ""
         if key not in self._known:  # the first result of this folder, or one that another process has just written
-            self._known |= _read_records(target.with_name(RECORDS))
+            self._read_new(target.with_name(RECORDS))
         if key not in self._known:
             raise BadImage(f"{target}: exists, and is not as this command wrote it; --overwrite replaces it")
         return bool(self._known[key] == self._made_of(job))
 
-
-def _read_records(path: Path) -> dict[tuple[Path, str], Any]:
-    known = {}
-    for line in path.read_bytes().splitlines() if path.is_file() and os.access(path, os.R_OK) else ():
-        try:
-            record = json.loads(line)
-            known[path.with_name(record.pop("result")), record.pop("sha256")] = record
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # cut off by a kill, or not ours
-    return known
+    def _read_new(self, path: Path) -> None:
+        """Read the lines that were appended to ``path`` since the last call."""
+        # A folder may hold thousands of files that no record names, and each of them asks here. All of ``path`` again
+        # for each would take hours, so only what follows the last whole line is read; lines are never changed.
+        if not path.is_file() or not os.access(path, os.R_OK):
+            return
+        with open(path, "rb") as file:
+            file.seek(self._read.get(path, 0))
+            lines, end, _ = file.read().rpartition(b"\n")
+        self._read[path] = self._read.get(path, 0) + len(lines + end)
+        for line in lines.splitlines():
+            try:
+                record = json.loads(line)
+                self._known[path.with_name(record.pop("result")), record.pop("sha256")] = record
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue  # cut off by a kill, or not ours
 
 
 def upscale_file(

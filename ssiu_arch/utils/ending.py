@@ -1,6 +1,7 @@
 """How a command or a script ends: its exit code, and one line on stderr about what the user can mend."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -33,6 +34,14 @@ def ended(name: str, work: Callable[[], int | None], interrupted: str = "interru
         code, said = 1, f"stdout cannot be written ({error.strerror})"
     print(f"{name}: {said}", file=sys.stderr)
     return code
+
+
+def check_given(arguments: list[str]) -> None:
+    """Raise ``UserError`` for an argument that is empty text, which as a path would mean the current folder."""
+    for before, given in zip(["", *arguments], arguments, strict=False):
+        if not given or re.fullmatch("-[^=]+=", given):
+            name = given.rstrip("=") or (before if before.startswith("-") else "an argument")
+            raise UserError(f"{name} is empty text, as of an unset variable: give it a value, or leave it out")
 
 
 def _usable_streams() -> None:

@@ -5,9 +5,36 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ssiu_arch.cli.arguments import check_output
+from ssiu_arch.cli.main import main
 from ssiu_arch.utils.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["upscale", "a.png", "-o", ""], "-o"),
+        (["upscale", "a.png", "--out="], "--out"),
+        (["upscale", "a.png", "", "-o", "out"], "an argument"),
+        (["export", "shipped", "-o", "a.onnx", "--calibration", ""], "--calibration"),
+        (["convert", "a.pth", "--key", ""], "--key"),
+    ],
+)
+def test_empty_text_is_no_folder(ssiu, tmp_path, monkeypatch, arguments, name):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+    code, out, err = ssiu(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"ssiu {arguments[0]}: {name} is empty text")
+    assert err.count("\n") == 1
+    assert os.listdir() == ["a.png"]
+
+
+def test_empty_text_is_no_option_file(capsys):
+    assert main(["train", "-opt", ""]) == 2
+    assert "-opt is empty text" in capsys.readouterr().err
 
 
 def test_what_can_be_written_leaves_nothing_behind(tmp_path):

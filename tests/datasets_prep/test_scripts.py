@@ -176,6 +176,14 @@ def test_verify_counts_what_is_wrong(run, photos, tmp_path):
     assert result.err.startswith("verify.py: 1 of 3 sets ")
 
 
+@pytest.mark.parametrize("given", [("verify.py", ""), ("benchmarks.py", "--root", ""), ("photos.py", "in", "--root=")])
+def test_empty_text_is_no_folder(run, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    result = run(*given)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "is empty text" in result.err
+
+
 def test_verify_of_nothing_or_of_an_archive_says_what_it_wants(run, tmp_path):
     (tmp_path / "benchmark.tar").write_bytes(b"x")
     assert run("verify.py").code == 2

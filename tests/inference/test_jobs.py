@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ssiu_arch.inference import jobs
 from ssiu_arch.inference.jobs import RECORDS, Job, Records, find_jobs
 from ssiu_arch.inference.photo import photo_size
 from ssiu_arch.utils.errors import UserError
@@ -55,14 +56,10 @@ def test_a_file_that_is_named_twice_is_one(folder):
     assert pairs("in", "in/a.png", "./in/../in/a.png", "in/*.png") == [("in/a.png", "out/a.png")]
 
 
-@pytest.mark.parametrize(
-    ("inputs", "out", "part"),
-    [(["a.png", ""], "out", "INPUT is empty"), (["a.png"], "a.GIF", "-o a.GIF: .GIF is read")],
-)
-def test_what_would_be_taken_for_a_folder(folder, inputs, out, part):
+def test_a_format_that_is_not_written_is_no_folder(folder):
     folder("a.png")
-    with pytest.raises(UserError, match=part):
-        pairs(*inputs, out=out)
+    with pytest.raises(UserError, match="-o a.GIF: .GIF is read"):
+        pairs("a.png", out="a.GIF")
 
 
 def test_dots_in_names_stay(folder):
@@ -255,3 +252,20 @@ class TestDone:
         assert ours.is_done(job)
         self.record(second)
         assert ours.is_done(second)
+
+    def test_no_record_is_read_twice_whatever_else_is_in_the_folder(self, job, folder, monkeypatch):
+        lines, loads = [], jobs.json.loads
+        monkeypatch.setattr(jobs.json, "loads", lambda line: lines.append(line) or loads(line))
+        records = Records(self.made_with)
+        with open(job.target.with_name(RECORDS), "ab") as file:
+            file.write(b'\n{"half of a line')  # that another process is writing
+        for name in ("x", "y", "z"):
+            with pytest.raises(BadImage):
+                records.is_done(Job(job.source, folder(f"out/{name}.png")))
+        self.record(job)
+        assert records.is_done(job)
+        assert len([line for line in lines if b"a.png" in line]) == 1
+        second = Job(job.source, folder("out/b.png", 8, 6))
+        self.record(second)
+        assert records.is_done(second)
+        assert len([line for line in lines if b"a.png" in line]) == 2  # recorded twice
