@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from ssiu_arch.checks.finding import Finding, located, tried
 from ssiu_arch.checks.options import METRICS, SETS, Options
+from ssiu_arch.data.copies import named
 from ssiu_arch.data.images import decode_image, read_image
 from ssiu_arch.data.lmdb_sets import open_lmdb, read_meta
 from ssiu_arch.patches.compat.data import is_open
@@ -49,24 +50,29 @@ def check_one(phase: str, options: Options, scale: int, processes: int = 1, metr
     where, is_train, kind = f"datasets.{phase}", phase == "train", options["type"]
     if options.get("persistent_workers") and not (is_train and options["num_worker_per_gpu"]):
         raise UserError(f"{where}.persistent_workers (true): remove it, this set is loaded without workers")
-    sizes = {}
+    sizes, is_lmdb = {}, (options.get("io_backend") or {}).get("type") == "lmdb"
     for side in ("gt", "lq"):
         if options.get(f"dataroot_{side}") is not None:
             with located(f"{where}.dataroot_{side}"):
-                sizes[side] = _check_root(phase, options[f"dataroot_{side}"], options.get("io_backend") or {})
+                sizes[side] = _check_root(phase, options[f"dataroot_{side}"], is_lmdb)
     if kind not in SETS:
         return f"{kind}: its folders exist"
+    file = None if is_lmdb else options.get("meta_info_file")
+    with located(f"{where}.meta_info_file ({file})", remedy="name a file of UTF-8 text"):
+        lines = Path(file).read_text(encoding="utf-8").split("\n") if file else []
+    if kind == "PairedImageDataset" and not file:
+        with located(where):
+            _check_partners(sizes["gt"], sizes["lq"], "{}" if is_lmdb else options.get("filename_tmpl", "{}"))
     paths = build(where, options, scale).paths
     if not paths:
         raise UserError(f"{where}: {options['dataroot_lq']} holds no images")
-    if options.get("meta_info_file") and options["io_backend"]["type"] != "lmdb":
-        with located(f"{where}.meta_info_file"):
-            _check_listed(options["meta_info_file"], paths)
+    with located(f"{where}.meta_info_file"):
+        _check_listed(file, lines, paths)
     with located(where):
         if not is_train:
             _check_names(paths)
         if kind == "PairedImageDataset":
-            patch, is_sample = options["gt_size"] if is_train else None, is_train and not sizes["gt"]
+            patch, is_sample = options["gt_size"] if is_train else None, is_train and not is_lmdb
             for pair in paths[:1] if is_sample else paths:  # of an LMDB the sizes are known, else they are in the files
                 gt, lq = (sizes[side].get(pair[f"{side}_path"]) or _size(pair[f"{side}_path"]) for side in sizes)
                 check_sizes(Path(pair["gt_path"]).name, gt, lq, scale, patch)
@@ -98,8 +104,10 @@ def build(where: str, options: Options, scale: int) -> Any:
         return DATASET_REGISTRY.get(options["type"])(options)
 
 
-def _check_root(phase: str, root: str, backend: Options) -> dict[str, Size]:
-    """Check a folder of images or an LMDB; returns the sizes of the images in an LMDB by key."""
+def _check_root(phase: str, root: str, is_lmdb: bool) -> dict[str, Size | None]:
+    """Check a folder of images or an LMDB; returns the files, or the keys with the sizes of their images."""
+    from basicsr.utils import scandir
+
     folder = Path(root).expanduser()
     if not os.path.isdir(folder):
         hint = next((script for start, script in PREPARED_BY.items() if root.startswith(start)), None)
@@ -107,8 +115,8 @@ def _check_root(phase: str, root: str, backend: Options) -> dict[str, Size]:
         if phase not in ("train", "test"):  # one of several
             remedies.append(f"leave the set out with: --force_yml datasets:{phase}=none")
         raise UserError("; ".join([f"no folder {root}", *remedies]))
-    if backend.get("type") != "lmdb":
-        return {}
+    if not is_lmdb:
+        return dict.fromkeys(scandir(folder))
     if not root.endswith(".lmdb"):  # BasicSR's own test
         raise UserError(f"{root} must end in .lmdb; for a folder of images set io_backend.type: disk")
     if not is_open(folder):  # by the check of another set
@@ -119,9 +127,17 @@ def _check_root(phase: str, root: str, backend: Options) -> dict[str, Size]:
     return {line.key: (line.height, line.width) for line in lines}
 
 
-def _check_listed(file: str, paths: list[Any]) -> None:
-    """Raise ``UserError`` for the first line of a meta_info_file whose images are missing."""
-    lines = Path(file).read_text(encoding="utf-8").split("\n")
+def _check_partners(gt: Iterable[str], lq: Iterable[str], template: str) -> None:
+    """Raise ``UserError`` for files of one folder, or keys of an LMDB, without a partner in the other."""
+    partners = {f"{template.format(Path(name).stem)}{Path(name).suffix}" for name in gt}
+    lacking = [f"dataroot_lq lacks {named(missing)}"] if (missing := sorted(partners.difference(lq))) else []
+    lacking += [f"dataroot_gt lacks the partner of {named(extra)}"] if (extra := sorted({*lq} - partners)) else []
+    if lacking:
+        raise UserError(f"{' and '.join(lacking)}: complete the pairs, or set filename_tmpl")
+
+
+def _check_listed(file: str | None, lines: list[str], paths: list[Any]) -> None:
+    """Raise ``UserError`` for the first of the lines of a meta_info_file whose images are missing."""
     for number, (line, pair) in enumerate(zip(lines, paths, strict=False), 1):
         for path in pair.values() if isinstance(pair, dict) else [pair]:
             if not os.path.isfile(path):

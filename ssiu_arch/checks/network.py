@@ -15,6 +15,7 @@ from ssiu_arch.checks.options import check_arguments, check_types
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.option_yaml import load
 from ssiu_arch.weights import StateDict, read_state_dict, ssiu_options
+from ssiu_arch.weights.reading import misfit
 
 MOST_PARAMETERS, MOST_TENSORS = 10**9, 10**5
 
@@ -132,8 +133,8 @@ def fitting_weights(file: str, key: str | None, net: nn.Module, *, strict: bool 
         try:
             net.load_state_dict(weights)
         except RuntimeError as error:
-            reason = shorten(str(error).partition(":")[2], 300, placeholder=" ...")
-            raise UserError(f"weights {file} do not fit network_g: {_advice(weights, net) or reason}") from error
+            reason = _advice(weights, net) or misfit(weights, own) or shorten(str(error), 300)
+            raise UserError(f"weights {file} do not fit network_g: {reason}") from error
     return weights
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssiu_arch.checks.finding import did_you_mean, located
+from ssiu_arch.patches.compat.models import OPTIMIZERS
 from ssiu_arch.patches.training.option_files import changes
 from ssiu_arch.plugins import loaded_plugins
 from ssiu_arch.utils.errors import UserError
@@ -58,8 +59,11 @@ def _whole(low: int, high: int) -> Kind:
     return Kind(what, lambda value: type(value) is int and low <= value <= high)
 
 
-def _list_of(kind: Kind) -> Kind:
-    return Kind(f"a list, each entry {kind.what}", lambda value: isinstance(value, list) and all(map(kind.fits, value)))
+def _list_of(kind: Kind, count: int | None = None) -> Kind:
+    def fits(value: Any) -> bool:
+        return isinstance(value, list) and count in (None, len(value)) and all(map(kind.fits, value))
+
+    return Kind(f"a list{f' of {count}' if count else ''}, each entry {kind.what}", fits)
 
 
 def _section(table: Table, mark: str = "") -> Kind:
@@ -83,6 +87,7 @@ SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict,
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = _number(0, 1)
+AMOUNT = _number(0, 10**6)
 RATIO = _number(0, 10_000)
 SECONDS = _number(1, 10**8)
 FREQUENCY = _whole(1, 10**9)
@@ -132,10 +137,10 @@ SSIU_VAL = VAL | _options(
 )
 METRIC = _options(
     (_type("metric"), "type*"),
-    (TEXT, "convert_to"),
+    (TEXT, "convert_to!"),
     (_one_of("higher", "lower"), "better"),
     (PIXELS, "crop_border!"),
-    (_one_of("HWC", "CHW"), "input_order"),
+    (_one_of("HWC", "CHW"), "input_order!"),
     (FLAG, "test_y_channel float_output"),
 )
 METRICS = {  # all options of these are known; pixels per side that each needs inside crop_border
@@ -152,7 +157,7 @@ ANY_SET = _options(
     (_one_of("cpu", "cuda"), "prefetch_mode"),
     (UNDONE, "mean std"),
 )
-SINGLE = _options((TEXT, "dataroot_lq*"))
+SINGLE = _options((TEXT, "dataroot_lq* meta_info_file!"))
 PAIRED = _options((TEXT, "dataroot_gt* dataroot_lq*"), (TEMPLATE, "filename_tmpl!"))
 CROPS = _options((COUNT, "gt_size*"), (FLAG, "use_hflip* use_rot*"))
 SETS = {"PairedImageDataset": (PAIRED, CROPS), "SingleImageDataset": (SINGLE, {})}  # and what a training adds
@@ -161,13 +166,19 @@ TRAINING_SET = _options(
 )
 BACKEND = _options((_one_of("disk", "lmdb"), "type*")) | {"*": GONE}
 LMDB = _options((FLAG, "readonly lock readahead"))
-OPTIMISER = _options((replace(TEXT, what="one of torch.optim, for example Adam"), "type*")) | OTHERS
+OPTIMISER = OTHERS | _options((replace(TEXT, what=" or ".join(OPTIMIZERS)), "type*"))
+OPTIMISER_OF_TORCH = OPTIMISER | _options(
+    (AMOUNT, "lr! weight_decay! eps! momentum!"),
+    (_list_of(FRACTION, 2), "betas!"),
+    (_list_of(AMOUNT, 2), "etas! step_sizes!"),
+)
 SCHEDULER = _options((replace(TEXT, what="CosineAnnealingRestartLR or MultiStepRestartLR"), "type*"))
 SCHEDULER |= OTHERS | _options(
     (_list_of(FREQUENCY), "periods! milestones!"),
     (_list_of(_whole(0, 10**9)), "restarts!"),
-    (_list_of(_number(0, 10**6)), "restart_weights!"),
+    (_list_of(AMOUNT), "restart_weights!"),
     (FRACTION, "gamma!"),
+    (AMOUNT, "eta_min!"),
 )
 TRAIN = _options(
     (FREQUENCY, "total_iter*"),
@@ -281,7 +292,7 @@ def check_arguments(where: str, made: Callable, options: Options, given: str = "
         given: names of arguments that BasicSR adds.
 
     Raises:
-        UserError: an argument is unknown or missing, or text or a flag where the default is a number or a flag.
+        UserError: an argument is unknown or missing, or text, a flag or empty where the default is a number or a flag.
     """
     signature = inspect.signature(made)
     accepted = signature.parameters
@@ -290,7 +301,7 @@ def check_arguments(where: str, made: Callable, options: Options, given: str = "
         signature.bind(**dict.fromkeys(given.split()), **options)
     for name, value in options.items():  # Python takes the text "no" for true, and true for 1
         default = accepted[name].default if name in accepted else None
-        is_odd = isinstance(default, (bool, int, float)) and isinstance(value, (bool, str))
+        is_odd = isinstance(default, (bool, int, float)) and isinstance(value, (bool, str, type(None)))
         if is_odd and type(value) is not type(default):
             kind = "true or false" if isinstance(default, bool) else "a number"
             raise UserError(f"{where}.{name} ({value!r}) must be {kind}")
@@ -311,6 +322,8 @@ def _table(opt: Options) -> Table:
     known = MODELS.get(str(opt.get("model_type")))
     losses = dict.fromkeys((name for name in _mapping(opt, "train") if name.endswith("_opt")), LOOSE_LOSS)
     train, val = known or (TRAIN | losses | OTHERS, VAL | OTHERS)
+    if str(_mapping(_mapping(opt, "train"), "optim_g").get("type")) in OPTIMIZERS:
+        train = train | {"optim_g": _section(OPTIMISER_OF_TORCH, "*")}
     networks = [key for key in opt if key.startswith("network_")]
     path = {start + key[len("network_") :]: kind for key in networks for start, kind in PATH_OF_NETWORK.items()}
     metrics = _mapping(_mapping(opt, "val"), "metrics")

@@ -14,6 +14,7 @@ from ssiu_arch.checks.finding import located
 from ssiu_arch.checks.options import MODELS, check_arguments
 from ssiu_arch.models import acceleration
 from ssiu_arch.models.ssiu_model import SSIUModel
+from ssiu_arch.patches.compat.models import OPTIMIZERS
 from ssiu_arch.utils.errors import UserError
 from ssiu_arch.utils.files import existing_parent
 
@@ -64,7 +65,7 @@ def _check_schedule(opt: dict[str, Any]) -> None:
     kind = options.pop("type")
     if hasattr(torch.optim, kind):
         check_arguments("train.optim_g", getattr(torch.optim, kind), options, given="params")
-    with located("train.optim_g", train["optim_g"], "write one of torch.optim, for example Adam"):
+    with located("train.optim_g", train["optim_g"], "" if kind in OPTIMIZERS else f"write {' or '.join(OPTIMIZERS)}"):
         dummy.optimizers.append(dummy.get_optimizer(kind, [nn.Parameter(torch.zeros(1))], **options))
     with located("train.scheduler", train["scheduler"], "write CosineAnnealingRestartLR or MultiStepRestartLR"):
         dummy.setup_schedulers()

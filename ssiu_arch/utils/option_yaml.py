@@ -22,6 +22,7 @@ LIMITS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number below 2^63", lambda value: value is not None and abs(value) < 2**63),
     "float": ("a finite number below 2^63", lambda value: value is not None and abs(value) < 2**63),
 }
+UNUSUAL = re.compile(r"[-+]?0[0-7_]+|.*:.*")  # octal numbers, and those to the base 60
 EXPONENT = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 
 
@@ -56,7 +57,8 @@ class OptionLoader(yaml.SafeLoader):
     - Tags other than those of plain data are refused: none can name Python code.
     - A key twice in one mapping is refused. ``<<`` merges anchors, and the mapping's own keys win over theirs. An alias
       is a copy.
-    - ``2e-4`` is a number: YAML 1.1 asks for ``2.0e-4``. ``5e3`` is a whole one. A date is text.
+    - ``2e-4`` is a number: YAML 1.1 asks for ``2.0e-4``. ``5e3`` is a whole one. A date is text. ``010`` and ``1:30``
+      are refused: YAML 1.1 makes 8 and 90 of them.
 
     Args:
         stream: text, or an open file; its bytes are read as UTF-8, whichever encoding it was opened with.
@@ -129,6 +131,9 @@ def _limited(name: str) -> Callable[[OptionLoader, yaml.Node], Any]:
         except (ValueError, KeyError, IndexError):  # of ``!!int x``, ``!!bool maybe``, or too many digits
             read = None
         loader._demand(fits(read), f"{node.value[:60]!r} is not {what}", node.start_mark)
+        is_clear = name not in ("int", "float") or not UNUSUAL.fullmatch(node.value)
+        said = f"{node.value!r} means {read} in YAML: write {read}, or text in quotes"
+        loader._demand(is_clear, said, node.start_mark)
         is_count = EXPONENT.match(node.value) and name == "float" and read == int(read)  # with which BasicSR slices
         return int(read) if is_count else read
 

@@ -185,6 +185,20 @@ def check_finite(path: str | Path, weights: StateDict) -> None:
         raise UserError(f"weights {path}: values are {found}: the training diverged; use an earlier checkpoint")
 
 
+def misfit(weights: StateDict, wanted: StateDict) -> str:
+    """How many names and shapes of ``weights`` are not those of ``wanted``, with the first of each; empty if none."""
+    kinds = {
+        "missing": [name for name in wanted if name not in weights],
+        "unknown": [name for name in weights if name not in wanted],
+        "of another shape": [
+            f"{name} is {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
+            for name, value in wanted.items()
+            if name in weights and weights[name].shape != value.shape
+        ],
+    }
+    return "; ".join(f"{len(names)} parameters {what} ({listed(names, 3)})" for what, names in kinds.items() if names)
+
+
 def is_safetensors(path: str | Path) -> bool:
     """Whether a file is safetensors, by its suffix or by its ninth byte, which opens a JSON header."""
     with open(path, "rb") as file:

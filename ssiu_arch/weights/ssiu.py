@@ -19,6 +19,7 @@ from ssiu_arch.weights.reading import (
     chosen,
     is_set,
     listed,
+    misfit,
     non_finite,
     read_sets,
     set_name,
@@ -205,13 +206,5 @@ def _compared(weights: StateDict, options: dict[str, Any]) -> tuple[str, list[st
             net = SSIU(**options).state_dict()
     except ValueError as error:
         return str(error), []
-    absent, unknown = [name for name in net if name not in weights], [name for name in weights if name not in net]
-    for names, what in ((absent, "missing"), (unknown, "unknown")):
-        if names:
-            return f"{len(names)} parameters {what} ({listed(names, 1)})", []
-    for name in net:
-        if weights[name].shape != net[name].shape:
-            return f"{name} is {tuple(weights[name].shape)} instead of {tuple(net[name].shape)}", []
-        if weights[name].dtype not in FLOATS:
-            return f"{name} is {weights[name].dtype}, not floating point", []
-    return "", list(net)
+    others = [f"{name} is {value.dtype}" for name, value in weights.items() if value.dtype not in FLOATS]
+    return misfit(weights, net) or (f"{listed(others, 1)}, not floating point" if others else ""), list(net)

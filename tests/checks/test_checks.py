@@ -35,6 +35,7 @@ def weights(tmp_path_factory):
     torch.save({"epoch": 1, "model": {"model_state_dict": state}}, folder / "other_key.pth")
     torch.save({"best": state, "last": state}, folder / "two_sets.pth")
     torch.save({"params": {**state, "head.bias": state["head.bias"].int()}}, folder / "int.pth")
+    torch.save({"params": {"a": torch.ones(1)}}, folder / "other.pth")
     torch.save({"params": SSIU(2).state_dict()}, folder / "x2.pth")
     torch.save({"params": SSIU(4, num_feat=16, num_block=3).state_dict()}, folder / "small.pth")
     torch.save({"params": SSIU(sparse_attention=False).state_dict()}, folder / "sam.pth")
@@ -131,7 +132,16 @@ BAD_OPTIONS = [
         "periods ([400, 0])|from 1 to",
     ),
     ("train:optim_g:type=~", "train.optim_g.type is missing|Adam"),
-    ("train:optim_g:type=Lion", "train.optim_g (type: 'Lion'|Adam"),
+    ("train:optim_g:type=Lion", "train.optim_g (type: 'Lion'|write Adam or"),
+    ("train:optim_g={type: Adafactor, lr: 1}", "train.optim_g (type: 'Adafactor'|write Adam or"),
+    ("train:optim_g:betas=[0.9]", "train.optim_g.betas ([0.9])|a list of 2, each entry a number from 0 to 1"),
+    ("train:optim_g:betas=[0.9, 2]", "train.optim_g.betas ([0.9, 2])|a number from 0 to 1"),
+    ("train:optim_g:lr=~", "train.optim_g.lr is empty|a number"),
+    ("train:optim_g:weight_decay=[0]", "train.optim_g.weight_decay ([0])|a number"),
+    ("train:optim_g:amsgrad=~", "train.optim_g.amsgrad (None)|true or false"),
+    ("train:pixel_opt:loss_weight=~", "train.pixel_opt.loss_weight (None)|a number"),
+    ("train:scheduler:eta_min=~", "train.scheduler.eta_min is empty|a number"),
+    ("train:total_iter=0400", "train:total_iter: '0400' means 256|quotes"),
     ("train:optim_g:beta=0.9", "train.optim_g (|beta: 0.9|betas"),
     ("train:optim_g={lr: 0.001}", "train.optim_g.type is missing|Adam"),
     ("train:optim_g:lr=fast", "train.optim_g.lr ('fast')|a number"),
@@ -178,6 +188,10 @@ BAD_OPTIONS = [
     ("path:pretrain_network_g=weights/code.pth", "weights weights/code.pth|Python objects"),
     ("path:pretrain_network_g=weights/two_sets.pth", "weights weights/two_sets.pth|key: best, last"),
     ("path:pretrain_network_g=weights/int.pth", "weights weights/int.pth: head.bias is torch.int32"),
+    (
+        "path:pretrain_network_g=weights/other.pth",
+        "weights/other.pth do not fit network_g: 439 parameters missing (head.weight, |...); 1 parameters unknown (a)",
+    ),
     ("path:pretrain_network_g=weights/x2.pth", "weights weights/x2.pth|upscale: 2 (here 4)"),
     ("path:pretrain_network_g=weights/small.pth", "weights/small.pth|num_feat: 16 (here 64), num_block: 3 (here 9)"),
     ("path:pretrain_network_g=weights/sam.pth", "weights/sam.pth|sparse_attention: False (here True)"),
@@ -209,7 +223,7 @@ BAD_OPTIONS = [
     ("datasets:train:std=[0.5, 0.5, 0.5]", "datasets.train.std ([0.5, 0.5, 0.5])|removed|network"),
     (f"train:total_iter={'9' * 400}", "train:total_iter|2^63"),
     ("train:optim_g:lr=.inf", "train:optim_g:lr|'.inf'|finite"),
-    ("train:optim_g:lr=-1", "train.optim_g (|lr: -1|Adam"),
+    ("train:optim_g:lr=-1", "train.optim_g.lr (-1)|from 0"),
     ("train:optim_g:lr=true", "train.optim_g.lr (True)"),
     ("train:scheduler:periods=[-400]", "train.scheduler.periods ([-400])|from 1"),
     ("train:scheduler={type: MultiStepLR, milestones: ['5']}", "train.scheduler.milestones (['5'])"),
@@ -283,9 +297,8 @@ def test_meta_info_of_another_form_or_other_keys(place, capsys):
     meta.write_text("".join([lines[0].replace("(144,144,3)", "144x144"), *lines[1:]]))
     assert "copy.lmdb/meta_info.txt: line 1 " in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
     meta.write_text("".join(lines[1:]))
-    assert "Keys in lq_folder and gt_folder are different" in refused(
-        place, capsys, "train", "-opt", TRAIN, "--force_yml", change
-    )
+    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
+    assert f"datasets.train: dataroot_gt lacks the partner of {lines[0].partition('.')[0]}: " in line
 
 
 def test_unreadable_and_missing_validation_images(place, capsys):
@@ -295,8 +308,12 @@ def test_unreadable_and_missing_validation_images(place, capsys):
     assert "datasets.val: HR/coffee.png" in refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
     (place / "HR/coffee.png").unlink()
     line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
-    assert "datasets.val: " in line
-    assert "number of images: 1, 0" in line
+    assert "datasets.val: dataroot_gt lacks the partner of coffee.png" in line
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        (place / "HR" / name).touch()
+    line = refused(place, capsys, "train", "-opt", TRAIN, "--force_yml", change)
+    assert "dataroot_lq lacks 4 images (a.png, b.png, c.png and 1 more) and dataroot_gt lacks" in line
+    assert "filename_tmpl" in line
 
 
 def test_every_pair_of_a_validation_set_is_measured(place, capsys):
@@ -352,8 +369,12 @@ class TestFolders:
             "a.png", "my photo.png", more=[change]
         )
 
-    def test_no_list(self, folders):
-        assert "'none.txt'" in folders("a.png", more=["datasets:test:meta_info_file=none.txt"])
+    def test_no_list_or_not_in_utf_8(self, place, folders):
+        (place / "list.txt").write_text("a.png\n", encoding="utf-16")
+        for name in ("none.txt", "list.txt"):
+            line = folders("a.png", more=[f"datasets:test:meta_info_file={name}"])
+            assert f"datasets.test.meta_info_file ({name}): " in line
+            assert "UTF-8" in line
 
     def test_a_list_with_carriage_returns_passes(self, place, folders):
         (place / "list.txt").write_text("a.png (400,600,3)\r\n", newline="")

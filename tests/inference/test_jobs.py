@@ -58,7 +58,7 @@ def test_a_file_that_is_named_twice_is_one(folder):
 
 def test_a_format_that_is_not_written_is_no_folder(folder):
     folder("a.png")
-    with pytest.raises(UserError, match="-o a.GIF: .GIF is read"):
+    with pytest.raises(UserError, match=r"-o a.GIF: .GIF is read"):
         pairs("a.png", out="a.GIF")
 
 

@@ -65,6 +65,10 @@ def test_a_tag_by_another_handle(tmp_path):
         ("a:\n  b: [1, .inf]\n", 2, "finite"),
         ("b: -.INF", 1, "finite"),
         ("b: .nan", 1, "finite"),
+        ("a: 1\nb: 010", 2, "'010' means 8 in YAML"),
+        ("b: [1, -0777]", 1, "'-0777' means -511 in YAML"),
+        ("b: 1:30", 1, "'1:30' means 90 in YAML"),
+        ("b: 1:30.5", 1, "'1:30.5' means 90.5 in YAML"),
         ("b: 1e999", 1, "finite"),
         ("a: !!bool maybe\n", 1, "true or false"),
         ("a: !!int ''\n", 1, "whole number"),
@@ -94,6 +98,12 @@ def test_merge_keys():
     opt = yaml.load(text, option_yaml.OptionLoader)
     assert opt["y"] == {"a": 5, "b": 2, "c": 4}
     assert opt["w"] == {"b": 3, "c": 9}
+
+
+def test_zeros_and_colons_that_leave_no_doubt():
+    text = "a: 0\nb: 0.10\nc: 0x10\nd: '010'\ne: 08\nf: 1:30 h\ng: '1:30'\nh: 100\ni: 0e1\n"
+    expected = [0, 0.1, 16, "010", "08", "1:30 h", "1:30", 100, 0]
+    assert list(yaml.load(text, option_yaml.OptionLoader).values()) == expected
 
 
 def test_an_alias_is_a_copy():

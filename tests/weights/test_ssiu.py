@@ -88,7 +88,7 @@ FIT = "do not fit an SSIU: "
 MISFITS = {
     "a parameter missing": (lambda w: [w.pop("head.bias"), None][1], FIT + r"1 parameters missing \(head.bias\)"),
     "a parameter too many": (lambda w: w.update(extra=torch.ones(1)), FIT + r"1 parameters unknown \(extra\)"),
-    "a shape": (lambda w: w.update({"head.bias": torch.ones(8)}), FIT + r"head.bias is \(8,\) .*\(16,\)"),
+    "a shape": (lambda w: w.update({"head.bias": torch.ones(8)}), FIT + r"1 param.*head.bias is \(8,\) .*\(16,\)"),
     "a scale": (lambda w: w.update({"tail.0.weight": torch.ones(400, 16, 1, 1)}), FIT + r"upscale \(5\) must be 2, 3"),
     "whole numbers": (
         lambda w: w.update({"head.bias": torch.ones(16).int()}),
@@ -96,7 +96,7 @@ MISFITS = {
     ),
     "a stage missing": (
         lambda w: {k: v for k, v in w.items() if not k.startswith("stages.1.")},
-        FIT + r"47 parameters missing \(stages.1.norm.weight, ...\)",
+        FIT + r"47 parameters missing \(stages.1.norm.weight, stages.1.\S+, stages.1.\S+, \.\.\.\)$",
     ),
     "a stage far away": (stage_moved, FIT + r"they name 1000000 stages"),
     "thousands of stages": (many_stages, FIT + r"they name 999 stages"),

@@ -42,7 +42,7 @@ def ema_weights(upstream: Function) -> list[Function]:
     import torch
     from basicsr.utils import get_root_logger
 
-    from ssiu_arch.weights.reading import read_checkpoint, read_state_dict
+    from ssiu_arch.weights.reading import misfit, read_checkpoint, read_state_dict
 
     def load_network(
         self: Any, net: torch.nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
@@ -57,7 +57,7 @@ def ema_weights(upstream: Function) -> list[Function]:
         try:
             net.load_state_dict(weights, strict=strict)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = misfit(weights, net.state_dict()) or " ".join(str(error).split())[:300]
             raise UserError(f"weights {load_path} do not fit the network of the option file: {reason}") from error
 
     return [load_network]

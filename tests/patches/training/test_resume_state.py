@@ -231,7 +231,7 @@ def test_optimisers_that_do_not_fit_are_refused(options, change, saved, word):
 @pytest.mark.parametrize(
     ("section", "changed", "word"),
     [
-        ("network_g", {"num_feat": 8}, "do not fit the network"),
+        ("network_g", {"num_feat": 8}, r"do not fit the network .* \d+ parameters of another shape \(.*, \.\.\.\)$"),
         ("network_g", {"num_block": 2}, "do not fit the network"),
         ("optim_g", {"type": "SGD"}, "another type"),
         ("optim_g", {"amsgrad": True}, "max_exp_avg_sq"),
