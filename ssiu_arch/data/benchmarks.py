@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssiu_arch.data.download import Download, fetch
-from ssiu_arch.data.images import BadImage, Image, encode_png, list_images, lr_path, read_image
+from ssiu_arch.data.images import BadImage, Image, decode_image, encode_png, list_images, lr_path, read_image
 from ssiu_arch.data.known_sets import SETS, set_of
 from ssiu_arch.data.script import SetIncomplete, say
 from ssiu_arch.data.sources import paths_below
@@ -162,8 +162,8 @@ def _place(path: Path, image: Image, original: Path | None, force: bool) -> bool
     is_png = original is not None and original.suffix.lower() == ".png"
     data = original.read_bytes() if original is not None and is_png else encode_png(image)
     if path.exists() and not force:
-        if path.read_bytes() == data or (original is None and np.array_equal(read_image(path), image)):
-            return False
+        if path.read_bytes() == data or np.array_equal(read_image(path), decode_image(data, str(original))):
+            return False  # the same picture, perhaps compressed by another tool
         raise UserError(f"{path}: is another image; move it, or replace it with --force")
     write_file(path, data)
     return True

@@ -42,7 +42,6 @@ OPENCV = {  # interpolations, none of which but the area average antialiases
     "area average": cv2.INTER_AREA,
     "nearest neighbour": cv2.INTER_NEAREST,
 }
-PILLOW = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR, "Lanczos": Resampling.LANCZOS}
 
 
 def is_grey(image: Image) -> bool:
@@ -165,7 +164,7 @@ def resized_by(hr: Image, lr: Image, scale: int) -> tuple[str, float]:
     made = [("a Gaussian blur and subsampling (BD)", blurred)]
     for image in (hr, mod_crop(hr, scale)):
         made += [(f"OpenCV's {name}", cv2.resize(image, size, interpolation=flag)) for name, flag in OPENCV.items()]
-        made += [(f"Pillow's {name}", np.asarray(fromarray(image).resize(size, flag))) for name, flag in PILLOW.items()]
-    errors = [(name, float(abs(image.astype(float) - lr).mean())) for name, image in made]
+        made += [(f"Pillow's {flag.name.lower()}", fromarray(image).resize(size, flag)) for flag in Resampling]
+    errors = [(name, float(abs(np.asarray(image, float) - lr).mean())) for name, image in made]
     least = min(error for _, error in errors)
     return " or ".join(dict.fromkeys(name for name, error in errors if error == least)), least

@@ -20,11 +20,12 @@ Image = NDArray[np.uint8]
 
 RULES = """\
   grey           becomes three equal channels
-  alpha          is dropped where opaque, else the image is laid on white
+  alpha          is dropped where opaque, else the image is laid on white; transparent TIFF: rejected
   16 bit         becomes 8 bit: v/257, rounded half up
   EXIF rotation  is applied
   several pages  only the first is read
   other depths such as float, damaged files: rejected, each with a message"""
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_LEVEL = 1  # BasicSR's
 PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 on
@@ -44,7 +45,8 @@ def decode_image(data: bytes, name: str) -> Image:
     """The image in the bytes of a file, by ``RULES``: (H, W, 3), BGR as in OpenCV and BasicSR, uint8.
 
     Raises:
-        BadImage: the file, called ``name``, is empty, damaged, no image, or of a depth other than 8 or 16 bit.
+        BadImage: the file, called ``name``, is empty, damaged, no image, of a depth other than 8 or 16 bit, or a
+            transparent TIFF.
     """
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")
@@ -56,7 +58,9 @@ def decode_image(data: bytes, name: str) -> Image:
     if image.dtype not in (np.uint8, np.uint16):
         raise BadImage(f"{name}: has samples of type {image.dtype}; export it with 8 or 16 bit")
     if _may_have_alpha(data):
-        image = _on_white(image, _decode(data, cv2.IMREAD_UNCHANGED))
+        opaque, image = image, _on_white(image, _decode(data, cv2.IMREAD_UNCHANGED))
+        if data.startswith(TIFF_SIGNATURES) and not np.array_equal(image, opaque):  # libtiff multiplied some by alpha
+            raise BadImage(f"{name}: is a transparent TIFF, which decoders read differently; export it as PNG")
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return image

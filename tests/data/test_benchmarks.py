@@ -123,6 +123,21 @@ def test_another_image_in_the_place_is_kept_without_force(tmp_path, hr, photo, c
     np.testing.assert_array_equal(read_image(mine), hr["baby"])
 
 
+@pytest.mark.parametrize("lr_folder", [None, "LR_bicubic/X4"])
+def test_the_same_pixels_in_other_bytes_stay_as_they_are(tmp_path, hr, lr_folder):
+    lay_out(tmp_path / "in" / "Set5", hr, "HR", lr_folder, "{}x4")
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    files = sorted((tmp_path / "benchmark").rglob("*.png"))
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        cv2.imwrite(str(path), read_image(path), [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    kept = [path.read_bytes() for path in files]
+    assert len(files) == 4
+    assert not set(kept) & set(before)
+    prepare_benchmarks(tmp_path / "in", tmp_path, [4])
+    assert [path.read_bytes() for path in files] == kept
+
+
 def test_a_wrong_count_and_a_bad_file_are_named_and_the_others_done(tmp_path, hr, capsys):
     lay_out(tmp_path / "in" / "BSDS100", hr, "HR", None, "")
     (tmp_path / "in" / "BSDS100" / "HR" / "bird.png").write_bytes(b"")

@@ -1,9 +1,11 @@
+import io
 import struct
 import zlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pictures
 
 from ssiu_arch.data.images import BadImage, decode_image, encode_png, list_images, read_image, write_image
 from ssiu_arch.utils.errors import UserError
@@ -41,6 +43,34 @@ def test_opaque_alpha_is_dropped(photo):
     image = photo(20, 30)
     data = encode(".png", np.dstack([image, np.full((20, 30), 255, np.uint8)]))
     np.testing.assert_array_equal(decode_image(data, "x"), image)
+
+
+@pytest.fixture
+def transparent(photo):
+    """An image (20, 30, 4) whose left third has an alpha of a fifth, and the image on white."""
+    image, alpha = photo(20, 30), np.full((20, 30), 255, np.uint8)
+    alpha[:, :10] = 51
+    on_white = np.where(alpha[..., None] == 51, np.floor(image / 5 + 255 * 4 / 5 + 0.5), image)
+    return np.dstack([image, alpha]), on_white
+
+
+@pytest.mark.parametrize(
+    ("extension", "parameters"), [(".webp", (cv2.IMWRITE_WEBP_QUALITY, 101)), (".bmp", ()), (".png", ())]
+)
+def test_transparency_is_laid_on_white_in_every_format(transparent, extension, parameters):
+    image, on_white = transparent
+    np.testing.assert_array_equal(decode_image(encode(extension, image, *parameters), "x"), on_white)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_with_alpha_is_read_if_it_is_opaque(transparent, compression):
+    image, files = transparent[0][..., [2, 1, 0, 3]], [io.BytesIO(), io.BytesIO()]
+    for file, alpha in zip(files, (image[..., 3], 255), strict=True):
+        image[..., 3] = alpha
+        Pictures.fromarray(image).save(file, "TIFF", compression=compression)
+    with pytest.raises(BadImage, match=r"^a.tif: is a transparent TIFF, .*PNG"):
+        decode_image(files[0].getvalue(), "a.tif")
+    np.testing.assert_array_equal(decode_image(files[1].getvalue(), "x"), image[..., 2::-1])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -115,8 +115,8 @@ def by_opencv(flag):
     return lambda image, scale: cv2.resize(image, lr_size(image, scale), interpolation=flag)
 
 
-def by_pillow(image, scale):
-    return np.asarray(Pictures.fromarray(image).resize(lr_size(image, scale), Pictures.Resampling.BICUBIC))
+def by_pillow(kernel):
+    return lambda image, scale: np.asarray(Pictures.fromarray(image).resize(lr_size(image, scale), kernel))
 
 
 def lr_size(image, scale):
@@ -179,7 +179,11 @@ WRONG = {  # what was done, and what is said of scale 4
     "LR with another border": (lr(clamped), f"LR of {ALL}other pixels near the border only"),
     "OpenCV": (lr(by_opencv(cv2.INTER_CUBIC)), f"LR of {ALL}made by OpenCV's bicubic, not by MATLAB's"),
     "one by OpenCV": (lr(by_opencv(cv2.INTER_AREA), "bird"), "LR of bird: made by OpenCV's area average"),
-    "Pillow": (lr(by_pillow), f"LR of {ALL}made by Pillow's bicubic, not by MATLAB's"),
+    "nearest": (lr(by_opencv(cv2.INTER_NEAREST)), f"LR of {ALL}made by OpenCV's nearest neighbour, not by MATLAB's"),
+    "Pillow": (lr(by_pillow(Pictures.Resampling.BICUBIC)), f"LR of {ALL}made by Pillow's bicubic, not by MATLAB's"),
+    "Pillow, nearest": (lr(by_pillow(Pictures.Resampling.NEAREST)), f"LR of {ALL}made by Pillow's nearest, not"),
+    "Pillow, box": (lr(by_pillow(Pictures.Resampling.BOX)), f"LR of {ALL}made by Pillow's box, not"),
+    "Pillow, Lanczos": (lr(by_pillow(Pictures.Resampling.LANCZOS)), f"LR of {ALL}made by Pillow's lanczos, not"),
     "BD": (lr(blurred), f"LR of {ALL}made by a Gaussian blur and subsampling (BD), not by MATLAB's"),
     "LR turned": (lr(lambda image, scale: np.rot90(make_lr(image, scale))), f"LR of {ALL}turned by 90 degrees"),
     "other rounding": (lr(by_floats), f"LR of {ALL}off by one from MATLAB's bicubic"),
@@ -240,6 +244,14 @@ def test_a_wrong_copy_of_a_set_that_is_known_as_a_whole_is_named(copy, pictures,
     assert problems(copy) == []
     spoil(copy)
     assert any(reason in line for line in problems(copy)), problems(copy)
+
+
+@pytest.mark.parametrize("crop", [np.s_[:72, :80], np.s_[:70, :84], np.s_[:72, :84]], ids=["rows", "columns", "both"])
+def test_cropped_to_multiples_of_12_is_said_of_both_sides(copy, pictures, published, crop):
+    published("Set5", pictures, one_by_one=False)
+    hr(lambda image: image[crop])(copy)
+    is_said = any("cropped to multiples of 12" in line for line in problems(copy))
+    assert is_said == (crop == np.s_[:72, :84])
 
 
 def test_a_change_that_leaves_no_trace_is_still_found(copy, pictures, published):
