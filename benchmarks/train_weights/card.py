@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 from benchmarks.train_weights.log import Row
@@ -62,16 +62,18 @@ def card(record: dict[str, Any]) -> str:
     total, last = sum(run["iterations"] for run in runs), runs[-1]
     seen = sum(run["iterations"] * run["batch"] * run["patch"] ** 2 for run in runs) / 1e6
     start = runs[0]["start"].partition(",")[0]
-    begun = "" if start == "from scratch" else f"\nTraining began with {start}, whose own training is not counted here."
+    begun = f"\nTraining began with {start}, whose own training is not in the table." * (start != "from scratch")
+    notes = "".join(f"\n{escaped(run['note'])}" for run in runs if run["note"])
     text = f"""# SSIU x{scale}, trained by this project
 
-**These are not the paper's weights.** They saw less data for fewer iterations, and score lower.{begun}
+**These are not the paper's weights.** They saw less data for fewer iterations, and score lower.{begun}{notes}
 
 |  | these weights | the paper's |
 | --- | ---: | ---: |
 | photos | {last["images"]:,} ({last["megapixels"]:,.1f} megapixels) | 3,450 of 2K (DF2K) |
 | iterations | {total:,} | 1,000,500 |
 | LR pixels seen, in millions | {seen:,.1f} | {PAPER:,} |
+| hours | {sum(run["seconds"] for run in runs) / 3600:.2f} | - |
 
 ## Scores
 
@@ -83,14 +85,13 @@ PSNR in dB / SSIM on Y, crop border {scale}, 8-bit images; LR by MATLAB's bicubi
 | these weights | {" | ".join(cell(*scores[name]) for name in scores)} |
 | the paper's | {" | ".join(cell(printed.get(name), None) for name in scores)} |
 
-{next(iter(scores))} decided whether these weights were shipped; the other sets were measured afterwards.
+{next(iter(scores))}, for validation, decided whether these weights were shipped; the others were measured afterwards.
 The paper's PSNR is from its Table I. Its SSIM follows another protocol and does not compare.
 
 ## File
 
 - `SSIU_x{scale}.pth`: EMA weights in half precision
 - sha256: `{record["sha256"]}`
-- training: {total:,} iterations, {sum(run["seconds"] for run in runs) / 3600:.2f} hours
 - versions: {escaped(record["versions"])}
 - losses and validation scores: [SSIU_x{scale}.csv](SSIU_x{scale}.csv)
 
@@ -98,7 +99,7 @@ The paper's PSNR is from its Table I. Its SSIM follows another protocol and does
 
 ## Data
 
-Photos of the last run. The licence of the code does not cover them.
+Photos{" of the last run" if len(runs) > 1 else ""}. The licence of the code does not cover them.
 
 | source | licence | images |
 | --- | --- | ---: |
@@ -109,16 +110,16 @@ Photos of the last run. The licence of the code does not cover them.
 
 def section(number: int, run: dict[str, Any]) -> str:
     """Return what the card says of a run."""
-    periods = ", ".join(f"{period:,}" for period in run["periods"])
-    note = f"- note: {escaped(run['note'])}\n" if run["note"] else ""
+    before = accumulate(run["periods"], initial=0)  # iterations before each period: those that were begun count
+    periods = ", ".join(f"{n:,}" for n, done in zip(run["periods"], before, strict=False) if done < run["iterations"])
     return f"""
 ## Run {number}
 
 - start: {escaped(run["start"])}
 - learning rate: {run["learning_rate"]:g}, cosine periods of {periods} iterations down to {run["eta_min"]:g}
 - batch: {run["batch"]} LR patches of {run["patch"]}x{run["patch"]}
-- done: {run["iterations"]:,} iterations in {run["seconds"] / 60:.1f} minutes on {run["device"]}
-{note}
+- done: {run["iterations"]:,} iterations on {run["device"]}
+
 ```bash
 {run["command"]}
 ```
