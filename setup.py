@@ -46,7 +46,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["ssiu_arch", "ssiu_arch.*"]),
-    package_data={"ssiu_arch": ["py.typed", "weights/shipped/SSIU_x*", "cli/install_shim/sitecustomize.py"]},
+    package_data={"ssiu_arch": ["py.typed", "weights/shipped/SSIU_x*", "cli/install_shim/sitecustomize.py", "*/*.csv"]},
     install_requires=[  # not basicsr, which pip cannot build on every Python: ``basicsr install`` does
         "torch>=2.10",  # before, a weight file can corrupt memory despite weights_only (CVE-2026-24747)
         "torchvision",

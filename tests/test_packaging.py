@@ -52,7 +52,8 @@ def test_it_upscales(installed, python, tmp_path):
         assert enlarged.size == (18, 14)
 
 
-def test_cards_and_shim_are_in_it(installed):
+def test_cards_tables_and_shim_are_in_it(installed):
     files = {path.relative_to(installed / "ssiu_arch").as_posix() for path in (installed / "ssiu_arch").rglob("*")}
     shipped = {f"weights/shipped/SSIU_x{s}.{suffix}" for s in (2, 3, 4) for suffix in ("pth", "md", "json")}
-    assert shipped | {"py.typed", "cli/install_shim/sitecustomize.py"} <= files
+    tables = {"evaluation/table_1.csv", "data/known_images.csv"}
+    assert shipped | tables | {"py.typed", "cli/install_shim/sitecustomize.py"} <= files
