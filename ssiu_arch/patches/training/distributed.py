@@ -1,12 +1,17 @@
 """Several processes: with and without GPUs, while one of them validates, and by ``dist_params`` of the option file."""
 
+import os
+import socket
+import time
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from ssiu_arch.patches.patch import Function, replaces
+from ssiu_arch.utils.errors import UserError
 
 TIMEOUT = 3 * 3600  # seconds that processes wait for one that validates, unless ``dist_params.timeout`` says otherwise
+PATIENCE = 300  # seconds until the machine of rank 0 must answer, as torch has it where no time-out is given
 
 _asked: dict[str, Any] = {}  # ``dist_params`` of the option file
 
@@ -15,6 +20,23 @@ def remember(opt: dict[str, Any]) -> None:
     """Keep ``dist_params`` (``backend``, and ``timeout`` in seconds): BasicSR passes them on for Slurm alone."""
     _asked.clear()
     _asked.update(opt.get("dist_params") or {})
+
+
+def reach_master() -> None:
+    """Return once ``MASTER_ADDR`` answers, of which rank 0 is sure; ``UserError`` if it is unknown or never does."""
+    # torch would try for three times the time-out of a validation, with a C++ stack for each attempt.
+    address, port, end = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"], time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.getaddrinfo(address, port)
+            if os.environ["RANK"] != "0":
+                socket.create_connection((address, int(port)), timeout=10).close()
+            return
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or time.monotonic() > end:
+                where, reason = f"MASTER_ADDR ({address}), MASTER_PORT ({port})", error.strerror or error
+                raise UserError(f"{where}: no answer ({reason}); name the machine on which rank 0 runs") from error
+            time.sleep(1)
 
 
 @replaces(
@@ -36,6 +58,7 @@ def distributed(pytorch: Function, slurm: Function, to_device: Function) -> list
 
     def _init_dist_pytorch(backend: str, **kwargs: Any) -> None:
         """Join the process group of torchrun; gloo replaces NCCL where there is no CUDA device."""
+        reach_master()
         backend, wait = _asked.get("backend") or backend, timedelta(seconds=_asked.get("timeout", TIMEOUT))
         if torch.cuda.is_available():
             pytorch(backend, timeout=wait, **kwargs)

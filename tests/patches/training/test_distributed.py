@@ -1,5 +1,6 @@
 """Backend, time-out and wrapper; ``tests/cli/test_train_and_test.py`` runs two processes for real."""
 
+import socket
 import types
 
 import pytest
@@ -8,6 +9,7 @@ from basicsr.models.base_model import BaseModel
 from basicsr.utils import dist_util
 
 from ssiu_arch.patches.training import distributed
+from ssiu_arch.utils.errors import UserError
 
 
 @pytest.fixture
@@ -23,7 +25,8 @@ def group(monkeypatch):
     monkeypatch.setattr(dist_util.mp, "set_start_method", lambda method: None)  # else all later workers are spawned
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setenv("RANK", "0")
+    for name, value in {"RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     yield asked
     distributed.remember({})
 
@@ -43,6 +46,24 @@ def test_torchrun(group, monkeypatch, cuda, asked, expected):
     distributed.remember({"dist_params": asked})
     dist_util.init_dist("pytorch")
     assert group == [expected]
+
+
+def test_a_master_that_is_unknown_or_never_answers_is_named(group, monkeypatch):
+    monkeypatch.setattr(distributed, "PATIENCE", 0)
+    with socket.create_server(("127.0.0.1", 0)) as master:
+        port = str(master.getsockname()[1])
+        monkeypatch.setenv("MASTER_PORT", port)
+        monkeypatch.setenv("RANK", "1")
+        dist_util.init_dist("pytorch")
+    with pytest.raises(UserError, match=rf"MASTER_ADDR \(127.0.0.1\), MASTER_PORT \({port}\): no answer"):
+        dist_util.init_dist("pytorch")
+    monkeypatch.setattr(distributed, "PATIENCE", 1000)
+    monkeypatch.setenv("MASTER_ADDR", "not a name")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(UserError, match=r"MASTER_ADDR \(not a name\)"):
+            dist_util.init_dist("pytorch")
+    assert len(group) == 1
 
 
 def test_slurm(group, monkeypatch):
