@@ -88,21 +88,15 @@ FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = _number(0, 1)
 AMOUNT = _number(0, 10**6)
-RATIO = _number(0, 10_000)
-SECONDS = _number(1, 10**8)
 FREQUENCY = _whole(1, 10**9)
-WARM_UP = _whole(-1, 10**9)
 COUNT = _whole(1, 10**6)
 PIXELS = _whole(0, 10**6)
-WORKERS = _whole(0, 256)
 SEED = _whole(0, 2**31 - 1)  # BasicSR adds the number of a worker, and NumPy takes 32 bits
 GPUS = Kind("a whole number from 0 to 64, or auto", lambda value: value == "auto" or _whole(0, 64).fits(value))
-TILE = _whole(32, 10**6)
 COMPILE = Kind("true, false or arguments of torch.compile", lambda value: isinstance(value, (bool, dict)))
 UNDONE = Kind("removed: results are scored and saved without undoing it; do it in the network", lambda value: False)
 GONE = Kind("removed: the backend takes no such option", lambda value: False)
 OTHERS = {"*": Kind("anything", lambda value: True)}  # options that this file does not know
-SECTION = _section(OTHERS)
 NETWORK = _section({"type": _type("arch"), **OTHERS})
 LOSS = _section({"type": _type("loss"), **OTHERS})
 LOOSE_LOSS = _section({"type": replace(_type("loss"), mark=""), **OTHERS})  # of models that this file does not know
@@ -122,7 +116,7 @@ ROOT = _options(
     (SEED, "manual_seed"),
     (FLAG, "find_unused_parameters"),
 )
-DIST = _options((_one_of("nccl", "gloo", "mpi", "ucc"), "backend"), (SECONDS, "timeout!"), (COUNT, "port"))
+DIST = _options((_one_of("nccl", "gloo", "mpi", "ucc"), "backend"), (_number(1, 10**8), "timeout!"), (COUNT, "port"))
 PATH = _options((TEXT, "resume_state"), (_list_of(TEXT), "ignore_resume_networks"))
 PATH_OF_NETWORK = _options((TEXT, "pretrain_network_ param_key_"), (FLAG, "strict_load_"))
 LOGGER = _options((FREQUENCY, "print_freq! save_checkpoint_freq!"), (FLAG, "use_tb_logger"))
@@ -132,7 +126,7 @@ SSIU_VAL = VAL | _options(
     (FLAG, "fast cuda_graphs"),
     (_one_of(*PRECISIONS), "precision"),
     (COMPILE, "compile"),
-    (TILE, "tile"),
+    (_whole(32, 10**6), "tile"),
     (PIXELS, "tile_overlap"),
 )
 METRIC = _options(
@@ -162,7 +156,9 @@ PAIRED = _options((TEXT, "dataroot_gt* dataroot_lq*"), (TEMPLATE, "filename_tmpl
 CROPS = _options((COUNT, "gt_size*"), (FLAG, "use_hflip* use_rot*"))
 SETS = {"PairedImageDataset": (PAIRED, CROPS), "SingleImageDataset": (SINGLE, {})}  # and what a training adds
 TRAINING_SET = _options(
-    (COUNT, "batch_size_per_gpu*"), (WORKERS, "num_worker_per_gpu*"), (RATIO, "dataset_enlarge_ratio!")
+    (COUNT, "batch_size_per_gpu*"),
+    (_whole(0, 256), "num_worker_per_gpu*"),
+    (_number(0, 10_000), "dataset_enlarge_ratio!"),
 )
 BACKEND = _options((_one_of("disk", "lmdb"), "type*")) | {"*": GONE}
 LMDB = _options((FLAG, "readonly lock readahead"))
@@ -182,7 +178,7 @@ SCHEDULER |= OTHERS | _options(
 )
 TRAIN = _options(
     (FREQUENCY, "total_iter*"),
-    (WARM_UP, "warmup_iter!"),
+    (_whole(-1, 10**9), "warmup_iter!"),
     (FRACTION, "ema_decay!"),
     (_section(OPTIMISER), "optim_g*"),
     (_section(SCHEDULER), "scheduler*"),

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from ssiu_arch.cli import which_basicsr
 from ssiu_arch.registration import apply_training_patches
-from ssiu_arch.utils.ending import check_given, ended
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError, printable
 from ssiu_arch.utils.version import __version__
 
@@ -62,7 +62,7 @@ SSIU = Command(
 def dispatch(command: Command, arguments: list[str]) -> int:
     """Run one verb; for its exit codes see ``ended``."""
     verb, *rest = arguments or ["--help"]
-    return ended(f"{command.name} {printable(verb)}", lambda: _run(command, verb, rest))
+    return ended(f"{command.name} {printable(verb)}", lambda: _run(command, verb, rest), given=rest)
 
 
 def _run(command: Command, verb: str, arguments: list[str]) -> int:
@@ -74,7 +74,6 @@ def _run(command: Command, verb: str, arguments: list[str]) -> int:
         return 0
     if verb not in command.verbs:
         raise UserError(f"there is no verb {verb!r}; use {', '.join(command.verbs)}")
-    check_given(arguments)
     return import_module(f"ssiu_arch.cli.{verb}").run(arguments) or 0
 
 

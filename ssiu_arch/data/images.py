@@ -45,8 +45,7 @@ def decode_image(data: bytes, name: str) -> Image:
     """The image in the bytes of a file, by ``RULES``: (H, W, 3), BGR as in OpenCV and BasicSR, uint8.
 
     Raises:
-        BadImage: the file, called ``name``, is empty, damaged, no image, of a depth other than 8 or 16 bit, or a
-            transparent TIFF.
+        BadImage: the file, called ``name``, is empty, damaged or no image, or ``RULES`` reject it.
     """
     if not data:
         raise BadImage(f"{name}: is empty (0 bytes); fetch it again")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ssiu_arch.utils.ending import check_given, ended
+from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError, printable
 
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"}
@@ -27,13 +27,8 @@ def run(main: Callable[[], None]) -> None:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-
-    def work() -> None:
-        check_given(sys.argv[1:])
-        main()
-
     stopped = "interrupted; finished parts are kept: run the same command again to resume"
-    if code := ended(Path(sys.argv[0]).name, work, stopped):
+    if code := ended(Path(sys.argv[0]).name, main, stopped, sys.argv[1:]):
         raise SystemExit(code)
 
 

@@ -3,18 +3,21 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ssiu_arch.utils.errors import UserError, in_one_line
 
 
-def ended(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
-    """Run ``work`` under a name for messages and return its exit code.
+def ended(
+    name: str, work: Callable[[], int | None], interrupted: str = "interrupted", given: Sequence[str] = ()
+) -> int:
+    """Run ``work`` under a name for messages and return its exit code; ``given`` are the arguments it will parse.
 
     Exit codes: 0 done, 1 done in part, 2 bad input (one line says what), 130 interrupted, 141 stdout was closed.
     """
     _usable_streams()
     try:
+        _check_no_empty_text(given)
         code = work() or 0
         sys.stdout.flush()
         return code
@@ -36,7 +39,7 @@ def ended(name: str, work: Callable[[], int | None], interrupted: str = "interru
     return code
 
 
-def check_given(arguments: list[str]) -> None:
+def _check_no_empty_text(arguments: Sequence[str]) -> None:
     """Raise ``UserError`` for an argument that is empty text, which as a path would mean the current folder."""
     for before, given in zip(["", *arguments], arguments, strict=False):
         if not given or re.fullmatch("-[^=]+=", given):
