@@ -103,9 +103,7 @@ def check_weights(opt: dict[str, Any], net: nn.Module) -> None:
     path = opt["path"]
     file = path.get("pretrain_network_g")
     if file is not None and not Path(file).expanduser().is_file() and isinstance(net, SSIU):
-        raise UserError(
-            f"path.pretrain_network_g: weights {file}: no such file; train first, or write shipped for our own"
-        )
+        raise UserError(f"path.pretrain_network_g: weights {file}: no such file; train it, or write shipped for ours")
     if file is not None:
         fitting_weights(file, path.get("param_key_g", "params"), net, strict=path.get("strict_load_g", True))
 

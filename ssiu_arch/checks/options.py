@@ -85,7 +85,6 @@ TEMPLATE = Kind(
 )
 SUFFIX = Kind("text without a slash", lambda value: not isinstance(value, (dict, list)) and "/" not in str(value))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = _number(0, 1)
 AMOUNT = _number(0, 10**6)
 FREQUENCY = _whole(1, 10**9)
@@ -187,7 +186,7 @@ TRAIN = _options(
 SSIU_TRAIN = TRAIN | _options(
     (LOSS, "fft_opt"),
     (COUNT, "micro_batch_size"),
-    (POSITIVE, "grad_clip"),
+    (Kind("a number above 0", lambda value: _is_number(value) and value > 0), "grad_clip"),
     (FLAG, "skip_non_finite channels_last checkpointing"),
     (_one_of(*TRAINING_PRECISIONS), "precision"),
     (COMPILE, "compile"),

@@ -34,9 +34,7 @@ def _check_scale(opt: dict[str, Any]) -> None:
     for word in ("upscale", "scale"):
         value = opt["network_g"].get(word, opt["scale"])
         if value != opt["scale"]:
-            raise UserError(
-                f"network_g.{word} ({value}) and scale ({opt['scale']}) differ: set both to the same number"
-            )
+            raise UserError(f"network_g.{word} ({value}) and scale ({opt['scale']}) differ: set both to one number")
 
 
 def _check_datasets(opt: dict[str, Any]) -> None:

@@ -25,7 +25,6 @@ RULES = """\
   EXIF rotation  is applied
   several pages  only the first is read
   other depths such as float, damaged files: rejected, each with a message"""
-TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_LEVEL = 1  # BasicSR's
 PNG_PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11 on
@@ -58,7 +57,7 @@ def decode_image(data: bytes, name: str) -> Image:
         raise BadImage(f"{name}: has samples of type {image.dtype}; export it with 8 or 16 bit")
     if _may_have_alpha(data):
         opaque, image = image, _on_white(image, _decode(data, cv2.IMREAD_UNCHANGED))
-        if data.startswith(TIFF_SIGNATURES) and not np.array_equal(image, opaque):  # libtiff multiplied some by alpha
+        if data.startswith((b"II", b"MM")) and not np.array_equal(image, opaque):  # libtiff multiplied some by alpha
             raise BadImage(f"{name}: is a transparent TIFF, which decoders read differently; export it as PNG")
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -131,9 +131,8 @@ def _limited(name: str) -> Callable[[OptionLoader, yaml.Node], Any]:
         except (ValueError, KeyError, IndexError):  # of ``!!int x``, ``!!bool maybe``, or too many digits
             read = None
         loader._demand(fits(read), f"{node.value[:60]!r} is not {what}", node.start_mark)
-        is_clear = name not in ("int", "float") or not UNUSUAL.fullmatch(node.value)
         said = f"{node.value!r} means {read} in YAML: write {read}, or text in quotes"
-        loader._demand(is_clear, said, node.start_mark)
+        loader._demand(name not in ("int", "float") or not UNUSUAL.fullmatch(node.value), said, node.start_mark)
         is_count = EXPONENT.match(node.value) and name == "float" and read == int(read)  # with which BasicSR slices
         return int(read) if is_count else read
 

@@ -34,8 +34,8 @@ def reach_master() -> None:
             return
         except OSError as error:
             if isinstance(error, socket.gaierror) or time.monotonic() > end:
-                where, reason = f"MASTER_ADDR ({address}), MASTER_PORT ({port})", error.strerror or error
-                raise UserError(f"{where}: no answer ({reason}); name the machine on which rank 0 runs") from error
+                said = f"no answer ({error}); name the machine of rank 0"
+                raise UserError(f"MASTER_ADDR ({address}), MASTER_PORT ({port}): {said}") from error
             time.sleep(1)
 
 
