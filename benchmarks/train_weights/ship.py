@@ -43,7 +43,7 @@ def ship(options: dict[str, Any], given: argparse.Namespace) -> str:
     ``given`` is the command line. Returns one line that says what was done.
     """
     scale, run, target = options["scale"], EXPERIMENTS / options["name"], weights_file(given.folder, options["scale"])
-    photos = count_photos(given.photos, given.sources, 64 * scale)
+    photos = count_photos(given.photos, given.sources, options["datasets"]["train"]["gt_size"])
     benchmarks = find_benchmarks(given.benchmarks) if given.benchmarks else []
     hr = given.validation or Path(options["datasets"]["val"]["dataroot_gt"])
     weights, iterations = newest_weights(run / "models")
@@ -126,7 +126,7 @@ def newest_weights(models: Path) -> tuple[Weights, int]:
 def count_photos(photos: Path, table: Path | None, smallest: int) -> dict[str, Any]:
     """Return ``images``, ``megapixels`` and ``sources`` (source, licence, images) of photos.
 
-    Smaller ones than ``smallest`` pixels a side do not count: ``datasets_prep/photos.py`` leaves them out.
+    Those with a side below ``smallest`` pixels, which a training patch does not fit in, do not count.
 
     Raises:
         UserError: the CSV cannot be read or lacks a column, or there are no photos.

@@ -109,7 +109,7 @@ def test_better_ones_replace_all_files(ship, folder, networks):
 
 
 def test_the_card_has_the_records_facts(ship, folder, options):
-    options["datasets"]["train"].update(batch_size_per_gpu=40, gt_size=256 * 16)
+    options["datasets"]["train"].update(batch_size_per_gpu=10_240, gt_size=256)
     Path("toy.yml").write_text(yaml.safe_dump(options))
     note(command="python -m benchmarks.train_weights start -opt toy.yml")
     Path("sources.csv").write_text("width,file,licence,source\n9,site/astronaut.png,CC0,a_site\n9,none.png,,x\n")
@@ -126,7 +126,7 @@ def test_the_card_has_the_records_facts(ship, folder, options):
         "| a\\_site | CC0 | 1 |",
         "- start: from scratch",
         "0.0005, cosine periods of 8,000 iterations down to 1e-06",  # the others were not begun
-        "40 LR patches of 1024x1024",
+        "10240 LR patches of 64x64",
         "| hours | 0.00 |",
         "score lower.\nthe target was a teacher's output\n",
         "- done: 22 iterations on ",
@@ -169,7 +169,7 @@ def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(shi
     photo = read_image(Path("photos/site/astronaut.png"))
     for name in ("a/a.png", "b.png", "c.png", "d.png"):
         write_image(Path("photos") / name, photo)
-    write_image(Path("photos/small.png"), photo[:255])
+    write_image(Path("photos/small.png"), photo[:31])  # a training patch has 32
     Path("sources.csv").write_text(
         "file,licence,source\nsite/astronaut.png,CC0,one\na.jpg,CC0,one\nc.png,,two\nsmall.png,CC0,x\n"
     )
@@ -187,7 +187,7 @@ def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(shi
         (("--sources", "bad.csv"), "licence"),
         (("--sources", "none.csv"), "none.csv"),
         (("--photos", "nowhere"), "nowhere"),
-        (("--photos", "SunHays80"), "256 pixels"),
+        (("--photos", "tiny"), "32 pixels"),
         (("--validation", "nowhere"), "nowhere"),
         (("--validation", "empty"), "empty"),
         (("--benchmarks", "nowhere"), "nowhere"),
@@ -197,6 +197,7 @@ def test_sources_are_counted_by_path_or_name_of_photos_that_are_large_enough(shi
 def test_refused_with_the_name_of_what_is_wrong(ship, folder, words, named):
     Path("bad.csv").write_text("file,source\na.png,a site\n")
     Path("empty").mkdir()
+    write_image(Path("tiny/a.png"), np.zeros((31, 99, 3), np.uint8))
     with pytest.raises(UserError, match=named):
         ship("bilinear", *words)
     assert [path.name for path in folder.iterdir()] == ["SSIU_x4.pth"]
