@@ -4,7 +4,8 @@ Modes: eager; the optimised form stage by stage, in strips, on the whole image a
 every precision; tiles. The tables show the largest difference over all images and BasicSR's PSNR on Y with its change.
 
 Exit code 1 names each mode that cannot run, differs by more than 1e-5 in float32 (of the larger of 1 and the largest
-value), or loses more than 0.01 dB in another precision. Run this first on a new machine. Tiles are shown, not judged.
+value), or loses more than 0.01 dB in another precision. Run this first on a new machine. Tiles and an exported file
+are shown, not judged.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from ssiu_arch.inference import FusedSSIU, fuse, tiled
 from ssiu_arch.inference.precision import tf32
 from ssiu_arch.inference.tiles import SMALLEST
 from ssiu_arch.inference.whole import whole
+from ssiu_arch.tools.export.comparison import opened
 from ssiu_arch.utils.device import check_device
 from ssiu_arch.utils.ending import ended
 from ssiu_arch.utils.errors import UserError, printable
@@ -174,7 +176,6 @@ def tiles(net: SSIU, device: torch.device, tile: int, overlaps: list[int]) -> It
         yield Mode(f"tiles of {tile}, overlap {overlap}", run, None, above=tile)
 
 
-@torch.no_grad()
 def read_pairs(hr_folder: Path, lr_folder: Path, scale: int, template: str | None = None) -> Iterator[Pair]:
     """The pairs of two folders, in the order of the HR names; see ``lr_path``.
 
@@ -189,6 +190,7 @@ def read_pairs(hr_folder: Path, lr_folder: Path, scale: int, template: str | Non
         yield read_image(path), read_image(lr)
 
 
+@torch.no_grad()
 def compare(net: SSIU, found: list[Mode], pairs: Iterable[Pair], device: torch.device) -> int:
     """Run every mode on every image, and the reference, ``net`` on the CPU. Returns the number of images."""
     count = 0
@@ -241,6 +243,7 @@ def arguments() -> argparse.Namespace:
     add("--compile", action="store_true", help="compiled modes too; takes minutes")
     add("--tile", type=positive, default=128, help="tile side in LR pixels")
     add("--overlaps", type=int, nargs="*", help="overlaps of tiles in LR pixels (default: 8 16 32 64, to half a tile)")
+    add("--onnx", type=Path, help="a file that ssiu export made of these weights, to compare as well")
     add("--threads", type=positive, help="CPU threads (default: torch's)")
     add("--markdown", type=Path, help="Markdown file to write")
     return found.parse_args()
@@ -257,6 +260,11 @@ def main() -> None:
         overlaps = [overlap for overlap in OVERLAPS if overlap <= given.tile // 2]
     net = load(given.weights)
     found = [*modes(net, device, given.precisions, compiled=given.compile), *tiles(net, device, given.tile, overlaps)]
+    if given.onnx:
+        if not given.onnx.is_file():
+            raise UserError(f"--onnx {given.onnx}: no such file")
+        exported = opened(given.onnx.read_bytes(), torch.get_num_threads())
+        found.append(Mode(f"ONNX Runtime, {given.onnx.name}", lambda y: exported(y.cpu()), None))
     count = compare(net, found, read_pairs(given.hr, given.lr, net.upscale, given.filename_tmpl), device)
     if not count:
         raise UserError(f"{given.hr}: holds no images")

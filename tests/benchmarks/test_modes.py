@@ -10,6 +10,7 @@ import torch
 from benchmarks import modes
 from ssiu_arch.archs.ssiu_arch import SSIU
 from ssiu_arch.utils.errors import UserError
+from ssiu_arch.weights import load
 
 
 @pytest.fixture
@@ -52,9 +53,20 @@ def cells(text):
     rows = (
         line.strip("| ").split(" | ")
         for line in text.splitlines()
-        if line.startswith(("| eager", "| fused", "| tiles"))
+        if line.startswith(("| eager", "| fused", "| tiles", "| ONNX"))
     )
     return {name: found for name, *found in rows}
+
+
+def test_an_exported_file_is_compared_and_not_judged(run, given, tmp_path, monkeypatch):
+    net, file = load(given["weights"]), tmp_path / "x2.onnx"
+    file.write_bytes(b"exported")
+    monkeypatch.setattr(modes, "opened", lambda model, threads: lambda y: net(y) + len(model))
+    code, out, _ = run(onnx=file)
+    assert code == 0
+    assert cells(out)["ONNX Runtime, x2.onnx"][:2] == ["2", "8"]
+    with pytest.raises(UserError, match=r"none\.onnx"):
+        run(onnx=tmp_path / "none.onnx")
 
 
 def test_every_mode_and_the_tiles_are_measured(run, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from ssiu_arch.utils.timing import Latency, digits, in_turns, machine
 
 NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")  # ONNX Runtime's words
 ERRORS = 3  # ONNX Runtime's level of severity: what fails is raised, warnings are about its own optimisations
-EAGER, FUSED, EXPORTED = "torch, eager", "torch, optimised", "ONNX Runtime"
+EAGER, FUSED, BF16, EXPORTED = "torch, eager", "torch, optimised", "torch, optimised, bf16", "ONNX Runtime"
 WARMUP = 2  # rounds that do not count
 
 Net = Callable[[Tensor], Tensor]
@@ -121,9 +121,9 @@ def parity_table(differences: list[Difference], precision: str) -> Table:
 
 
 def latencies(exported: Net, net: SSIU, size: tuple[int, int], runs: int) -> dict[str, Latency]:
-    """Seconds for one image of ``size`` (LR height and width), in turns: ``net`` on the CPU, optimised, exported."""
+    """Seconds for one image of ``size`` (LR height and width), all forms in turns, on the CPU."""
     y = random_images((1, *size), net.head.weight.shape[1])
-    forms: dict[str, Net] = {EAGER: net, FUSED: fuse(net), EXPORTED: exported}
+    forms: dict[str, Net] = {EAGER: net, FUSED: fuse(net), BF16: fuse(net, precision="bf16"), EXPORTED: exported}
     with torch.inference_mode():
         return in_turns({name: partial(form, y) for name, form in forms.items()}, runs, WARMUP)
 
@@ -132,7 +132,7 @@ def latency_table(found: dict[str, Latency], size: tuple[int, int], precision: s
     """The latencies side by side."""
     runs = len(found[EAGER].seconds)
     shown = Table(
-        f"Latency, LR {size[0]}x{size[1]} (height x width), batch 1; the exported file is {precision}, torch float32",
+        f"Latency, LR {size[0]}x{size[1]} (height x width), batch 1; the exported file is {precision}",
         ["ms", "25-75 %", "ratio"],
         note="Ratio: median over the rounds, to eager torch in the same round. "
         f"{runs} rounds after {WARMUP}, in turns; {torch.get_num_threads()} threads; "

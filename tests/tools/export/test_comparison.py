@@ -83,7 +83,7 @@ def test_torch_its_optimised_form_and_the_exported_network_run_in_turns(net):
         return net(y)
 
     found = comparison.latencies(exported, net, (3, 5), 2)
-    assert list(found) == [comparison.EAGER, comparison.FUSED, comparison.EXPORTED]
+    assert list(found) == [comparison.EAGER, comparison.FUSED, comparison.BF16, comparison.EXPORTED]
     assert {len(times.seconds) for times in found.values()} == {2}
     assert shapes == [(1, 3, 3, 5)] * 4  # two rounds of warm-up
 
